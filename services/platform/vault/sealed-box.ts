@@ -1,0 +1,137 @@
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+
+/*
+ * A sealed record is: version (1 byte, 0x01) | length of the key id (1 byte) | key id (ASCII) | nonce (12 bytes) |
+ * ciphertext | tag (16 bytes). Everything before the ciphertext is authenticated together with the caller's associated
+ * data, so neither the version nor the key id can be exchanged. AES-256-GCM, NIST SP 800-38D, random 96-bit nonces.
+ */
+const formatVersion = 1;
+const nonceBytes = 12;
+const tagBytes = 16;
+const keyBytes = 32;
+const keyIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
+const plaintextBytesMax = 1024 * 1024;
+const algorithm = "aes-256-gcm";
+
+/** Why a record did not open. `unknown_key`: sealed under a key this box does not hold. `rejected`: not authentic. */
+export type OpenFailure = "malformed" | "unknown_key" | "rejected";
+
+/** Thrown by `open`; carries no part of the record, the key or the plaintext. */
+export class SealedRecordError extends Error {
+  override readonly name = "SealedRecordError";
+  readonly failure: OpenFailure;
+  constructor(failure: OpenFailure) {
+    super(`a sealed record does not open: ${failure}`);
+    this.failure = failure;
+  }
+}
+
+/** Seals small secrets under named keys. Associated data must name the row: a record opens only where it was sealed for. */
+export interface SealedBox {
+  readonly currentKeyId: string;
+  /** Seals under the current key. Text is taken as UTF-8. Throws a RangeError above 1 MiB. */
+  seal(plaintext: string | Uint8Array, associatedData: string | Uint8Array): Buffer;
+  /** Opens a record sealed under any key of the box. Throws `SealedRecordError`. */
+  open(record: Uint8Array, associatedData: string | Uint8Array): Buffer;
+}
+
+/** Options of `createSealedBox`. */
+export interface SealedBoxOptions {
+  /** 32 bytes a key; ids are 1 to 64 of `A-Za-z0-9._-`. Keep retired keys here until nothing is sealed under them. */
+  readonly keys: ReadonlyMap<string, Uint8Array>;
+  /** The key new records are sealed under. */
+  readonly currentKeyId: string;
+}
+
+/** Makes a box, checking every key once; throws a RangeError for one that is not 32 bytes, ill-named or missing. */
+export function createSealedBox(options: SealedBoxOptions): SealedBox {
+  const keys = new Map<string, Buffer>();
+  for (const [keyId, key] of options.keys) {
+    if (!keyIdPattern.test(keyId)) throw new RangeError("a key id has 1 to 64 characters of A-Za-z0-9._-");
+    if (key.length !== keyBytes) throw new RangeError(`key ${keyId} has ${key.length} bytes, not ${keyBytes}`);
+    // Copied, so that a caller who wipes his buffer afterwards does not change the box.
+    keys.set(keyId, Buffer.from(key));
+  }
+  const current = keys.get(options.currentKeyId);
+  if (current === undefined) throw new RangeError(`the current key ${options.currentKeyId} is not among the keys`);
+  const { currentKeyId } = options;
+  return Object.freeze({
+    currentKeyId,
+    seal: (plaintext: string | Uint8Array, associatedData: string | Uint8Array) =>
+      sealWith({
+        key: current,
+        keyId: currentKeyId,
+        plaintext: bytes(plaintext),
+        associatedData: bytes(associatedData),
+      }),
+    open: (record: Uint8Array, associatedData: string | Uint8Array) => {
+      const parts = parseRecord(record);
+      const key = keys.get(parts.keyId);
+      if (key === undefined) throw new SealedRecordError("unknown_key");
+      return openWith({ key, parts, associatedData: bytes(associatedData) });
+    },
+  });
+}
+
+/** The key id a record names, without opening it; for counting what a rotation has left. Throws `SealedRecordError`. */
+export function keyIdOfRecord(record: Uint8Array): string {
+  return parseRecord(record).keyId;
+}
+
+interface RecordParts {
+  readonly header: Buffer;
+  readonly keyId: string;
+  readonly nonce: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+function sealWith(work: { key: Buffer; keyId: string; plaintext: Buffer; associatedData: Buffer }): Buffer {
+  if (work.plaintext.length > plaintextBytesMax) throw new RangeError("a secret to seal is larger than 1 MiB");
+  const keyId = Buffer.from(work.keyId, "ascii");
+  const header = Buffer.concat([Buffer.from([formatVersion, keyId.length]), keyId]);
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv(algorithm, work.key, nonce, { authTagLength: tagBytes });
+  cipher.setAAD(authenticated(header, work.associatedData));
+  return Buffer.concat([header, nonce, cipher.update(work.plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+function openWith(work: { key: Buffer; parts: RecordParts; associatedData: Buffer }): Buffer {
+  const { header, nonce, ciphertext, tag } = work.parts;
+  const decipher = createDecipheriv(algorithm, work.key, nonce, { authTagLength: tagBytes });
+  decipher.setAAD(authenticated(header, work.associatedData));
+  decipher.setAuthTag(tag);
+  try {
+    return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+  } catch {
+    // The cause is always the failed tag; passing it on would only tempt someone to tell cases apart.
+    throw new SealedRecordError("rejected");
+  }
+}
+
+function parseRecord(given: Uint8Array): RecordParts {
+  const record = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
+  const headerBytes = 2 + (record[1] ?? 0);
+  if (record[0] !== formatVersion || record.length < headerBytes + nonceBytes + tagBytes) {
+    throw new SealedRecordError("malformed");
+  }
+  const header = record.subarray(0, headerBytes);
+  const keyId = header.toString("latin1", 2);
+  if (!keyIdPattern.test(keyId)) throw new SealedRecordError("malformed");
+  return {
+    header,
+    keyId,
+    nonce: record.subarray(headerBytes, headerBytes + nonceBytes),
+    ciphertext: record.subarray(headerBytes + nonceBytes, record.length - tagBytes),
+    tag: record.subarray(record.length - tagBytes),
+  };
+}
+
+// The header says its own length, so header and associated data cannot be shifted into each other.
+function authenticated(header: Buffer, associatedData: Buffer): Buffer {
+  return Buffer.concat([header, associatedData]);
+}
+
+function bytes(value: string | Uint8Array): Buffer {
+  return typeof value === "string" ? Buffer.from(value, "utf8") : Buffer.from(value);
+}
