@@ -1,0 +1,86 @@
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import type { Logger } from "pino";
+import { jobsSchemaOf } from "./schema-names.ts";
+import { valueTypes } from "./value-types.ts";
+
+const poolSizeLimit = 100;
+const connectTimeoutMs = 5_000;
+const idleConnectionMs = 30_000;
+const idleInTransactionMs = 15_000;
+const readyTimeoutMs = 2_000;
+
+/** How one service reaches its own schema. */
+export interface DatabaseOptions {
+  /** `postgres://role:password@host:port/database`, with the service's own role. */
+  readonly url: string;
+  /** The schema unqualified names mean; `<schema>_jobs` follows it for the job queue. */
+  readonly schema: string;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Connections at most, 1 to 100; 10 when absent. */
+  readonly poolSizeMax?: number;
+  /** Server-side limit of one statement; 5000 when absent. A longer one fails with 57014. */
+  readonly statementTimeoutMs?: number;
+  readonly log: Pick<Logger, "warn">;
+}
+
+/** A pool of connections to one schema. Whoever opened it closes it. */
+export interface Database<Tables> {
+  /** For hot named statements; everything else goes through `query`. */
+  readonly pool: pg.Pool;
+  readonly query: Kysely<Tables>;
+  /** Whether the server answers a trivial query within two seconds. Never throws. */
+  isReady(): Promise<boolean>;
+  /** Waits for the queries in flight, then closes. A second call does nothing. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a pool; no connection is made before the first query. int8 arrives as `bigint`, timestamptz as `Date`, numeric
+ * as text. A connection that breaks while idle is logged and replaced; a query on a broken one rejects.
+ * @throws RangeError when the pool size is not 1 to 100.
+ */
+export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables> {
+  const poolSizeMax = options.poolSizeMax ?? 10;
+  if (!Number.isInteger(poolSizeMax) || poolSizeMax < 1 || poolSizeMax > poolSizeLimit) {
+    throw new RangeError(`pool size ${poolSizeMax} must be 1..${poolSizeLimit}`);
+  }
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: options.applicationName,
+    options: `-c search_path=${options.schema},${jobsSchemaOf(options.schema)}`,
+    max: poolSizeMax,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idleTimeoutMillis: idleConnectionMs,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    statement_timeout: options.statementTimeoutMs ?? 5_000,
+    keepAlive: true,
+    types: valueTypes,
+  });
+  // Without a listener a server restart would end the process: pg emits "error" for idle connections.
+  pool.on("error", (error) => options.log.warn({ error: error.message }, "idle database connection lost"));
+  const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  let closing: Promise<void> | undefined;
+  return {
+    pool,
+    query,
+    isReady: () => answersInTime(pool),
+    close: () => {
+      closing ??= query.destroy();
+      return closing;
+    },
+  };
+}
+
+async function answersInTime(pool: pg.Pool): Promise<boolean> {
+  const timeout = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => timeout.resolve(false), readyTimeoutMs);
+  const answer = pool.query("select 1").then(
+    () => true,
+    () => false,
+  );
+  const ready = await Promise.race([answer, timeout.promise]);
+  clearTimeout(timer);
+  return ready;
+}
