@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../testing/postgres.ts";
+import { explainConnectionError } from "./explain-connection-error.ts";
+import { type Database, openDatabase } from "./open-database.ts";
+import { inTransaction, sqlStateOf } from "./transaction.ts";
+
+interface Tables {
+  counters: { name: string; value: bigint; ratio?: string; changed_at?: Date };
+}
+
+let database: TestDatabase;
+let db: Database<Tables>;
+
+beforeAll(async () => {
+  database = await createTestDatabase({
+    schema: "counting",
+    directory: new URL("./test-migrations/", import.meta.url),
+  });
+  db = database.open<Tables>();
+});
+
+afterAll(() => database.drop());
+
+async function addCounter(name: string): Promise<void> {
+  await db.query.insertInto("counters").values({ name, value: 0n }).execute();
+}
+
+async function readValue(name: string): Promise<bigint | undefined> {
+  const row = await db.query.selectFrom("counters").select("value").where("name", "=", name).executeTakeFirst();
+  return row?.value;
+}
+
+it("reads a 64-bit integer beyond 2^53 exactly, a numeric as text and a timestamp as Date", async () => {
+  await db.query.insertInto("counters").values({ name: "types", value: 9_007_199_254_740_993n }).execute();
+  const row = await db.query.selectFrom("counters").selectAll().where("name", "=", "types").executeTakeFirstOrThrow();
+  expect(row).toMatchObject({ value: 9_007_199_254_740_993n, ratio: "0.5" });
+  expect(row.changed_at).toBeInstanceOf(Date);
+});
+
+it("keeps a service's role from changing tables", async () => {
+  const attempt = db.pool.query("alter table counters add column extra text");
+  await expect(attempt).rejects.toSatisfy((error) => sqlStateOf(error) === "42501");
+});
+
+it("runs a transaction again when it lost a serialization race, and loses no update", async () => {
+  await addCounter("race");
+  let runs = 0;
+  const increment = () =>
+    inTransaction(
+      db,
+      async (tx) => {
+        runs += 1;
+        const row = await tx
+          .selectFrom("counters")
+          .select("value")
+          .where("name", "=", "race")
+          .executeTakeFirstOrThrow();
+        await tx
+          .updateTable("counters")
+          .set({ value: row.value + 1n })
+          .where("name", "=", "race")
+          .execute();
+      },
+      { isolation: "serializable" },
+    );
+  await Promise.all([increment(), increment(), increment()]);
+  expect(await readValue("race")).toBe(3n);
+  expect(runs).toBeGreaterThan(3);
+});
+
+it("runs a transaction again that a deadlock ended", async () => {
+  await addCounter("left");
+  await addCounter("right");
+  const bothRead = Promise.withResolvers<void>();
+  let locked = 0;
+  const touch = (first: string, second: string) =>
+    inTransaction(db, async (tx) => {
+      await tx.updateTable("counters").set({ value: 1n }).where("name", "=", first).execute();
+      locked += 1;
+      if (locked === 2) bothRead.resolve();
+      await bothRead.promise;
+      await tx.updateTable("counters").set({ value: 1n }).where("name", "=", second).execute();
+    });
+  await Promise.all([touch("left", "right"), touch("right", "left")]);
+  expect(locked).toBeGreaterThanOrEqual(3);
+});
+
+it("gives up after five attempts and passes the conflict on", async () => {
+  let runs = 0;
+  const attempt = inTransaction(db, async () => {
+    runs += 1;
+    throw Object.assign(new Error("conflict"), { code: "40001" });
+  });
+  await expect(attempt).rejects.toThrow("conflict");
+  expect(runs).toBe(5);
+});
+
+it("rolls back and does not run again when the work fails for any other reason", async () => {
+  let runs = 0;
+  const attempt = inTransaction(db, async (tx) => {
+    runs += 1;
+    await tx.insertInto("counters").values({ name: "rolled-back", value: 1n }).execute();
+    throw new Error("refused");
+  });
+  await expect(attempt).rejects.toThrow("refused");
+  expect(runs).toBe(1);
+  expect(await readValue("rolled-back")).toBeUndefined();
+});
+
+it("serves the next query after the server cut every connection", async () => {
+  await db.pool.query("select 1");
+  await database.cutConnections();
+  await expect.poll(() => db.isReady(), { timeout: 2_000 }).toBe(true);
+});
+
+it("ends a statement that exceeds its time", async () => {
+  const impatient = database.open<Tables>({ statementTimeoutMs: 50 });
+  const attempt = impatient.pool.query("select pg_sleep(5)");
+  await expect(attempt).rejects.toSatisfy((error) => sqlStateOf(error) === "57014");
+});
+
+it("says it is not ready, and why in one line without the password, when nothing listens", async () => {
+  const url = "postgres://someone:secret-word@127.0.0.1:1/paymesh";
+  const unreachable = openDatabase<Tables>({
+    url,
+    schema: "counting",
+    applicationName: "test",
+    log: { warn: () => undefined },
+  });
+  expect(await unreachable.isReady()).toBe(false);
+  const error = await unreachable.pool.query("select 1").catch((reason: unknown) => reason);
+  expect(explainConnectionError(url, error)).toBe(
+    "cannot use the database at 127.0.0.1:1/paymesh: nothing listens there; start PostgreSQL or correct the host and port",
+  );
+  await unreachable.close();
+});
+
+it("refuses a pool without limit and a schema that is no identifier", () => {
+  const options = { url: database.url, schema: "counting", applicationName: "test", log: { warn: () => undefined } };
+  expect(() => openDatabase({ ...options, poolSizeMax: 1000 })).toThrow(RangeError);
+  expect(() => openDatabase({ ...options, schema: "a,public; drop" })).toThrow(RangeError);
+});
