@@ -38,11 +38,12 @@ create index postings_account on postings (ledger_account_id, posted_at desc, en
 
 create function assert_entry_balanced() returns trigger language plpgsql as $$
 declare
-  entry uuid := case when tg_table_name = 'postings' then to_jsonb(new) ->> 'entry_id' else to_jsonb(new) ->> 'id' end;
+  entry uuid;
   lines integer;
   total numeric;
   currencies integer;
 begin
+  if tg_table_name = 'postings' then entry := new.entry_id; else entry := new.id; end if;
   select count(*), coalesce(sum(p.amount_minor), 0), count(distinct a.currency)
     into lines, total, currencies
     from postings p join ledger_accounts a on a.id = p.ledger_account_id

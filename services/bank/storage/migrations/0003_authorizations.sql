@@ -1,5 +1,5 @@
--- One row per authorize answered. A row with idempotency_key and no request_hash is a tombstone: a void by key that came
--- before its authorize.
+-- One row per authorize answered. A row without request_hash is a tombstone, left by a void by key that came before its
+-- authorize: declined, of no merchant ('') and no currency (XXX).
 create table authorizations (
   id                    uuid primary key,
   authorization_code    text unique,               -- only on approved ones
