@@ -1,0 +1,194 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { Client, credentials } from "@grpc/grpc-js";
+import fastify from "fastify";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
+import { DomainError } from "../errors/domain-error.ts";
+import { genericErrors } from "../errors/error-table.ts";
+import { GrpcCode } from "../errors/grpc-code.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import type { Authenticators } from "./authenticate.ts";
+import { createRpcClient, type RpcClient } from "./client.ts";
+import { addConnectRoutes } from "./connect-routes.ts";
+import { type RpcServer, startRpcServer } from "./grpc-server.ts";
+import { RpcError } from "./rpc-error.ts";
+import { type Handlers, implement } from "./service-implementation.ts";
+
+const log = createLogger({ service: "test", level: "silent" });
+const logLines: string[] = [];
+const loud = createLogger({ service: "test", destination: { write: (line: string) => logLines.push(line) } });
+
+const authenticators: Authenticators = {
+  merchant: async (ctx) => {
+    const key = ctx.header("x-api-key");
+    if (key === undefined) return undefined;
+    if (key !== "right") throw new DomainError("UNAUTHENTICATED");
+    return { kind: "merchant", merchantId: "m1", keyId: "k1" };
+  },
+};
+
+let lastSignal: AbortSignal | undefined;
+
+/** Each method shows one behaviour of the chain; those a test does not call refuse. */
+function handlers(): Handlers<typeof Router> {
+  const refuse = async (): Promise<never> => {
+    throw new DomainError("NOT_FOUND");
+  };
+  return {
+    authorize: async (request, ctx) => {
+      ctx.setHttpStatus(400);
+      return { transactionId: request.orderId, status: ctx.principal.kind, timestamp: ctx.requestId };
+    },
+    capture: async (_request, ctx) => {
+      lastSignal = ctx.signal;
+      await sleep(ctx.timeoutMs() + 5_000, undefined, { signal: ctx.signal });
+      return {};
+    },
+    void: async () => {
+      throw new Error("the secret is ctok_0123456789abcdef");
+    },
+    refund: refuse,
+    getPayment: refuse,
+    listPayments: refuse,
+    listReconciliation: refuse,
+    analyzeToken: refuse,
+    listTokenTypes: async () => ({ supportedPrefixes: ["wsim_"] }),
+    getHealth: refuse,
+    getReadiness: refuse,
+  };
+}
+
+let server: RpcServer;
+let client: RpcClient<typeof Router>;
+const app = fastify();
+let connectUrl = "";
+
+beforeAll(async () => {
+  const implementations = [implement(Router, handlers())];
+  const chain = { authenticators, errorTable: genericErrors, log: loud };
+  server = await startRpcServer({ service: "router", implementations, ...chain, host: "127.0.0.1", grpcPort: 0 });
+  client = createRpcClient(Router, { address: `127.0.0.1:${server.port}`, serverName: "router" });
+  await addConnectRoutes(app, { implementations, ...chain });
+  connectUrl = await app.listen({ host: "127.0.0.1", port: 0 });
+});
+
+afterAll(async () => {
+  client.close();
+  await Promise.all([server.stop(), app.close()]);
+});
+
+const order = { merchantId: "m1", amount: 1, cardToken: "t", orderId: "o1" };
+const asMerchant = { headers: { "x-api-key": "right" } };
+
+async function failureOf(work: Promise<unknown>): Promise<RpcError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof RpcError)) throw new Error(`expected an RpcError, got ${String(error)}`);
+  return error;
+}
+
+it("gives a handler its principal and request id", async () => {
+  const answer = await client.authorize(order, { ...asMerchant, requestId: "req-12345678" });
+  expect(answer).toMatchObject({ transactionId: "o1", status: "merchant", timestamp: "req-12345678" });
+});
+
+it("refuses a call without the credential its policy asks for, and one with a wrong credential", async () => {
+  for (const headers of [{}, { "x-api-key": "wrong" }]) {
+    const error = await failureOf(client.authorize(order, { headers }));
+    expect(error).toMatchObject({ code: GrpcCode.UNAUTHENTICATED, reason: "unauthorized", httpStatus: 401 });
+  }
+});
+
+it("does not tell an unknown caller which fields a method needs", async () => {
+  expect((await failureOf(client.authorize({}))).code).toBe(GrpcCode.UNAUTHENTICATED);
+});
+
+it("names the required fields that are missing, a blank text among them", async () => {
+  const error = await failureOf(client.authorize({ ...order, orderId: "  ", amount: 1 }, asMerchant));
+  expect(error).toMatchObject({ code: GrpcCode.INVALID_ARGUMENT, reason: "bad_request" });
+  expect(error.message).toContain("orderId");
+  expect(error.message).not.toContain("amount");
+});
+
+it("ends a call at its deadline and aborts the handler's signal", async () => {
+  const error = await failureOf(client.capture({ id: "p1" }, { ...asMerchant, timeoutMs: 100 }));
+  expect(error.code).toBe(GrpcCode.DEADLINE_EXCEEDED);
+  await sleep(50);
+  expect(lastSignal?.aborted).toBe(true);
+});
+
+it("hides the cause of an internal error from the caller and its secrets from the log", async () => {
+  const error = await failureOf(client.void({ id: "p1" }, asMerchant));
+  expect(error).toMatchObject({ code: GrpcCode.INTERNAL, reason: "server_error", httpStatus: 500 });
+  expect(error.message).not.toContain("ctok_");
+  expect(logLines.join()).toContain("call failed");
+  expect(logLines.join()).not.toContain("ctok_0123456789abcdef");
+});
+
+it("serves public methods without a credential, and still refuses none at all for others", async () => {
+  expect((await client.listTokenTypes({})).supportedPrefixes).toEqual(["wsim_"]);
+});
+
+it("serves the same handlers over Connect, with the error word in a header", async () => {
+  const transport = createConnectTransport({ baseUrl: connectUrl, httpVersion: "1.1" });
+  const connect = createClient(Router, transport);
+  const answer = await connect.authorize(order, { headers: { "x-api-key": "right" } });
+  expect(answer.status).toBe("merchant");
+  await expect(connect.authorize(order)).rejects.toMatchObject({ code: GrpcCode.UNAUTHENTICATED });
+  const response = await fetch(`${connectUrl}/paymesh.router.v1.Router/Authorize`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(order),
+  });
+  expect(response.status).toBe(401);
+  expect(response.headers.get("x-error-code")).toBe("unauthorized");
+});
+
+it("answers an unknown method as unimplemented", async () => {
+  const raw = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  const error = await new Promise<{ code?: number } | null>((resolve) => {
+    raw.makeUnaryRequest(
+      "/paymesh.router.v1.Router/Nothing",
+      (value: Buffer) => value,
+      (bytes: Buffer) => bytes,
+      Buffer.alloc(0),
+      (failure) => resolve(failure),
+    );
+  });
+  raw.close();
+  expect(error?.code).toBe(GrpcCode.UNIMPLEMENTED);
+});
+
+it("refuses to join a service whose methods have no handler", () => {
+  const { authorize: _, ...rest } = handlers();
+  expect(() => implement(Router, rest as Handlers<typeof Router>)).toThrow(/Authorize has no handler/);
+});
+
+it("keeps a call in flight through a shutdown", async () => {
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = { ...handlers(), listTokenTypes: async () => held.then(() => ({ notes: ["done"] })) };
+  const other = await startRpcServer({
+    service: "router",
+    implementations: [implement(Router, slow)],
+    authenticators,
+    errorTable: genericErrors,
+    log,
+    host: "127.0.0.1",
+    grpcPort: 0,
+  });
+  const otherClient = createRpcClient(Router, { address: `127.0.0.1:${other.port}`, serverName: "router" });
+  const answer = otherClient.listTokenTypes({});
+  await sleep(100);
+  const stopped = other.stop();
+  release();
+  expect((await answer).notes).toEqual(["done"]);
+  await stopped;
+  otherClient.close();
+});
