@@ -15,6 +15,13 @@ export { defaultDataDirectory } from "./postgres-binaries.ts";
 
 const database = "paymesh";
 const connectionsMax = 200;
+const throwawaySettings = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  autovacuum: "off",
+  deadlock_timeout: "100ms",
+};
 /** Long enough for the recovery after a crash. */
 const startWaitMs = 60_000;
 const pollMs = 50;
@@ -104,7 +111,7 @@ function serverParameters(files: ClusterFiles, port: number, durable: boolean): 
     log_min_error_statement: "panic",
     log_parameter_max_length_on_error: 0,
     log_checkpoints: "off",
-    ...(durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off", autovacuum: "off" }),
+    ...(durable ? {} : throwawaySettings),
   };
   return ["-D", files.cluster, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
 }

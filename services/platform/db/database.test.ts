@@ -44,17 +44,20 @@ it("keeps a service's role from changing tables", async () => {
 
 it("runs a transaction again when it lost a serialization race, and loses no update", async () => {
   await addCounter("race");
+  const bothRead = Promise.withResolvers<void>();
   let runs = 0;
   const increment = () =>
     inTransaction(
       db,
       async (tx) => {
-        runs += 1;
         const row = await tx
           .selectFrom("counters")
           .select("value")
           .where("name", "=", "race")
           .executeTakeFirstOrThrow();
+        runs += 1;
+        if (runs === 2) bothRead.resolve();
+        await bothRead.promise;
         await tx
           .updateTable("counters")
           .set({ value: row.value + 1n })
@@ -63,9 +66,9 @@ it("runs a transaction again when it lost a serialization race, and loses no upd
       },
       { isolation: "serializable" },
     );
-  await Promise.all([increment(), increment(), increment()]);
-  expect(await readValue("race")).toBe(3n);
-  expect(runs).toBeGreaterThan(3);
+  await Promise.all([increment(), increment()]);
+  expect(await readValue("race")).toBe(2n);
+  expect(runs).toBe(3);
 });
 
 it("runs a transaction again that a deadlock ended", async () => {
@@ -111,6 +114,24 @@ it("serves the next query after the server cut every connection", async () => {
   await db.pool.query("select 1");
   await database.cutConnections();
   await expect.poll(() => db.isReady(), { timeout: 2_000 }).toBe(true);
+});
+
+it("survives a connection cut between two statements of a transaction, and rejects that transaction", async () => {
+  const attempt = inTransaction(db, async (tx) => {
+    await tx.insertInto("counters").values({ name: "cut", value: 1n }).execute();
+    await database.cutConnections();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await tx.insertInto("counters").values({ name: "cut-too", value: 1n }).execute();
+  });
+  await expect(attempt).rejects.toThrow();
+  expect(await readValue("cut")).toBeUndefined();
+});
+
+it("closes a pool that was never used through Kysely, once", async () => {
+  const unused = database.open<Tables>();
+  await unused.pool.query("select 1");
+  await Promise.all([unused.close(), unused.close()]);
+  expect(await unused.isReady()).toBe(false);
 });
 
 it("ends a statement that exceeds its time", async () => {

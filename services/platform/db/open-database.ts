@@ -58,8 +58,7 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
     keepAlive: true,
     types: valueTypes,
   });
-  // Without a listener a server restart would end the process: pg emits "error" for idle connections.
-  pool.on("error", (error) => options.log.warn({ error: error.message }, "idle database connection lost"));
+  surviveLostConnections(pool, options.log);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | undefined;
   return {
@@ -67,10 +66,27 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
     query,
     isReady: () => answersInTime(pool),
     close: () => {
-      closing ??= query.destroy();
+      closing ??= closeAll(query, pool);
       return closing;
     },
   };
+}
+
+/**
+ * pg emits "error" on the pool for an idle connection and on the client for one in use; without a listener either ends
+ * the process when the server restarts. The statement in flight, or the next one, rejects by itself.
+ */
+export function surviveLostConnections(pool: pg.Pool, log: Pick<Logger, "warn">): void {
+  pool.on("error", (error) => log.warn({ error: error.message }, "idle database connection lost"));
+  pool.on("connect", (client) => {
+    client.on("error", (error) => log.warn({ error: error.message }, "database connection lost"));
+  });
+}
+
+async function closeAll(query: { destroy(): Promise<void> }, pool: pg.Pool): Promise<void> {
+  await query.destroy();
+  // Kysely ends only a pool that it has used.
+  if (!pool.ending) await pool.end();
 }
 
 async function answersInTime(pool: pg.Pool): Promise<boolean> {

@@ -2,6 +2,7 @@ import { run, type TaskList } from "graphile-worker";
 import { sql, type Transaction } from "kysely";
 import pg from "pg";
 import type { Logger } from "pino";
+import { surviveLostConnections } from "../db/open-database.ts";
 import { jobsSchemaOf } from "../db/schema-names.ts";
 import { queueLogger } from "./queue-logger.ts";
 
@@ -49,7 +50,7 @@ export async function startJobs(options: StartJobsOptions): Promise<{ stop(): Pr
     max: concurrency + 2,
     keepAlive: true,
   });
-  pool.on("error", (error) => options.log.warn({ error: error.message }, "idle database connection lost"));
+  surviveLostConnections(pool, options.log);
   const runner = await run({
     pgPool: pool,
     schema: jobsSchemaOf(options.schema),
