@@ -36,8 +36,8 @@ export interface VaultStore {
    * nothing when another caller was first; `countSeal` then finds his key.
    */
   addDataKey(key: StoredDataKey, sealsMax: bigint): Promise<void>;
-  /** Any data key, current or retired. */
-  findDataKey(dataKeyId: string): Promise<StoredDataKey | undefined>;
+  /** A data key of this owner, current or retired. */
+  findDataKey(owner: VaultOwner, dataKeyId: string): Promise<StoredDataKey | undefined>;
   /** Every canary; at most one a version. */
   listCanaries(): Promise<readonly StoredCanary[]>;
   /** Stores a canary unless the version has one; true when stored. */

@@ -194,7 +194,7 @@ class MemoryStore implements VaultStore {
     this.#current.set(JSON.stringify(key.owner), { dataKeyId: key.dataKeyId, seals: 0n });
   }
 
-  async findDataKey(dataKeyId: string): Promise<StoredDataKey | undefined> {
+  async findDataKey(_owner: VaultOwner, dataKeyId: string): Promise<StoredDataKey | undefined> {
     return this.keys.get(dataKeyId);
   }
 

@@ -75,7 +75,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
       return { dataKeyId: stored.dataKeyId, ciphertext: box.seal(plaintext, placeData(place)) };
     },
     open: async (store: VaultStore, place: SecretPlace, sealed: SealedSecret) => {
-      const stored = await store.findDataKey(sealed.dataKeyId);
+      const stored = await store.findDataKey(place.owner, sealed.dataKeyId);
       if (stored === undefined) throw new SealedRecordError("unknown_key");
       return unwrap(masterBox, stored, place.owner).open(sealed.ciphertext, placeData(place)).toString("utf8");
     },
