@@ -54,7 +54,7 @@ const writeSql = {
           created_at, expires_at, closed_at)
       select n.id, n.code, case when n.reason is null then 'PENDING' else 'DECLINED' end, n.card_id, n.token_ref,
           n.merchant_id, n.merchant_name, n.order_id, n.description, n.currency, n.amount_minor, n.reason,
-          n.available_minor, n.key, n.hash, $15, $16, case when n.reason is not null then $15 end
+          n.available_minor, n.key, n.hash, $15::timestamptz, $16::timestamptz, case when n.reason is not null then $15::timestamptz end
         from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
           $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[]) as n(id, code, reason,
           card_id, token_ref, merchant_id, merchant_name, order_id, description, currency, amount_minor,
@@ -62,13 +62,13 @@ const writeSql = {
       on conflict (idempotency_key) where idempotency_key is not null do nothing
       returning 1
     ), spent as (
-      update card_tokens t set consumed_at = $15, merchant_id = coalesce(t.merchant_id, s.merchant_id),
+      update card_tokens t set consumed_at = $15::timestamptz, merchant_id = coalesce(t.merchant_id, s.merchant_id),
           amount_minor = coalesce(t.amount_minor, s.amount_minor), currency = coalesce(t.currency, s.currency)
         from unnest($17::text[], $18::text[], $19::bigint[], $20::text[]) as s(ref, merchant_id, amount_minor, currency)
        where t.token_ref = s.ref and t.consumed_at is null
       returning 1
     ), held as (
-      update cards c set held_minor = c.held_minor + h.amount_minor, updated_at = $15
+      update cards c set held_minor = c.held_minor + h.amount_minor, updated_at = $15::timestamptz
         from unnest($21::uuid[], $22::bigint[], $23::bigint[]) as h(id, amount_minor, lapsed_minor)
        where c.id = h.id and c.credit_limit_minor - c.owed_minor - c.held_minor + h.lapsed_minor >= h.amount_minor
       returning 1
@@ -124,13 +124,11 @@ async function answerOnce(
 ): Promise<AuthorizeAnswer[]> {
   const refs = [...new Set(batch.flatMap((each) => each.request.tokenRef ?? []))].sort();
   const keys = batch.flatMap((each) => each.idempotencyKey ?? []);
-  // Sent one after the other without waiting in between.
-  const began = client.query(beginSql);
-  const locked = client.query<LockedRow>({ ...lockSql, values: [refs] });
-  const answered = client.query<AnsweredRow>({ ...answeredSql, values: [keys] });
-  const [, lockedRows, answeredRows] = await Promise.all([began, locked, answered]);
-  const { tokens, cards } = await readLocked(client, lockedRows.rows, now);
-  const known = new Map(answeredRows.rows.map((row) => [row.idempotency_key, row]));
+  await client.query(beginSql);
+  const locked = await client.query<LockedRow>({ ...lockSql, values: [refs] });
+  const { tokens, cards } = await readLocked(client, locked.rows, now);
+  const answered = await client.query<AnsweredRow>({ ...answeredSql, values: [keys] });
+  const known = new Map(answered.rows.map((row) => [row.idempotency_key, row]));
 
   const isNew = (each: PendingAuthorization) => each.idempotencyKey === undefined || !known.has(each.idempotencyKey);
   const fresh = batch.filter(isNew);
