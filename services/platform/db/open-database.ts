@@ -77,9 +77,9 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
  * the process when the server restarts. The statement in flight, or the next one, rejects by itself.
  */
 export function surviveLostConnections(pool: pg.Pool, log: Pick<Logger, "warn">): void {
-  pool.on("error", (error) => log.warn({ error: error.message }, "idle database connection lost"));
+  pool.on("error", (error) => log.warn({ err: error }, "idle database connection lost"));
   pool.on("connect", (client) => {
-    client.on("error", (error) => log.warn({ error: error.message }, "database connection lost"));
+    client.on("error", (error) => log.warn({ err: error }, "database connection lost"));
   });
 }
 
