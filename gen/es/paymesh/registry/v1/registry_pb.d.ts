@@ -213,6 +213,18 @@ export declare type ListBanksRequest = Message<"paymesh.registry.v1.ListBanksReq
    * @generated from field: bool include_inactive = 1;
    */
   includeInactive: boolean;
+
+  /**
+   * 1 to 200, 200 when absent; an answer that would be very large ends earlier.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -234,6 +246,13 @@ export declare type ListBanksResponse = Message<"paymesh.registry.v1.ListBanksRe
    * @generated from field: repeated paymesh.registry.v1.Bank banks = 2;
    */
   banks: Bank[];
+
+  /**
+   * Absent on the last page.
+   *
+   * @generated from field: optional string next_page_token = 3;
+   */
+  nextPageToken?: string | undefined;
 };
 
 /**
