@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Executor } from "./tables.ts";
 
 export type EnrolmentVia = "mobile" | "web" | "oidc";
@@ -106,6 +107,26 @@ export async function endAttempt(
     .where("state", "=", "exchanging")
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
+}
+
+/** Ends the user's attempts under way that were begun neither on this device nor in this browser session. */
+export async function failAttemptsFromElsewhere(
+  db: Executor,
+  by: {
+    readonly userId: string;
+    readonly deviceId: string | undefined;
+    readonly webSessionId: string | undefined;
+    readonly now: Date;
+  },
+): Promise<void> {
+  await db
+    .updateTable("enrolment_attempts")
+    .set({ state: "failed", failure: "unverified", ended_at: by.now, pending_password_hash: null })
+    .where("user_id", "=", by.userId)
+    .where("state", "in", ["started", "exchanging"])
+    .where(sql<boolean>`(device_id is null or device_id is distinct from ${by.deviceId ?? null})`)
+    .where(sql<boolean>`(web_session_id is null or web_session_id is distinct from ${by.webSessionId ?? null}::uuid)`)
+    .execute();
 }
 
 /** `started` to `expired` for up to `limit` attempts whose time is over; returns how many. */

@@ -205,8 +205,8 @@ export async function listEnrolmentsFromElsewhere(
     .select("enrolment_id as enrolmentId")
     .where("user_id", "=", by.userId)
     .where("state", "in", liveStates)
-    .where(sql<boolean>`device_id is distinct from ${by.deviceId ?? null} or device_id is null`)
-    .where(sql<boolean>`web_session_id is distinct from ${by.webSessionId ?? null}::uuid or web_session_id is null`)
+    .where(sql<boolean>`(device_id is null or device_id is distinct from ${by.deviceId ?? null})`)
+    .where(sql<boolean>`(web_session_id is null or web_session_id is distinct from ${by.webSessionId ?? null}::uuid)`)
     .execute();
   return rows.map((row) => row.enrolmentId);
 }

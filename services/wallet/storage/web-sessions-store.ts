@@ -46,6 +46,17 @@ export async function findWebSession(db: Executor, sessionHash: Buffer, now: Dat
     .executeTakeFirst();
 }
 
+/** The id of a session if it is this user's; tells the account's own browser from any other. */
+export async function findUserSession(db: Executor, userId: string, sessionId: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("web_sessions")
+    .select("session_id as sessionId")
+    .where("session_id", "=", sessionId)
+    .where("user_id", "=", userId)
+    .executeTakeFirst();
+  return row?.sessionId;
+}
+
 /** Ends one session. A repeat changes nothing. */
 export async function revokeWebSession(db: Executor, sessionId: string, now: Date): Promise<void> {
   await db

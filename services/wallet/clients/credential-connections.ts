@@ -1,0 +1,103 @@
+import type { ListedCard } from "../domain/card-list.ts";
+import type { ConnectionFacts } from "../domain/enrolment-rules.ts";
+
+/** Time left, abort signal and request id of the call that everything outgoing is made for. */
+export interface OutgoingCall {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly requestId?: string;
+}
+
+/** A connection as its holder tells of it: no secrets. */
+export interface Connection extends ConnectionFacts {
+  readonly connectionId: string;
+  readonly bsimId: string;
+  readonly ownerReference: string;
+  readonly updatedAt: Date;
+}
+
+/** A finished consent. */
+export interface CompletedConnect {
+  readonly connection: Connection;
+  /** Undefined when the bank withheld it. */
+  readonly profileEmail: string | undefined;
+  readonly profileName: string | undefined;
+  readonly cards: readonly ListedCard[];
+}
+
+/** An account at a bank; `balanceMinor` in minor units of `currency`. */
+export interface BankAccount {
+  readonly accountId: string;
+  readonly accountType: string;
+  readonly maskedNumber: string;
+  readonly currency: string;
+  readonly balanceMinor: bigint;
+}
+
+/** A card token bound to one payment. `tokenId` is undefined where the bank gives none. */
+export interface CardToken {
+  readonly cardToken: string;
+  readonly tokenId: string | undefined;
+  readonly expiresAt: Date;
+}
+
+/**
+ * Why a call to a connection's holder failed, as far as the wallet acts on it. `word` is the stable word of the answer,
+ * empty when there was none.
+ *
+ * - `refused`: definite, nothing was changed; `word` says why
+ * - `needs_user`: the user has to consent again
+ * - `unknown_outcome`: outage, deadline, broken connection; the call may have had its effect
+ */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+  readonly kind: "refused" | "needs_user" | "unknown_outcome";
+  readonly word: string;
+
+  constructor(kind: ConnectionError["kind"], word: string, options?: { readonly cause?: unknown }) {
+    super(`${kind}: ${word}`, options);
+    this.kind = kind;
+    this.word = word;
+  }
+}
+
+/** The wallet's view of the service that holds every bank secret. Every method rejects with a ConnectionError. */
+export interface CredentialConnections {
+  beginConnect(
+    request: { readonly userId: string; readonly bsimId: string; readonly redirectUri: string },
+    call: OutgoingCall,
+  ): Promise<{ readonly authUrl: string; readonly state: string }>;
+  completeConnect(
+    request: {
+      readonly userId: string;
+      readonly state: string;
+      readonly code: string;
+      readonly iss: string;
+      readonly error: string;
+      readonly errorDescription: string;
+    },
+    call: OutgoingCall,
+  ): Promise<CompletedConnect>;
+  listConnections(userId: string, call: OutgoingCall): Promise<Connection[]>;
+  listCards(request: ConnectionOfUser, call: OutgoingCall): Promise<ListedCard[]>;
+  listAccounts(request: ConnectionOfUser, call: OutgoingCall): Promise<BankAccount[]>;
+  requestCardToken(
+    request: ConnectionOfUser & {
+      readonly cardRef: string;
+      readonly merchantId: string;
+      readonly merchantName: string;
+      readonly currency: string;
+      readonly amountMinor: bigint;
+    },
+    call: OutgoingCall,
+  ): Promise<CardToken>;
+  /** Resolves with whether the bank has confirmed; a repeat is harmless. */
+  disconnect(request: ConnectionOfUser, call: OutgoingCall): Promise<boolean>;
+  revokeCardToken(request: ConnectionOfUser & { readonly tokenId: string }, call: OutgoingCall): Promise<boolean>;
+}
+
+/** One connection of one person. */
+export interface ConnectionOfUser {
+  readonly userId: string;
+  readonly connectionId: string;
+}

@@ -1,0 +1,13 @@
+import { DomainError } from "../../platform/errors/domain-error.ts";
+
+const lengthMin = 8;
+const lengthMax = 200;
+
+/** A password as a person may choose it: 8 to 200 characters. Throws `INVALID_ARGUMENT`. */
+export function parseNewPassword(text: string): string {
+  const length = [...text].length;
+  if (length < lengthMin || length > lengthMax) {
+    throw new DomainError("INVALID_ARGUMENT", { why: `A password has ${lengthMin} to ${lengthMax} characters` });
+  }
+  return text;
+}

@@ -1,0 +1,41 @@
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import { hashPassword, PasswordQueueFull, verifyPassword } from "../../platform/secrets/password.ts";
+import { randomToken } from "../../platform/secrets/random-token.ts";
+import { parseEmailAddress } from "../domain/email-address.ts";
+import { findUserByEmail, type User } from "../storage/users-store.ts";
+import type { WalletDeps } from "./wallet-deps.ts";
+
+const triesPerAddressMax = 20;
+const triesWindowSeconds = 15 * 60;
+
+let decoy: Promise<string> | undefined;
+
+/**
+ * The user whose address and password these are. An address without an account or without a password costs the same hash
+ * and gives the same answer. Throws `INVALID_CREDENTIALS`; `RATE_LIMITED` after twenty tries for one address in a quarter
+ * of an hour; `UNAVAILABLE` while too many passwords wait to be checked.
+ */
+export async function checkEmailAndPassword(
+  deps: Pick<WalletDeps, "db" | "limiter">,
+  given: { readonly email: string; readonly password: string },
+): Promise<User> {
+  const email = parseEmailAddress(given.email);
+  const { allowed, retryAfterSeconds } = await deps.limiter.take({
+    class: "password",
+    key: email.normalised,
+    limit: triesPerAddressMax,
+    windowSeconds: triesWindowSeconds,
+  });
+  if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
+  const user = await findUserByEmail(deps.db.query, email.normalised);
+  try {
+    decoy ??= hashPassword(randomToken(32));
+    const matches = await verifyPassword(given.password, user?.passwordHash ?? (await decoy));
+    if (user === undefined || user.passwordHash === null || !matches) throw new DomainError("INVALID_CREDENTIALS");
+    return user;
+  } catch (error) {
+    if (!(error instanceof PasswordQueueFull)) throw error;
+    decoy = undefined;
+    throw new DomainError("UNAVAILABLE", {}, { cause: error });
+  }
+}
