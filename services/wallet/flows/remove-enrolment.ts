@@ -1,6 +1,7 @@
 import type { Transaction } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { addJob } from "../../platform/jobs/worker.ts";
 import type { OutgoingCall } from "../clients/credential-connections.ts";
 import { ensureDefaultCard, lockUser, removeCardsOfEnrolment } from "../storage/cards-store.ts";
@@ -26,6 +27,7 @@ export async function removeEnrolment(
   by: { readonly userId: string; readonly enrolmentId: string },
   call: OutgoingCall,
 ): Promise<{ readonly deletedCards: number }> {
+  if (!isUuid(by.enrolmentId)) throw new DomainError("NOT_FOUND");
   const removal = await inTransaction(deps.db, async (tx) => {
     await lockUser(tx, by.userId);
     return await beginEnrolmentRemoval(deps, tx, by);

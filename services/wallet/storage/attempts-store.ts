@@ -84,6 +84,22 @@ export async function claimAttempt(
   return result.numUpdatedRows === 1n;
 }
 
+/** Holds an attempt that is exchanging until the transaction ends; false when it is in another state by now. */
+export async function lockExchangingAttempt(
+  db: Executor,
+  by: { readonly userId: string; readonly attemptId: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("enrolment_attempts")
+    .select("attempt_id")
+    .where("user_id", "=", by.userId)
+    .where("attempt_id", "=", by.attemptId)
+    .where("state", "=", "exchanging")
+    .forUpdate()
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** `exchanging` to `completed`, or to `failed` with a reason. True for exactly one caller. */
 export async function endAttempt(
   db: Executor,

@@ -175,6 +175,18 @@ export async function removeCard(
   return result.numUpdatedRows === 1n;
 }
 
+/** Whether the user had this card and took it out: tells a repeat from a mistake. */
+export async function wasCardRemoved(db: Executor, userId: string, cardId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("cards")
+    .select("card_id")
+    .where("user_id", "=", userId)
+    .where("card_id", "=", cardId)
+    .where("state", "=", "removed")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Removes the cards of an enrolment; returns how many were active. */
 export async function removeCardsOfEnrolment(db: Executor, change: CardChange): Promise<number> {
   const result = await db

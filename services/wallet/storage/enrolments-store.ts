@@ -191,6 +191,36 @@ export async function finishRemoval(
     .execute();
 }
 
+/** Ends removals under way of a connection that serves a new consent now, so that nobody ends it at the bank. */
+export async function releaseConnection(
+  db: Executor,
+  by: { readonly userId: string; readonly connectionId: string; readonly now: Date },
+): Promise<void> {
+  await db
+    .updateTable("enrolments")
+    .set({ state: "removed", removed_at: by.now, updated_at: by.now })
+    .where("user_id", "=", by.userId)
+    .where("connection_id", "=", by.connectionId)
+    .where("state", "=", "removing")
+    .execute();
+}
+
+/** Whether a live enrolment stands on this connection. */
+export async function isConnectionInUse(
+  db: Executor,
+  by: { readonly userId: string; readonly connectionId: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("enrolments")
+    .select("enrolment_id")
+    .where("user_id", "=", by.userId)
+    .where("connection_id", "=", by.connectionId)
+    .where("state", "in", liveStates)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Ids of live enrolments last begun neither on this device nor in this browser session. */
 export async function listEnrolmentsFromElsewhere(
   db: Executor,

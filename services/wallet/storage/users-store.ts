@@ -81,18 +81,24 @@ export async function markUserVerified(db: Executor, userId: string, now: Date):
   return result.numUpdatedRows === 1n;
 }
 
-/** Sets or, with null, takes away the password. */
+/** Sets or, with null, takes away the password; with `onlyFirst` one that is set already stays. */
 export async function setUserPassword(
   db: Executor,
-  change: { readonly userId: string; readonly passwordHash: string | null; readonly now: Date },
+  change: {
+    readonly userId: string;
+    readonly passwordHash: string | null;
+    readonly onlyFirst?: boolean;
+    readonly now: Date;
+  },
 ): Promise<void> {
-  await db
+  let update = db
     .updateTable("users")
     .set({
       password_hash: change.passwordHash,
       password_set_at: change.passwordHash === null ? null : change.now,
       updated_at: change.now,
     })
-    .where("user_id", "=", change.userId)
-    .execute();
+    .where("user_id", "=", change.userId);
+  if (change.onlyFirst === true) update = update.where("password_hash", "is", null);
+  await update.execute();
 }
