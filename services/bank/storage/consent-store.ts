@@ -1,0 +1,131 @@
+import type { Selectable, Transaction } from "kysely";
+import type { Database } from "../../platform/db/open-database.ts";
+import type { ConsentsTable, IdentityTables } from "./identity-tables.ts";
+
+/** What a customer allowed a client to do. */
+export interface Consent {
+  readonly id: string;
+  readonly grantId: string;
+  readonly customerId: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  readonly cardIds: readonly string[];
+  readonly accountIds: readonly string[];
+  /** Upper limit of a payment, minor units of `currency`. */
+  readonly limitMinor: bigint | undefined;
+  readonly currency: string | undefined;
+  readonly remembered: boolean;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+}
+
+/** Keeps consents. */
+export interface ConsentStore {
+  add(consent: Consent): Promise<void>;
+  /** The consent behind a grant, unless it has ended. */
+  ofGrant(grantId: string, now: Date): Promise<Consent | undefined>;
+  /** The newest decision the customer wanted remembered for this client, if it covers every one of these scopes. */
+  remembered(customerId: string, clientId: string, scopes: readonly string[], now: Date): Promise<Consent | undefined>;
+}
+
+/** Opens the store. */
+export function createConsentStore(db: Pick<Database<IdentityTables>, "query">): ConsentStore {
+  return {
+    async add(consent) {
+      await db.query
+        .insertInto("consents")
+        .values({
+          id: consent.id,
+          grant_id: consent.grantId,
+          customer_id: consent.customerId,
+          client_id: consent.clientId,
+          scopes: [...consent.scopes],
+          card_ids: [...consent.cardIds],
+          account_ids: [...consent.accountIds],
+          limit_minor: consent.limitMinor ?? null,
+          currency: consent.currency ?? null,
+          remembered: consent.remembered,
+          created_at: consent.createdAt,
+          expires_at: consent.expiresAt,
+          ended_at: null,
+        })
+        .execute();
+    },
+    async ofGrant(grantId, now) {
+      const row = await db.query
+        .selectFrom("consents")
+        .selectAll()
+        .where("grant_id", "=", grantId)
+        .where("ended_at", "is", null)
+        .where("expires_at", ">", now)
+        .executeTakeFirst();
+      return row && toConsent(row);
+    },
+    async remembered(customerId, clientId, scopes, now) {
+      const row = await db.query
+        .selectFrom("consents")
+        .selectAll()
+        .where("customer_id", "=", customerId)
+        .where("client_id", "=", clientId)
+        .where("remembered", "=", true)
+        .where("ended_at", "is", null)
+        .where("expires_at", ">", now)
+        .orderBy("created_at", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row && scopes.every((scope) => row.scopes.includes(scope)) ? toConsent(row) : undefined;
+    },
+  };
+}
+
+/**
+ * Ends what a grant gave outside the OIDC tables: its consent, wallet credentials and unused card tokens. Part of the
+ * transaction that ends the grant.
+ */
+export async function endGrantOfBank(tx: Transaction<IdentityTables>, grantId: string, now: Date): Promise<void> {
+  await tx
+    .updateTable("consents")
+    .set({ ended_at: now })
+    .where("grant_id", "=", grantId)
+    .where("ended_at", "is", null)
+    .execute();
+  await tx
+    .updateTable("wallet_credentials")
+    .set({ revoked_at: now, revoked_why: "grant_ended" })
+    .where("grant_id", "=", grantId)
+    .where("revoked_at", "is", null)
+    .execute();
+  await tx
+    .updateTable("card_tokens")
+    .set({ revoked_at: now })
+    .where("revoked_at", "is", null)
+    .where("consumed_at", "is", null)
+    .where((where) =>
+      where.or([
+        where("grant_id", "=", grantId),
+        where(
+          "credential_id",
+          "in",
+          where.selectFrom("wallet_credentials").select("id").where("grant_id", "=", grantId),
+        ),
+      ]),
+    )
+    .execute();
+}
+
+function toConsent(row: Selectable<ConsentsTable>): Consent {
+  return {
+    id: row.id,
+    grantId: row.grant_id,
+    customerId: row.customer_id,
+    clientId: row.client_id,
+    scopes: row.scopes,
+    cardIds: row.card_ids,
+    accountIds: row.account_ids,
+    limitMinor: row.limit_minor ?? undefined,
+    currency: row.currency ?? undefined,
+    remembered: row.remembered,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  };
+}
