@@ -6,6 +6,7 @@ import {
   Credential,
 } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { GrpcCode } from "../../platform/errors/grpc-code.ts";
+import { parseCurrency } from "../../platform/money/currency.ts";
 import { type CallOptions, createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { RpcError } from "../../platform/rpc/rpc-error.ts";
 import type { MeshTls } from "../../platform/tls/load-mesh-tls.ts";
@@ -104,7 +105,7 @@ function readCalls(
         accountId,
         accountType,
         maskedNumber,
-        currency: balance?.currency ?? "",
+        currency: parseCurrency(balance?.currency ?? ""),
         balanceMinor: balance?.minorUnits ?? 0n,
       }));
     },

@@ -1,3 +1,4 @@
+import type { Currency } from "../../platform/money/currency.ts";
 import type { ListedCard } from "../domain/card-list.ts";
 import type { ConnectionFacts } from "../domain/enrolment-rules.ts";
 
@@ -30,7 +31,7 @@ export interface BankAccount {
   readonly accountId: string;
   readonly accountType: string;
   readonly maskedNumber: string;
-  readonly currency: string;
+  readonly currency: Currency;
   readonly balanceMinor: bigint;
 }
 
