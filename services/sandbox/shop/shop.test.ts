@@ -2,11 +2,11 @@ import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../../platform/config/config-error.ts";
 import { readConfig } from "../../platform/config/read-config.ts";
+import { type Fetched, FormBrowser } from "../../platform/testing/form-browser.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { ManualClock } from "../../platform/time/manual-clock.ts";
 import { buildShop, type Shop } from "./build-shop.ts";
 import { shopConfig } from "./config.ts";
-import { type Fetched, FormBrowser } from "./testing/browser.ts";
 import { type RouterStandIn, startRouterStandIn } from "./testing/router-stand-in.ts";
 import { startWalletStandIn, type WalletStandIn } from "./testing/wallet-stand-in.ts";
 
