@@ -9,11 +9,11 @@ import { type BankConfig, readBankConfig } from "./config.ts";
 import { type BankFacts, bankFacts } from "./domain/bank-facts.ts";
 import { adminApi } from "./http/admin/admin-api.ts";
 import { paymentNetwork } from "./http/payment-network/payment-network.ts";
+import { createCardTokenVerifier } from "./http/payment-network/verify-card-token.ts";
 import { publicFacts } from "./http/public/public-facts.ts";
 import { startRegistration } from "./jobs/registration.ts";
 import { startSweeps } from "./jobs/sweeps.ts";
 import { deriveBankKeys } from "./oidc/bank-keys.ts";
-import { createCardTokenReader } from "./oidc/card-token-reader.ts";
 import { createAuthorizationStore } from "./storage/authorization-store.ts";
 import { createAuthorizer } from "./storage/authorizer.ts";
 import { createCardTokenStore } from "./storage/card-token-store.ts";
@@ -45,6 +45,14 @@ async function startBank(scope: ServiceScope): Promise<void> {
     log,
   });
   scope.onStop("database", db.close);
+  const hot = openDatabase<MoneyTables>({
+    url: config.DATABASE_URL,
+    schema: config.DATABASE_SCHEMA,
+    applicationName: `paymesh-${config.BSIM_ID}-authorize`,
+    poolSizeMax: 2,
+    log,
+  });
+  scope.onStop("authorize connections", hot.close);
   const keys = deriveBankKeys(config.BSIM_ENCRYPTION_KEY, config.BSIM_ID);
   await settleDemoData(scope, config, db, keys.tokenPepper);
 
@@ -54,10 +62,10 @@ async function startBank(scope: ServiceScope): Promise<void> {
   await app.register(paymentNetwork, {
     prefix: "/api/payment-network",
     apiKey: config.BSIM_PAYMENT_API_KEY,
-    authorizer: createAuthorizer({ pool: db.pool, clock }),
+    authorizer: createAuthorizer({ pool: hot.pool, clock }),
     authorizations: createAuthorizationStore(db),
     cardTokens: createCardTokenStore(db),
-    readCardToken: createCardTokenReader({ keys, bsimId: config.BSIM_ID }),
+    readCardToken: createCardTokenVerifier({ keys, bsimId: config.BSIM_ID }),
     clock,
     log,
   });

@@ -15,9 +15,12 @@ import {
  * cannot wait for each other in a circle.
  */
 
-// Left to itself the planner may read a whole table to join it with a few dozen values; every access here is by index.
-const beginSql = `begin; set local plan_cache_mode = force_generic_plan; set local enable_hashjoin = off;
-  set local enable_mergejoin = off; set local enable_seqscan = off; set local enable_bitmapscan = off`;
+/**
+ * Settings of the connections that authorize: left to itself the planner may read a whole table to join it with a few
+ * dozen values, and plan anew for every batch. Every access here is by index.
+ */
+const sessionSql = `set plan_cache_mode = force_generic_plan; set enable_hashjoin = off;
+  set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off`;
 
 const lockSql = {
   name: "bank_authorize_lock",
@@ -34,16 +37,15 @@ const lockSql = {
 
 // Read after the locks: a statement sees what was committed when it began, and a hold booked as expired while this
 // transaction waited for the card must not be counted free a second time.
-const lapsedSql = {
-  name: "bank_authorize_lapsed",
-  text: `select card_id, sum(amount_minor)::bigint as lapsed_minor from authorizations
-    where state = 'PENDING' and expires_at <= $2 and card_id = any($1::uuid[]) group by card_id`,
-};
-
-const answeredSql = {
-  name: "bank_authorize_answered",
-  text: `select idempotency_key, request_hash, authorization_code, decline_reason, available_after_minor
-    from authorizations where idempotency_key = any($1::text[])`,
+const knownSql = {
+  name: "bank_authorize_known",
+  text: `select card_id, sum(amount_minor)::bigint as lapsed_minor, null as idempotency_key, null::bytea as request_hash,
+      null as authorization_code, null as decline_reason, null::bigint as available_after_minor
+      from authorizations
+     where state = 'PENDING' and expires_at <= $2 and card_id = any($1::uuid[]) group by card_id
+    union all
+    select null, null, idempotency_key, request_hash, authorization_code, decline_reason, available_after_minor
+      from authorizations where idempotency_key = any($3::text[])`,
 };
 
 const writeSql = {
@@ -97,6 +99,7 @@ export async function answerBatch(
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
+      await prepareSession(client);
       return await answerOnce(client, batch, now);
     } catch (error) {
       broken = await rollback(client);
@@ -106,6 +109,14 @@ export async function answerBatch(
       client.release(broken);
     }
   }
+}
+
+const prepared = new WeakSet<pg.PoolClient>();
+
+async function prepareSession(client: pg.PoolClient): Promise<void> {
+  if (prepared.has(client)) return;
+  await client.query(sessionSql);
+  prepared.add(client);
 }
 
 async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
@@ -124,11 +135,12 @@ async function answerOnce(
 ): Promise<AuthorizeAnswer[]> {
   const refs = [...new Set(batch.flatMap((each) => each.request.tokenRef ?? []))].sort();
   const keys = batch.flatMap((each) => each.idempotencyKey ?? []);
-  await client.query(beginSql);
+  await client.query("begin");
   const locked = await client.query<LockedRow>({ ...lockSql, values: [refs] });
-  const { tokens, cards } = await readLocked(client, locked.rows, now);
-  const answered = await client.query<AnsweredRow>({ ...answeredSql, values: [keys] });
-  const known = new Map(answered.rows.map((row) => [row.idempotency_key, row]));
+  const cardIds = [...new Set(locked.rows.map((row) => row.card_id))];
+  const found = await client.query<KnownRow>({ ...knownSql, values: [cardIds, now, keys] });
+  const known = new Map(found.rows.flatMap((row) => (row.card_id === null ? [[row.idempotency_key, row]] : [])));
+  const { tokens, cards } = readLocked(locked.rows, found.rows);
 
   const isNew = (each: PendingAuthorization) => each.idempotencyKey === undefined || !known.has(each.idempotencyKey);
   const fresh = batch.filter(isNew);
@@ -173,20 +185,15 @@ interface LockedRow {
   readonly held_minor: bigint;
 }
 
-async function readLocked(
-  client: pg.PoolClient,
+type KnownRow =
+  | { readonly card_id: string; readonly lapsed_minor: bigint }
+  | ({ readonly card_id: null } & AnsweredRow);
+
+function readLocked(
   rows: readonly LockedRow[],
-  now: Date,
-): Promise<{ tokens: Map<string, CardToken>; cards: Map<string, CreditCard> }> {
-  const cardIds = [...new Set(rows.map((row) => row.card_id))];
-  const lapsed = new Map<string, bigint>();
-  if (cardIds.length > 0) {
-    const found = await client.query<{ card_id: string; lapsed_minor: bigint }>({
-      ...lapsedSql,
-      values: [cardIds, now],
-    });
-    for (const row of found.rows) lapsed.set(row.card_id, row.lapsed_minor);
-  }
+  known: readonly KnownRow[],
+): { tokens: Map<string, CardToken>; cards: Map<string, CreditCard> } {
+  const lapsed = new Map(known.flatMap((row) => (row.card_id === null ? [] : [[row.card_id, row.lapsed_minor]])));
   const tokens = new Map<string, CardToken>();
   const cards = new Map<string, CreditCard>();
   for (const row of rows) {

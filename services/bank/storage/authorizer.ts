@@ -25,7 +25,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Makes the authorizer of one process. It holds at most two of the pool's connections. */
+/**
+ * Makes the authorizer of one process. The pool is its own: two connections are used, with planner settings of their own.
+ */
 export function createAuthorizer(deps: { readonly pool: pg.Pool; readonly clock: Clock }): Authorizer {
   let queue: Waiting[] = [];
   let lanes = 0;

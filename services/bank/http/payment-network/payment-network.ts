@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
@@ -6,8 +7,7 @@ import { reasonOfHttpError } from "../../../platform/http/http-errors.ts";
 import { uuidv7 } from "../../../platform/ids/uuidv7.ts";
 import { toMajorNumber } from "../../../platform/money/amount.ts";
 import type { Currency } from "../../../platform/money/currency.ts";
-import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
-import { randomHex } from "../../../platform/secrets/random-token.ts";
+import { hashesEqual } from "../../../platform/secrets/keyed-hash.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
 import { tokenRefusal } from "../../domain/authorize.ts";
 import type { AuthorizeAnswer } from "../../storage/authorization-answer.ts";
@@ -45,9 +45,12 @@ export interface PaymentNetworkDeps {
 
 /** Mounts the payment network API; register with prefix `/api/payment-network`. A decline or refusal is HTTP 200. */
 export async function paymentNetwork(app: FastifyInstance, deps: PaymentNetworkDeps): Promise<void> {
-  app.addHook("onRequest", async (request) => {
+  // Hashes are compared, in constant time, so neither content nor length of the key shows.
+  const expectedKey = hash("sha256", deps.apiKey, "buffer");
+  app.addHook("onRequest", (request, _reply, done) => {
     const key = request.headers["x-api-key"];
-    if (typeof key !== "string" || !textsEqual(key, deps.apiKey)) throw new DomainError("UNAUTHENTICATED");
+    const known = typeof key === "string" && hashesEqual(hash("sha256", key, "buffer"), expectedKey);
+    done(known ? undefined : new DomainError("UNAUTHENTICATED"));
   });
   app.setErrorHandler((thrown, request, reply) => sendPaymentError(deps, thrown, request, reply));
 
@@ -86,9 +89,11 @@ async function authorize(deps: PaymentNetworkDeps, request: FastifyRequest): Pro
   const body = readAuthorizeBody(request.body);
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"]);
   const tokenRef = await deps.readCardToken(body.cardToken);
+  const id = uuidv7(deps.clock.now().getTime());
   const answer = await deps.authorizer.authorize({
-    id: uuidv7(deps.clock.now().getTime()),
-    authorizationCode: `AUTH-${randomHex(8).toUpperCase()}`,
+    id,
+    // The last two groups of the id: 62 random bits.
+    authorizationCode: `AUTH-${id.slice(19).replace("-", "").toUpperCase()}`,
     request: { tokenRef, merchantId: body.merchantId, amountMinor: body.amountMinor, currency: body.currency },
     merchantName: body.merchantName,
     orderId: body.orderId,

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
 import { parseAmount } from "../../../platform/money/amount.ts";
 import { type Currency, defaultCurrency, parseCurrency } from "../../../platform/money/currency.ts";
@@ -80,7 +80,7 @@ export function readIdempotencyKey(header: string | string[] | undefined): strin
 /** SHA-256 over the members that make two requests the same one. */
 export function hashRequest(members: readonly (string | number | bigint | undefined)[]): Buffer {
   const text = JSON.stringify(members.map((member) => (member === undefined ? null : String(member))));
-  return createHash("sha256").update(text).digest();
+  return hash("sha256", text, "buffer");
 }
 
 type Fields = Readonly<Record<string, unknown>>;
