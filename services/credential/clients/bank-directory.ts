@@ -1,0 +1,89 @@
+import type { MessageShape } from "@bufbuild/protobuf";
+import { Registry, type WatchRegistryResponseSchema } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import { createRpcClient } from "../../platform/rpc/client.ts";
+import { followStream } from "../../platform/rpc/follow-stream.ts";
+import type { Logger } from "../../platform/telemetry/logger.ts";
+import type { MeshTls } from "../../platform/tls/load-mesh-tls.ts";
+import type { Bank } from "../domain/bank.ts";
+import type { BankDirectory } from "../flows/dependencies.ts";
+
+// The Registry sends a keep-alive every five seconds.
+const staleAfterMs = 15_000;
+
+/** Where the Registry is. */
+export interface BankDirectoryOptions {
+  /** `host:port`. */
+  readonly address: string;
+  readonly tls?: MeshTls;
+  readonly log: Logger;
+}
+
+/** The banks of the Registry, kept in memory from its watch stream; what was known last survives a dead Registry. */
+export interface WatchedBankDirectory extends BankDirectory {
+  /** Whether a whole snapshot has arrived since the start. */
+  isReady(): boolean;
+  stop(): Promise<void>;
+}
+
+/** Follows the Registry until stopped. */
+export function watchBanks(options: BankDirectoryOptions): WatchedBankDirectory {
+  const { address, tls, log } = options;
+  const client = createRpcClient(Registry, { address, serverName: "registry", ...(tls === undefined ? {} : { tls }) });
+  let banks = new Map<string, Bank>();
+  let snapshot: Map<string, Bank> | undefined = new Map();
+  let ready = false;
+
+  const onEvent = (response: MessageShape<typeof WatchRegistryResponseSchema>): void => {
+    const { event } = response;
+    if (event.case === "bank" && event.value.bank !== undefined) {
+      const bank = toBank(event.value.bank);
+      (snapshot ?? banks).set(bank.bankId, bank);
+    }
+    if (event.case === "snapshotComplete" && snapshot !== undefined) {
+      // Replaced as a whole: what the snapshot did not name is gone.
+      banks = snapshot;
+      snapshot = undefined;
+      ready = true;
+    }
+  };
+
+  const following = followStream({
+    label: "registry",
+    open: (signal) => client.watchRegistry({}, { signal }),
+    onEvent,
+    onDisconnect: () => {
+      snapshot = new Map();
+    },
+    staleAfterMs,
+    log,
+  });
+  return {
+    find: (bankId) => {
+      if (!ready) throw new DomainError("PROVIDER_UNAVAILABLE");
+      return banks.get(bankId);
+    },
+    isReady: () => ready,
+    stop: async () => {
+      await following.stop();
+      client.close();
+    },
+  };
+}
+
+type WatchedBank = NonNullable<
+  Extract<MessageShape<typeof WatchRegistryResponseSchema>["event"], { case: "bank" }>["value"]["bank"]
+>;
+
+function toBank(bank: WatchedBank): Bank {
+  return {
+    bankId: bank.bsimId,
+    name: bank.name,
+    issuer: bank.authServerUrl,
+    apiUrl: bank.apiBaseUrl === "" ? undefined : bank.apiBaseUrl,
+    openBankingUrl: bank.openBankingUrl,
+    status: bank.status,
+    health: bank.health,
+    walletEnrollmentSupported: bank.walletEnrollmentSupported,
+  };
+}

@@ -1,0 +1,148 @@
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { Grant, ProviderCard } from "../connectors/connector.ts";
+import { ProviderError, parseOauthError } from "../connectors/provider-error.ts";
+import type { AuditAct } from "../domain/audit.ts";
+import type { Connection, Owner } from "../domain/connection.ts";
+import { type ConnectAttempt, consumeAttempt, finishAttempt } from "../storage/attempt-store.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+import { type Caller, connectorNamed, type Dependencies, detachedCall, targetOf } from "./dependencies.ts";
+import { listCards } from "./list-cards.ts";
+import { savePatiently } from "./save-patiently.ts";
+import { storeGrant } from "./store-grant.ts";
+
+/** What the user came back with. */
+export interface CompleteConnectCommand {
+  readonly owner: Owner;
+  readonly state: string;
+  readonly code: string;
+  readonly iss: string;
+  /** The bank's refusal in place of a code; empty otherwise. */
+  readonly error: string;
+}
+
+/** A consent that became a connection. */
+export interface CompletedConnect {
+  readonly connection: Connection;
+  readonly profileEmail: string;
+  readonly profileName: string;
+  /** Empty when the bank could not be asked; the connection stands all the same. */
+  readonly cards: readonly ProviderCard[];
+}
+
+/**
+ * Ends a consent. The state is spent by one conditional update before the bank is asked; the exchange runs outside any transaction
+ * and is heard to its end even when the caller goes away. A process that dies in between leaves the attempt as `exchanging`,
+ * and the clean-up makes the bank undo what it issued.
+ * Throws `INVALID_STATE`, `CONSENT_REFUSED` with the bank's OAuth code, `PROVIDER_UNAVAILABLE`.
+ */
+export async function completeConnect(
+  deps: Dependencies,
+  command: CompleteConnectCommand,
+  caller: Caller,
+): Promise<CompletedConnect> {
+  const attempt = await takeAttempt(deps, command, caller);
+  if (command.error !== "" || command.code === "") {
+    const error = command.error === "" ? "invalid_request" : (parseOauthError(command.error) ?? "access_denied");
+    throw new DomainError("CONSENT_REFUSED", { error });
+  }
+  const startedMs = performance.now();
+  const grant = await exchange(deps, attempt, command, caller);
+  const durationMs = performance.now() - startedMs;
+  const connection = await savePatiently(
+    () => storeGrant(deps, { attempt, grant, durationMs, actor: caller.actor }),
+    (error) => error instanceof DomainError,
+  );
+  const { profileEmail, profileName } = grant;
+  return { connection, profileEmail, profileName, cards: await cardsIfAvailable(deps, connection, caller) };
+}
+
+async function takeAttempt(
+  deps: Dependencies,
+  command: CompleteConnectCommand,
+  caller: Caller,
+): Promise<ConnectAttempt> {
+  const { owner, state, code, error } = command;
+  const now = deps.clock.now();
+  const refused = error !== "" || code === "";
+  const attempt = await inTransaction(deps.storage.db, async (tx) => {
+    const taken = await consumeAttempt(deps.storage, tx, { owner, state, code: refused ? undefined : code, now });
+    const act = actOfTaking(taken, refused);
+    if (act !== undefined) await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [act]);
+    return taken;
+  });
+  if (attempt === undefined) throw new DomainError("INVALID_STATE");
+  return attempt;
+}
+
+function actOfTaking(taken: ConnectAttempt | undefined, refused: boolean): AuditAct | undefined {
+  if (taken === undefined) {
+    return { action: "security_alert", outcome: "invalid_state", institutionId: "", durationMs: 0 };
+  }
+  if (!refused) return undefined;
+  return { action: "connect", outcome: "consent_refused", institutionId: taken.institutionId, durationMs: 0 };
+}
+
+async function exchange(
+  deps: Dependencies,
+  attempt: ConnectAttempt,
+  command: CompleteConnectCommand,
+  caller: Caller,
+): Promise<Grant> {
+  const connector = connectorNamed(deps, attempt.connector);
+  const { redirectUri, proofs } = attempt;
+  const { state, code, iss } = command;
+  try {
+    const target = await targetOf(deps, attempt);
+    return await connector.complete(target, { redirectUri, state, code, iss, proofs }, detachedCall(deps));
+  } catch (cause) {
+    if (!(cause instanceof ProviderError)) throw cause;
+    await recordFailedExchange(deps, { attempt, cause, caller });
+    throw exchangeError(cause);
+  }
+}
+
+async function recordFailedExchange(
+  deps: Dependencies,
+  failed: { attempt: ConnectAttempt; cause: ProviderError; caller: Caller },
+): Promise<void> {
+  const { attempt, cause } = failed;
+  const now = deps.clock.now();
+  await inTransaction(deps.storage.db, async (tx) => {
+    // Without an answer the bank may have issued tokens: the attempt stays open for the clean-up.
+    if (cause.failure !== "unavailable") await finishAttempt(tx, attempt, "failed");
+    const isAlert = cause.failure === "mismatch";
+    await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: failed.caller.actor, now }, [
+      {
+        action: isAlert ? "security_alert" : "token_exchange",
+        outcome: cause.failure,
+        institutionId: attempt.institutionId,
+        durationMs: 0,
+      },
+    ]);
+  });
+}
+
+function exchangeError(cause: ProviderError): DomainError {
+  if (cause.failure === "mismatch") return new DomainError("INVALID_STATE", {}, { cause });
+  const ourFault = cause.failure === "client_refused" || cause.failure === "unavailable";
+  if (cause.oauthError !== undefined && !ourFault) {
+    return new DomainError("CONSENT_REFUSED", { error: cause.oauthError }, { cause });
+  }
+  return new DomainError("PROVIDER_UNAVAILABLE", {}, { cause });
+}
+
+async function cardsIfAvailable(
+  deps: Dependencies,
+  connection: Connection,
+  caller: Caller,
+): Promise<readonly ProviderCard[]> {
+  if (!connection.hasCredential) return [];
+  try {
+    return await listCards(deps, connection, caller);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    deps.log.warn({ connectionId: connection.connectionId, reason: error.reason }, "cards not listed after a consent");
+    return [];
+  }
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { ConnectionKey } from "../domain/connection.ts";
+import { nextStanding } from "../domain/connection-state.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+import { lockConnection } from "../storage/connection-store.ts";
+import { endConnection } from "../storage/consent-store.ts";
+import { hasPendingRevocation, insertRevocation } from "../storage/revocation-store.ts";
+import { deleteSecrets, openSecret } from "../storage/secret-store.ts";
+import type { Caller, Dependencies } from "./dependencies.ts";
+import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
+
+/**
+ * Ends a connection. First, in one transaction, its state, so that nothing is read through it any more, and its secrets move into a
+ * revocation; then the bank is asked, and asked again by a job until it confirms. A repeat succeeds. Resolves to whether the bank
+ * has confirmed. Throws `CONNECTION_NOT_FOUND`.
+ */
+export async function disconnect(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<boolean> {
+  const revocationId = await endAndQueue(deps, key, caller);
+  if (revocationId === undefined) return !(await hasPendingRevocation(deps.storage.db.query, key));
+  const answered = revokeNow(deps, revocationId, caller.actor).catch((err: unknown) => {
+    deps.log.error({ err, connectionId: key.connectionId }, "revocation failed");
+    return false;
+  });
+  // A slow bank keeps its job, not the caller: the revocation runs on after his deadline.
+  return await Promise.race([answered, patienceEnd(caller)]);
+}
+
+async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<string | undefined> {
+  const { storage } = deps;
+  const now = deps.clock.now();
+  return await inTransaction(storage.db, async (tx) => {
+    const connection = await lockConnection(tx, key);
+    if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
+    if (connection.state === "REVOKED") return undefined;
+    const [credential, refreshToken, accessToken] = [
+      await openSecret(storage, tx, connection, "wallet_credential"),
+      await openSecret(storage, tx, connection, "refresh_token"),
+      await openSecret(storage, tx, connection, "access_token"),
+    ];
+    const revocationId = randomUUID();
+    await insertRevocation(storage, tx, {
+      ...key,
+      revocationId,
+      connector: connection.connector,
+      institutionId: connection.institutionId,
+      cause: "disconnect",
+      secrets: {
+        credential: credential?.plaintext,
+        refreshToken: refreshToken?.plaintext,
+        accessToken: accessToken?.plaintext,
+      },
+      now,
+      dueAt: now,
+      giveUpAt: new Date(now.getTime() + revocationLifeMs),
+    });
+    const standing = nextStanding(
+      { state: connection.state, reason: connection.stateReason },
+      { kind: "disconnected" },
+    );
+    await endConnection(tx, connection, standing, now);
+    const common = { connectionId: key.connectionId, institutionId: connection.institutionId };
+    await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, [
+      { action: "disconnect", outcome: "ok", ...common, durationMs: 0 },
+      await deleteSecrets(tx, connection),
+    ]);
+    return revocationId;
+  });
+}
+
+async function patienceEnd(caller: Caller): Promise<false> {
+  const reserveMs = 500;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, Math.max(0, caller.timeoutMs() - reserveMs));
+    timer.unref();
+    caller.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  return false;
+}

@@ -1,0 +1,109 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Actor } from "../domain/audit.ts";
+import type { Connection } from "../domain/connection.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { claimFlight, type FlightOutcome } from "../storage/refresh-store.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { fly } from "./refresh-flight.ts";
+
+/*
+ * One flight per connection across replicas: the row's lease decides who asks the bank, its epoch fences what he writes, and everyone
+ * else waits and reads the row again. The lease outlives two requests to the bank, and ends well inside the half minute for which
+ * banks still honour a rotated refresh token, so a flight left by a dead process is flown again in time.
+ */
+const leaseMsDefault = 20_000;
+const pollMs = 50;
+
+/** How a refresh ended, with the connection as it is then. `gone`: disconnected meanwhile. */
+export interface RefreshResult {
+  readonly outcome: FlightOutcome | "gone";
+  readonly connection: Connection | undefined;
+}
+
+/** Refreshes connections, each at most once at a time. */
+export interface Refresher {
+  /**
+   * Refreshes the tokens of `seen`, or joins a refresh under way; at once done when they are newer by now. A caller whose signal
+   * aborts stops waiting with an `AbortError`; the flight goes on.
+   */
+  refresh(seen: Connection, work: { actor: Actor; signal: AbortSignal }): Promise<RefreshResult>;
+  /** Waits for the flights of this process. */
+  idle(): Promise<void>;
+}
+
+/** Options of a refresher. */
+export interface RefresherOptions {
+  /** Names this process in the lease. */
+  readonly holder: string;
+  /** How long a flight is its holder's alone; 20 s unless told. */
+  readonly leaseMs?: number;
+}
+
+/** Makes the refresher of a process. */
+export function createRefresher(deps: Dependencies, options: RefresherOptions): Refresher {
+  const flights = new Map<string, Promise<FlightOutcome | "overtaken">>();
+  const leaseMs = options.leaseMs ?? leaseMsDefault;
+
+  /** False when somebody else holds the connection. */
+  const takeOff = async (seen: Connection, actor: Actor): Promise<boolean> => {
+    const claimed = await claimFlight(deps.storage.db.query, { seen, holder: options.holder, leaseMs });
+    if (claimed === undefined) return false;
+    const flight = fly(deps, { flight: claimed, actor }).finally(() => flights.delete(seen.connectionId));
+    // Whoever started it may stop waiting; a failure nobody waits for must not end the process.
+    flight.catch((err: unknown) => deps.log.error({ err, connectionId: seen.connectionId }, "a refresh failed"));
+    flights.set(seen.connectionId, flight);
+    return true;
+  };
+
+  return {
+    refresh: async (seen, work) => {
+      let watched: bigint | undefined;
+      for (;;) {
+        work.signal.throwIfAborted();
+        const current = await findConnection(deps.storage.db.query, seen);
+        const settled = settledResult(seen, current, watched);
+        if (settled !== undefined) return settled;
+        const tookOff = flights.has(seen.connectionId) || (await takeOff(seen, work.actor));
+        const flight = flights.get(seen.connectionId);
+        if (!tookOff || flight === undefined) {
+          watched = current?.refreshEpoch;
+          await pause(pollMs, undefined, { signal: work.signal });
+          continue;
+        }
+        const outcome = await untilAborted(flight, work.signal);
+        if (outcome === "overtaken") continue;
+        return { outcome, connection: await findConnection(deps.storage.db.query, seen) };
+      }
+    },
+    idle: async () => {
+      await Promise.allSettled(flights.values());
+    },
+  };
+}
+
+/** The result, if the row says that there is nothing left to wait for. */
+function settledResult(
+  seen: Connection,
+  current: Connection | undefined,
+  watchedEpoch: bigint | undefined,
+): RefreshResult | undefined {
+  if (current === undefined || current.state === "REVOKED") return { outcome: "gone", connection: current };
+  if (current.tokenVersion !== seen.tokenVersion) return { outcome: "refreshed", connection: current };
+  if (current.stateReason === "consent_ended") return { outcome: "refused", connection: current };
+  const watchedEnded = current.refreshEpoch === watchedEpoch && current.refreshHolder === undefined;
+  if (watchedEnded && (current.refreshOutcome === "unavailable" || current.refreshOutcome === "client_refused")) {
+    return { outcome: current.refreshOutcome, connection: current };
+  }
+  return undefined;
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from "node:crypto";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { Grant } from "../connectors/connector.ts";
+import type { Actor, AuditAct } from "../domain/audit.ts";
+import type { Connection } from "../domain/connection.ts";
+import { nextStanding } from "../domain/connection-state.ts";
+import { refreshDueAt } from "../domain/refresh-schedule.ts";
+import { type ConnectAttempt, finishAttempt } from "../storage/attempt-store.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
+import { insertRevocation } from "../storage/revocation-store.ts";
+import {
+  deleteSecrets,
+  type NewSecret,
+  openSecret,
+  type SecretPurpose,
+  storeSecrets,
+} from "../storage/secret-store.ts";
+import type { Tx } from "../storage/storage.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { revocationLifeMs } from "./revoke-secrets.ts";
+
+/** A grant to store, and the attempt it ends. */
+export interface GrantToStore {
+  readonly attempt: ConnectAttempt;
+  readonly grant: Grant;
+  readonly durationMs: number;
+  readonly actor: Actor;
+}
+
+/**
+ * Makes a grant a connection, or puts it into the owner's connection to the same bank user, in one transaction that also ends the
+ * attempt. The credential it supersedes is queued for revocation there, so the bank is asked only after the new one is safe.
+ * Throws `PROVIDER_UNAVAILABLE` when the clean-up has ended the attempt meanwhile: the bank has been made to undo the grant.
+ */
+export async function storeGrant(deps: Dependencies, work: GrantToStore): Promise<Connection> {
+  const { attempt, grant } = work;
+  const now = deps.clock.now();
+  return await inTransaction(deps.storage.db, async (tx) => {
+    if (!(await finishAttempt(tx, attempt, "completed"))) throw new DomainError("PROVIDER_UNAVAILABLE");
+    const facts = consentFacts(work, now);
+    const { connection, acts } = await placeConsent(deps, tx, facts, grant);
+    const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
+    const common = { connectionId: connection.connectionId, institutionId: attempt.institutionId };
+    await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: work.actor, now }, [
+      { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
+      { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },
+      ...acts,
+      stored,
+    ]);
+    return (await findConnection(tx, connection)) ?? connection;
+  });
+}
+
+async function placeConsent(
+  deps: Dependencies,
+  tx: Tx,
+  facts: ConsentFacts,
+  grant: Grant,
+): Promise<{ connection: Connection; acts: AuditAct[] }> {
+  const existing = await lockBankUserConnection(tx, facts);
+  if (existing !== undefined) return await supersede(deps, tx, { existing, facts, grant });
+  const inserted = await insertConsent(tx, facts);
+  if (inserted !== undefined) return { connection: inserted, acts: [] };
+  const winner = await lockBankUserConnection(tx, facts);
+  if (winner === undefined) throw new Error("a connection that was just made is gone");
+  return await supersede(deps, tx, { existing: winner, facts, grant });
+}
+
+async function supersede(
+  deps: Dependencies,
+  tx: Tx,
+  work: { existing: Connection; facts: ConsentFacts; grant: Grant },
+): Promise<{ connection: Connection; acts: AuditAct[] }> {
+  const { existing, facts, grant } = work;
+  const old = await openSecret(deps.storage, tx, existing, "wallet_credential");
+  // Only the credential: banks end a whole grant with its refresh token, and the new consent may share the old one's grant.
+  if (old !== undefined && old.plaintext !== grant.credential) {
+    await insertRevocation(deps.storage, tx, {
+      owner: existing.owner,
+      revocationId: randomUUID(),
+      connectionId: existing.connectionId,
+      connector: existing.connector,
+      institutionId: existing.institutionId,
+      cause: "superseded",
+      secrets: { credential: old.plaintext },
+      now: facts.now,
+      dueAt: facts.now,
+      giveUpAt: new Date(facts.now.getTime() + revocationLifeMs),
+    });
+  }
+  const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));
+  const all: SecretPurpose[] = ["access_token", "refresh_token", "wallet_credential"];
+  const stale = all.filter((purpose) => !kept.has(purpose));
+  const acts = stale.length === 0 ? [] : [await deleteSecrets(tx, existing, stale)];
+  return { connection: await replaceConsent(tx, existing, facts), acts };
+}
+
+function consentFacts({ attempt, grant }: GrantToStore, now: Date): ConsentFacts {
+  const { accessTokenExpiresAt, credentialExpiresAt } = grant;
+  const hasRefreshToken = grant.refreshToken !== undefined;
+  const hasCredential = grant.credential !== undefined;
+  return {
+    owner: attempt.owner,
+    newConnectionId: randomUUID(),
+    connector: attempt.connector,
+    institutionId: attempt.institutionId,
+    issuer: grant.issuer,
+    ownerReference: grant.ownerReference,
+    standing: nextStanding({ state: "ACTIVE", reason: "" }, { kind: "consented", hasCredential, hasAccessToken: true }),
+    hasAccessToken: true,
+    hasRefreshToken,
+    hasCredential,
+    accessTokenExpiresAt,
+    credentialExpiresAt,
+    refreshDueAt: refreshDueAt({ now, storedAt: now, accessTokenExpiresAt, credentialExpiresAt, hasRefreshToken }),
+    now,
+  };
+}
+
+function secretsOf(grant: Grant): NewSecret[] {
+  const secrets: NewSecret[] = [
+    { purpose: "access_token", plaintext: grant.accessToken, expiresAt: grant.accessTokenExpiresAt },
+  ];
+  if (grant.refreshToken !== undefined) {
+    secrets.push({ purpose: "refresh_token", plaintext: grant.refreshToken, expiresAt: undefined });
+  }
+  if (grant.credential !== undefined) {
+    secrets.push({ purpose: "wallet_credential", plaintext: grant.credential, expiresAt: grant.credentialExpiresAt });
+  }
+  return secrets;
+}

@@ -1,0 +1,28 @@
+import { every } from "../../platform/jobs/every.ts";
+import type { Dependencies } from "../flows/dependencies.ts";
+import type { Refresher } from "../flows/refresh.ts";
+import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import { sweepAttempts } from "./sweep-attempts.ts";
+import { sweepCredentials } from "./sweep-credentials.ts";
+import { sweepRefreshes } from "./sweep-refreshes.ts";
+
+// A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
+const refreshesMs = 3_000;
+const revocationsMs = 5_000;
+const attemptsMs = 30_000;
+const credentialsMs = 60_000;
+
+/** Starts the sweeps of one replica; every replica may. The answer stops them and waits for those under way. */
+export function startJobs(parts: { deps: Dependencies; refresher: Refresher }): () => Promise<void> {
+  const { deps } = parts;
+  const { log } = deps;
+  const sweeps = [
+    every({ label: "refreshes", intervalMs: refreshesMs, log, work: (signal) => sweepRefreshes(parts, signal) }),
+    every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),
+    every({ label: "attempts", intervalMs: attemptsMs, log, work: (signal) => sweepAttempts(deps, signal) }),
+    every({ label: "credentials", intervalMs: credentialsMs, log, work: (signal) => sweepCredentials(deps, signal) }),
+  ];
+  return async () => {
+    await Promise.all(sweeps.map((sweep) => sweep.stop()));
+  };
+}

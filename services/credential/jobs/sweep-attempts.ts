@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { Grant } from "../connectors/connector.ts";
+import { ProviderError } from "../connectors/provider-error.ts";
+import { jobActor } from "../domain/audit.ts";
+import { attemptLifeMs } from "../flows/begin-connect.ts";
+import { connectorNamed, type Dependencies, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { revocationLifeMs } from "../flows/revoke-secrets.ts";
+import {
+  type AbandonedAttempt,
+  deleteOldAttempts,
+  findAbandonedAttempts,
+  finishAttempt,
+} from "../storage/attempt-store.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+import { listConnections } from "../storage/connection-store.ts";
+import { insertRevocation } from "../storage/revocation-store.ts";
+
+// Longer than any exchange with its retries of saving: what is older has lost its process.
+const abandonedAfterMs = 90_000;
+const keepMs = 86_400_000;
+const batchSize = 20;
+const deleteBatchSize = 500;
+
+/**
+ * Cleans up after consents whose process died between the exchange and storing what it brought. The code is sent once more: a bank
+ * that has seen it refuses and revokes what it had issued for it (RFC 6749, 4.1.2), and one that has not issues tokens that are
+ * queued for revocation at once, since the user was told that the consent failed. Old attempts are removed.
+ */
+export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Promise<number> {
+  const nowMs = deps.clock.now().getTime();
+  const abandoned = await findAbandonedAttempts(deps.storage, new Date(nowMs - abandonedAfterMs), batchSize);
+  for (const attempt of abandoned) {
+    if (!signal.aborted) await cleanUp(deps, attempt);
+  }
+  await deleteOldAttempts(deps.storage.db.query, new Date(nowMs - keepMs - attemptLifeMs), deleteBatchSize);
+  return abandoned.length;
+}
+
+async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<void> {
+  // A bank may end the whole grant over a reused code; a working connection to it is worth more than an orphan that ends by itself.
+  const connections = await listConnections(deps.storage.db.query, attempt.owner);
+  const isShared = connections.some((connection) => connection.institutionId === attempt.institutionId);
+  let outcome = "left_to_expire";
+  let grant: Grant | undefined;
+  if (!isShared) {
+    const replay = await replayCode(deps, attempt);
+    if (replay === "later") return;
+    outcome = replay === "refused" ? "code_reused" : "revoked";
+    if (replay !== "refused") grant = replay;
+  }
+  const now = deps.clock.now();
+  await inTransaction(deps.storage.db, async (tx) => {
+    if (!(await finishAttempt(tx, attempt, "cleaned"))) return;
+    if (grant !== undefined) {
+      const { credential, refreshToken, accessToken } = grant;
+      await insertRevocation(deps.storage, tx, {
+        owner: attempt.owner,
+        revocationId: randomUUID(),
+        connectionId: attempt.attemptId,
+        connector: attempt.connector,
+        institutionId: attempt.institutionId,
+        cause: "orphaned",
+        secrets: { credential, refreshToken, accessToken },
+        now,
+        dueAt: now,
+        giveUpAt: new Date(now.getTime() + revocationLifeMs),
+      });
+    }
+    await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: jobActor("attempts"), now }, [
+      { action: "token_exchange", outcome, institutionId: attempt.institutionId, durationMs: 0 },
+    ]);
+  });
+}
+
+async function replayCode(deps: Dependencies, attempt: AbandonedAttempt): Promise<Grant | "refused" | "later"> {
+  try {
+    const target = await targetOf(deps, attempt);
+    const { redirectUri, code, proofs } = attempt;
+    // The callback's own state and `iss` were checked when it came; the exchange is between the bank and us.
+    const answer = { redirectUri, state: attempt.attemptId, code, iss: target.bank.issuer, proofs };
+    return await connectorNamed(deps, attempt.connector).complete(target, answer, detachedCall(deps));
+  } catch (error) {
+    if (error instanceof ProviderError) return error.failure === "unavailable" ? "later" : "refused";
+    if (error instanceof DomainError) return "later";
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+import { hostname } from "node:os";
+import { openDatabase } from "../platform/db/open-database.ts";
+import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
+import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
+import { createRateLimiter } from "../platform/limits/rate-limiter.ts";
+import { randomHex } from "../platform/secrets/random-token.ts";
+import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
+import { watchBanks } from "./clients/bank-directory.ts";
+import { readCredentialConfig } from "./config.ts";
+import { createBsimConnector } from "./connectors/bsim/bsim-connector.ts";
+import { openProviderHttp } from "./connectors/provider-http.ts";
+import type { Dependencies } from "./flows/dependencies.ts";
+import { createRefresher } from "./flows/refresh.ts";
+import { startJobs } from "./jobs/start-jobs.ts";
+import { credentialImplementation } from "./rpc/credential-handlers.ts";
+import { credentialErrors } from "./rpc/error-table.ts";
+import { openStorage } from "./storage/open-storage.ts";
+import type { Tables } from "./storage/tables.ts";
+
+/** Holds every bank and provider secret. Any number of replicas share one database. */
+async function startCredential(scope: ServiceScope): Promise<void> {
+  const { log, clock } = scope;
+  const config = readCredentialConfig(scope.env);
+  const tls = await loadMeshTls({
+    certFile: config.TLS_CERT_FILE,
+    keyFile: config.TLS_KEY_FILE,
+    caFile: config.TLS_CA_FILE,
+  });
+  const db = openDatabase<Tables>({
+    url: config.DATABASE_URL,
+    schema: config.DATABASE_SCHEMA,
+    applicationName: "paymesh-credential",
+    poolSizeMax: config.DATABASE_POOL_SIZE,
+    log,
+  });
+  scope.onStop("database", db.close);
+  const storage = await openStorage({ db, encryptionKey: config.CREDENTIAL_ENCRYPTION_KEY, log });
+
+  const http = openProviderHttp();
+  scope.onStop("bank connections", http.close);
+  const banks = watchBanks({ address: config.REGISTRY_ADDRESS, tls, log });
+  scope.onStop("registry watch", banks.stop);
+
+  const insecureAllowed = config.PAYMESH_ENV === "local";
+  const bsim = createBsimConnector({ http, insecureAllowed });
+  const deps: Dependencies = {
+    storage,
+    connectors: new Map([[bsim.name, bsim]]),
+    banks,
+    clock,
+    log,
+    insecureAllowed,
+    providerTimeoutMs: config.PROVIDER_TIMEOUT_MS,
+  };
+  const refresher = createRefresher(deps, { holder: `${hostname()}-${process.pid}-${randomHex(4)}` });
+  scope.onStop("refreshes in flight", refresher.idle);
+  scope.onStop("jobs", startJobs({ deps, refresher }));
+
+  await startMeshService(scope, {
+    name: "credential",
+    config,
+    tls,
+    db,
+    limiter: createRateLimiter({ db }),
+    implementations: [credentialImplementation({ deps, refresher })],
+    authenticators: {},
+    errorTable: credentialErrors,
+    checks: { registry: async () => banks.isReady() },
+  });
+}
+
+await runService("credential", startCredential);

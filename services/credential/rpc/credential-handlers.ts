@@ -1,0 +1,14 @@
+import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import { implement, type ServiceImplementation } from "../../platform/rpc/service-implementation.ts";
+import { bankHandlers, connectionHandlers, consentHandlers, type HandlerParts } from "./connection-handlers.ts";
+import { operatorHandlers } from "./operator-handlers.ts";
+
+/** The Credential service, ready to be served. */
+export function credentialImplementation(parts: HandlerParts): ServiceImplementation {
+  return implement(Credential, {
+    ...consentHandlers(parts),
+    ...connectionHandlers(parts),
+    ...bankHandlers(parts),
+    ...operatorHandlers(parts),
+  });
+}

@@ -1,0 +1,85 @@
+import { type ErrorTable, genericErrors } from "../../platform/errors/error-table.ts";
+import { GrpcCode } from "../../platform/errors/grpc-code.ts";
+
+/** The reasons of this service and how callers are told of them. */
+export const credentialErrors: ErrorTable = Object.freeze({
+  ...genericErrors,
+  CONNECTION_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "connection_not_found",
+    message: "There is no such connection",
+  },
+  BANK_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "bank_not_found",
+    message: "There is no such bank to connect to",
+  },
+  PROVIDER_NOT_CONFIGURED: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "provider_not_configured",
+    message: "This bank is not set up here",
+  },
+  PROVIDER_UNAVAILABLE: {
+    code: GrpcCode.UNAVAILABLE,
+    http: 502,
+    error: "provider_unavailable",
+    message: "The bank cannot be reached right now",
+  },
+  INVALID_STATE: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 400,
+    error: "invalid_state",
+    message: "This consent is unknown, has been used or has expired",
+  },
+  CONSENT_REFUSED: {
+    code: GrpcCode.PERMISSION_DENIED,
+    http: 403,
+    error: (facts) => (typeof facts["error"] === "string" ? facts["error"] : "access_denied"),
+    message: "The bank did not give its consent",
+  },
+  REAUTHORIZATION_REQUIRED: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "reauthorization_required",
+    message: "The user has to connect this bank again",
+  },
+  CARD_NOT_AUTHORIZED: {
+    code: GrpcCode.PERMISSION_DENIED,
+    http: 403,
+    error: "card_not_authorized",
+    message: "The bank does not let this wallet use this card",
+  },
+  MISSING_ACCESS_TOKEN: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "missing_access_token",
+    message: "The user has to connect this bank again",
+  },
+  BSIM_TOKEN_EXPIRED: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "bsim_token_expired",
+    message: "The consent has ended; the user has to connect this bank again",
+  },
+  BSIM_UNAUTHORIZED: {
+    code: GrpcCode.UNAVAILABLE,
+    http: 502,
+    error: "bsim_unauthorized",
+    message: "The bank refused access to the accounts",
+  },
+  BSIM_INVALID_CREDENTIALS: {
+    code: GrpcCode.UNAVAILABLE,
+    http: 502,
+    error: "bsim_invalid_credentials",
+    message: "The bank does not know this wallet",
+  },
+  BSIM_UNAVAILABLE: {
+    code: GrpcCode.UNAVAILABLE,
+    http: 502,
+    error: "bsim_unavailable",
+    message: "The bank cannot be reached right now",
+  },
+});

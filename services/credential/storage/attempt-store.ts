@@ -1,0 +1,164 @@
+import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { Owner } from "../domain/connection.ts";
+import type { Queryable, Storage, Tx } from "./storage.ts";
+import { createVaultStore } from "./vault-store.ts";
+
+/** A consent that was begun, with its proofs (PKCE verifier, nonce) opened. */
+export interface ConnectAttempt {
+  readonly owner: Owner;
+  readonly attemptId: string;
+  readonly connector: string;
+  readonly institutionId: string;
+  readonly redirectUri: string;
+  readonly proofs: string;
+}
+
+/** A consent to store. `state` is kept as a keyed hash only. */
+export interface NewAttempt extends ConnectAttempt {
+  readonly state: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+}
+
+/** Stores a consent that begins. */
+export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttempt): Promise<void> {
+  const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(attempt, "proofs"), attempt.proofs);
+  await tx
+    .insertInto("connect_attempts")
+    .values({
+      ...attemptColumns(storage, attempt.owner, attempt.state),
+      attempt_id: attempt.attemptId,
+      connector: attempt.connector,
+      institution_id: attempt.institutionId,
+      redirect_uri: attempt.redirectUri,
+      status: "started",
+      proofs_data_key_id: sealed.dataKeyId,
+      sealed_proofs: Buffer.from(sealed.ciphertext),
+      code_data_key_id: null,
+      sealed_code: null,
+      created_at: attempt.createdAt,
+      expires_at: attempt.expiresAt,
+      exchanging_since: null,
+    })
+    .execute();
+}
+
+/**
+ * Takes a started, unexpired consent: one caller gets it, everyone after him undefined. The code is sealed into the row,
+ * so that whoever finds the row later can make the bank undo an exchange whose answer was lost.
+ */
+export async function consumeAttempt(
+  storage: Storage,
+  tx: Tx,
+  work: { owner: Owner; state: string; code: string | undefined; now: Date },
+): Promise<ConnectAttempt | undefined> {
+  const { owner, state, code, now } = work;
+  const columns = attemptColumns(storage, owner, state);
+  const row = await tx
+    .updateTable("connect_attempts")
+    .set({ status: code === undefined ? "failed" : "exchanging", exchanging_since: now })
+    .where("tenant", "=", columns.tenant)
+    .where("user_id", "=", columns.user_id)
+    .where("state_hash", "=", columns.state_hash)
+    .where("status", "=", "started")
+    .where("expires_at", ">", now)
+    .returningAll()
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
+  const sealedProofs = { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs };
+  const proofs = await storage.vault.open(createVaultStore(tx), placeOf(facts, "proofs"), sealedProofs);
+  if (code !== undefined) {
+    const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(facts, "code"), code);
+    await tx
+      .updateTable("connect_attempts")
+      .set({ code_data_key_id: sealed.dataKeyId, sealed_code: Buffer.from(sealed.ciphertext) })
+      .where("tenant", "=", columns.tenant)
+      .where("user_id", "=", columns.user_id)
+      .where("state_hash", "=", columns.state_hash)
+      .execute();
+  }
+  return { ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs };
+}
+
+/** Ends a consent under exchange and forgets its code; false when someone else has ended it. */
+export async function finishAttempt(
+  db: Queryable,
+  attempt: Pick<ConnectAttempt, "owner" | "attemptId">,
+  status: "completed" | "failed" | "cleaned",
+): Promise<boolean> {
+  const result = await db
+    .updateTable("connect_attempts")
+    .set({ status, code_data_key_id: null, sealed_code: null })
+    .where("tenant", "=", attempt.owner.tenant)
+    .where("user_id", "=", attempt.owner.userId)
+    .where("attempt_id", "=", attempt.attemptId)
+    .where("status", "=", "exchanging")
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** A consent whose exchange was never finished, with the code that was sent. */
+export interface AbandonedAttempt extends ConnectAttempt {
+  readonly code: string;
+}
+
+/** Consents whose exchange began before `before` and never ended: their process died. Oldest first. */
+export async function findAbandonedAttempts(
+  storage: Storage,
+  before: Date,
+  limit: number,
+): Promise<readonly AbandonedAttempt[]> {
+  const db = storage.db.query;
+  const rows = await db
+    .selectFrom("connect_attempts")
+    .selectAll()
+    .where("status", "=", "exchanging")
+    .where("exchanging_since", "<", before)
+    .orderBy("exchanging_since")
+    .limit(limit)
+    .execute();
+  const found: AbandonedAttempt[] = [];
+  for (const row of rows) {
+    if (row.code_data_key_id === null || row.sealed_code === null) continue;
+    const owner = { tenant: row.tenant, userId: row.user_id };
+    const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
+    const open = (purpose: string, sealed: SealedSecret) =>
+      storage.vault.open(createVaultStore(db), placeOf(facts, purpose), sealed);
+    const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
+    const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
+    found.push({ ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs, code });
+  }
+  return found;
+}
+
+/** Removes consents that ended or expired before `before`, at most `limit`; returns how many. */
+export async function deleteOldAttempts(db: Queryable, before: Date, limit: number): Promise<bigint> {
+  const result = await db
+    .deleteFrom("connect_attempts")
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple("tenant", "user_id", "state_hash"),
+        "in",
+        selectFrom("connect_attempts")
+          .select(["tenant", "user_id", "state_hash"])
+          .where("created_at", "<", before)
+          .where("status", "<>", "exchanging")
+          .limit(limit)
+          .$asTuple("tenant", "user_id", "state_hash"),
+      ),
+    )
+    .executeTakeFirst();
+  return result.numDeletedRows;
+}
+
+function attemptColumns(storage: Pick<Storage, "stateHashKey">, owner: Owner, state: string) {
+  return { tenant: owner.tenant, user_id: owner.userId, state_hash: keyedHash(storage.stateHashKey, state) };
+}
+
+// Each secret of an attempt is written once, so the record version never moves.
+function placeOf(attempt: { owner: Owner; attemptId: string; institutionId: string }, purpose: string): SecretPlace {
+  const { owner, attemptId, institutionId } = attempt;
+  return { owner, recordId: attemptId, provider: institutionId, purpose: `attempt_${purpose}`, recordVersion: 1 };
+}

@@ -1,0 +1,137 @@
+import { sql } from "kysely";
+import type { Connection, ConnectionKey, Owner, StateReason } from "../domain/connection.ts";
+import type { Standing } from "../domain/connection-state.ts";
+import type { Queryable, Tx } from "./storage.ts";
+import type { ConnectionRow } from "./tables.ts";
+
+const connectionsPerOwnerMax = 200;
+
+/** A connection of this owner; another owner's id finds nothing. */
+export async function findConnection(db: Queryable, key: ConnectionKey): Promise<Connection | undefined> {
+  if (!isUuid(key.connectionId)) return undefined;
+  const row = await db
+    .selectFrom("connections")
+    .selectAll()
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connection_id", "=", key.connectionId)
+    .executeTakeFirst();
+  return row && toConnection(row);
+}
+
+/** An owner's connections that are not disconnected, oldest first, at most 200. */
+export async function listConnections(db: Queryable, owner: Owner): Promise<Connection[]> {
+  const rows = await db
+    .selectFrom("connections")
+    .selectAll()
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
+    .where("state", "<>", "REVOKED")
+    .orderBy("connected_at")
+    .orderBy("connection_id")
+    .limit(connectionsPerOwnerMax)
+    .execute();
+  return rows.map(toConnection);
+}
+
+/** How many live connections an owner has; the limit of a new one is checked against it. */
+export async function hasRoomForConnection(db: Queryable, owner: Owner): Promise<boolean> {
+  return (await listConnections(db, owner)).length < connectionsPerOwnerMax;
+}
+
+/** Locks a connection for the rest of the transaction. */
+export async function lockConnection(tx: Tx, key: ConnectionKey): Promise<Connection | undefined> {
+  if (!isUuid(key.connectionId)) return undefined;
+  const row = await tx
+    .selectFrom("connections")
+    .selectAll()
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connection_id", "=", key.connectionId)
+    .forUpdate()
+    .executeTakeFirst();
+  return row && toConnection(row);
+}
+
+/** Sets state and reason of a locked connection when they differ; true when something changed. */
+export async function setStanding(tx: Tx, connection: Connection, standing: Standing, now: Date): Promise<boolean> {
+  if (connection.state === standing.state && connection.stateReason === standing.reason) return false;
+  await tx
+    .updateTable("connections")
+    .set({ state: standing.state, state_reason: standing.reason, state_since: now, updated_at: now })
+    .where("tenant", "=", connection.owner.tenant)
+    .where("user_id", "=", connection.owner.userId)
+    .where("connection_id", "=", connection.connectionId)
+    .execute();
+  return true;
+}
+
+/** What a page of connections that need their user starts after. */
+export interface NeedingUserCursor {
+  readonly since: Date;
+  readonly connectionId: string;
+}
+
+/** Connections in state EXPIRED over all owners, the longest waiting first; for operators. */
+export async function listConnectionsNeedingUser(
+  db: Queryable,
+  page: { institutionId: string | undefined; after: NeedingUserCursor | undefined; limit: number },
+): Promise<(Connection & { readonly since: Date })[]> {
+  let query = db.selectFrom("connections").selectAll().where("state", "=", "EXPIRED");
+  if (page.institutionId !== undefined) query = query.where("institution_id", "=", page.institutionId);
+  if (page.after !== undefined) {
+    const { since, connectionId } = page.after;
+    query = query.where(sql<boolean>`(state_since, connection_id) > (${since}::timestamptz, ${connectionId}::uuid)`);
+  }
+  const rows = await query.orderBy("state_since").orderBy("connection_id").limit(page.limit).execute();
+  return rows.map((row) => ({ ...toConnection(row), since: row.state_since }));
+}
+
+/** Keys of connections whose wallet credential has ended while their state does not say so yet. */
+export async function findEndedCredentials(db: Queryable, now: Date, limit: number): Promise<ConnectionKey[]> {
+  const rows = await db
+    .selectFrom("connections")
+    .select(["tenant", "user_id", "connection_id"])
+    .where("state", "in", ["ACTIVE", "ERROR"])
+    .where("credential_expires_at", "<=", now)
+    .orderBy("credential_expires_at")
+    .limit(limit)
+    .execute();
+  return rows.map(toKey);
+}
+
+/** The key of a row. */
+export function toKey(row: Pick<ConnectionRow, "tenant" | "user_id" | "connection_id">): ConnectionKey {
+  return { owner: { tenant: row.tenant, userId: row.user_id }, connectionId: row.connection_id };
+}
+
+/** A row as the domain sees it. */
+export function toConnection(row: ConnectionRow): Connection {
+  return {
+    ...toKey(row),
+    connector: row.connector,
+    institutionId: row.institution_id,
+    issuer: row.issuer,
+    ownerReference: row.owner_reference,
+    state: row.state,
+    stateReason: row.state_reason as StateReason, // only setStanding and the consent store write it
+    generation: row.generation,
+    tokenVersion: row.token_version,
+    hasAccessToken: row.has_access_token,
+    hasRefreshToken: row.has_refresh_token,
+    hasCredential: row.has_credential,
+    accessTokenExpiresAt: row.access_token_expires_at ?? undefined,
+    credentialExpiresAt: row.credential_expires_at ?? undefined,
+    refreshEpoch: row.refresh_epoch,
+    refreshHolder: row.refresh_holder ?? undefined,
+    refreshOutcome: row.refresh_outcome ?? undefined,
+    refreshFailures: row.refresh_failures,
+    connectedAt: row.connected_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** Whether a text can be a connection's id; anything else is unknown without asking the database, which would refuse it. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);
+}

@@ -1,0 +1,29 @@
+import type { Database } from "../../platform/db/open-database.ts";
+import { deriveMasterKey } from "../../platform/vault/master-key.ts";
+import { openVault } from "../../platform/vault/vault.ts";
+import type { Storage } from "./storage.ts";
+import type { Tables } from "./tables.ts";
+import { createVaultStore } from "./vault-store.ts";
+
+// Written into every data key from the first day; a new key in the configuration becomes the next version.
+const masterKeyVersion = 1;
+
+/**
+ * Proves the encryption key against the stored canary and opens the service's storage; logs that it is ready. Throws an Error
+ * "Encryption key required" for a key under 32 characters and `MasterKeyError` for one that is not this installation's.
+ */
+export async function openStorage(options: {
+  readonly db: Database<Tables>;
+  readonly encryptionKey: string;
+  readonly log: { info(facts: object, message: string): void };
+}): Promise<Storage> {
+  const { db, encryptionKey, log } = options;
+  const masterKeys = new Map([[masterKeyVersion, deriveMasterKey(encryptionKey, "credential vault")]]);
+  const vault = await openVault({ store: createVaultStore(db.query), masterKeys, masterKeyVersion, log });
+  return Object.freeze({
+    db,
+    vault,
+    auditKey: deriveMasterKey(encryptionKey, "credential audit chain"),
+    stateHashKey: deriveMasterKey(encryptionKey, "credential consent state"),
+  });
+}

@@ -1,0 +1,95 @@
+import { inTransaction } from "../../platform/db/transaction.ts";
+import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor } from "../domain/audit.ts";
+import type { Owner } from "../domain/connection.ts";
+import { appendAudit } from "./audit-store.ts";
+import { secretFingerprint } from "./secret-store.ts";
+import type { Queryable, Storage } from "./storage.ts";
+import { createVaultStore } from "./vault-store.ts";
+
+const listMax = 500;
+/** The installation itself: its secrets have a data key of their own. */
+const installation: Owner = { tenant: "operator", userId: "provider-clients" };
+
+/** The OAuth client this mesh is at a bank, without its secret. */
+export interface ProviderClientSummary {
+  readonly bsimId: string;
+  readonly clientId: string;
+  readonly updatedAt: Date;
+}
+
+/** The OAuth client with its secret, for calls to the bank. */
+export interface ProviderClient {
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+/** Stores or replaces the client at a bank, its secret sealed; `created` when there was none. */
+export async function putProviderClient(
+  storage: Storage,
+  put: ProviderClient & { bsimId: string; actor: Actor; now: Date },
+): Promise<ProviderClientSummary & { readonly created: boolean }> {
+  return await inTransaction(storage.db, async (tx) => {
+    const { bsimId, clientId, now } = put;
+    const previous = await tx
+      .selectFrom("provider_clients")
+      .select("record_version")
+      .where("bsim_id", "=", bsimId)
+      .forUpdate()
+      .executeTakeFirst();
+    const recordVersion = (previous?.record_version ?? 0) + 1;
+    const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(bsimId, recordVersion), put.clientSecret);
+    const ciphertext = Buffer.from(sealed.ciphertext);
+    const row = {
+      client_id: clientId,
+      data_key_id: sealed.dataKeyId,
+      sealed_secret: ciphertext,
+      record_version: recordVersion,
+      updated_at: now,
+    };
+    // Sealing above counts on the installation's data key, whose row lock makes two puts of a new bank take turns.
+    const { numInsertedOrUpdatedRows } = await tx
+      .insertInto("provider_clients")
+      .values({ bsim_id: bsimId, created_at: now, ...row })
+      .onConflict((conflict) => conflict.column("bsim_id").doUpdateSet(row))
+      .executeTakeFirst();
+    if (numInsertedOrUpdatedRows !== 1n) throw new Error("a provider client was not stored");
+    const stored = [secretFingerprint("client_secret", recordVersion, ciphertext)];
+    await appendAudit(storage, tx, { owner: installation, actor: put.actor, now }, [
+      { action: "credential_store", outcome: "ok", institutionId: bsimId, durationMs: 0, details: { stored } },
+    ]);
+    return { bsimId, clientId, updatedAt: now, created: previous === undefined };
+  });
+}
+
+/** The clients at all banks by bank id, at most 500. */
+export async function listProviderClients(db: Queryable): Promise<ProviderClientSummary[]> {
+  const rows = await db
+    .selectFrom("provider_clients")
+    .select(["bsim_id", "client_id", "updated_at"])
+    .orderBy("bsim_id")
+    .limit(listMax)
+    .execute();
+  return rows.map((row) => ({ bsimId: row.bsim_id, clientId: row.client_id, updatedAt: row.updated_at }));
+}
+
+/** The client at a bank with its secret opened; undefined when none is stored. */
+export async function openProviderClient(
+  storage: Pick<Storage, "db" | "vault">,
+  bsimId: string,
+): Promise<ProviderClient | undefined> {
+  const db = storage.db.query;
+  const row = await db
+    .selectFrom("provider_clients")
+    .select(["client_id", "data_key_id", "sealed_secret", "record_version"])
+    .where("bsim_id", "=", bsimId)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secret };
+  const place = placeOf(bsimId, row.record_version);
+  return { clientId: row.client_id, clientSecret: await storage.vault.open(createVaultStore(db), place, sealed) };
+}
+
+function placeOf(bsimId: string, recordVersion: number): SecretPlace {
+  return { owner: installation, recordId: bsimId, provider: bsimId, purpose: "client_secret", recordVersion };
+}

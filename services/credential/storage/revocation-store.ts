@@ -1,0 +1,143 @@
+import { sql } from "kysely";
+import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { ConnectionKey, Owner } from "../domain/connection.ts";
+import type { Queryable, Storage, Tx } from "./storage.ts";
+import { createVaultStore } from "./vault-store.ts";
+
+/** Why secrets are to be revoked at a bank. */
+export type RevocationCause = "disconnect" | "superseded" | "orphaned";
+
+/** What the bank is to forget. */
+export interface SecretsToRevoke {
+  readonly credential?: string | undefined;
+  readonly refreshToken?: string | undefined;
+  readonly accessToken?: string | undefined;
+}
+
+/** A revocation the bank has yet to confirm. */
+export interface Revocation {
+  readonly owner: Owner;
+  readonly revocationId: string;
+  readonly connectionId: string;
+  readonly connector: string;
+  readonly institutionId: string;
+  readonly cause: RevocationCause;
+  readonly attempts: number;
+  readonly giveUpAt: Date;
+}
+
+/** Stores a revocation with its own sealed copy of the secrets, the only one from now on. */
+export async function insertRevocation(
+  storage: Storage,
+  tx: Tx,
+  revocation: Omit<Revocation, "attempts"> & { secrets: SecretsToRevoke; now: Date; dueAt: Date },
+): Promise<void> {
+  const sealed = await storage.vault.seal(
+    createVaultStore(tx),
+    placeOf(revocation),
+    JSON.stringify(revocation.secrets),
+  );
+  await tx
+    .insertInto("revocations")
+    .values({
+      tenant: revocation.owner.tenant,
+      user_id: revocation.owner.userId,
+      revocation_id: revocation.revocationId,
+      connection_id: revocation.connectionId,
+      connector: revocation.connector,
+      institution_id: revocation.institutionId,
+      cause: revocation.cause,
+      data_key_id: sealed.dataKeyId,
+      sealed_secrets: Buffer.from(sealed.ciphertext),
+      due_at: revocation.dueAt,
+      give_up_at: revocation.giveUpAt,
+      created_at: revocation.now,
+    })
+    .execute();
+}
+
+/**
+ * Takes one due revocation, or the one named, until `leaseUntil`; nobody else takes it before. Its attempts are counted at once,
+ * so that one which kills its process still falls back in the queue.
+ */
+export async function claimRevocation(
+  db: Queryable,
+  claim: { now: Date; leaseUntil: Date; revocationId?: string | undefined },
+): Promise<Revocation | undefined> {
+  const only = claim.revocationId === undefined ? sql`true` : sql`revocation_id = ${claim.revocationId}::uuid`;
+  const row = await db
+    .updateTable("revocations")
+    .set({ due_at: claim.leaseUntil, attempts: sql<number>`attempts + 1` })
+    .where(
+      sql<boolean>`(tenant, user_id, revocation_id) = (select tenant, user_id, revocation_id from revocations
+        where due_at <= ${claim.now}::timestamptz and ${only} order by due_at limit 1 for update skip locked)`,
+    )
+    .returningAll()
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    owner: { tenant: row.tenant, userId: row.user_id },
+    revocationId: row.revocation_id,
+    connectionId: row.connection_id,
+    connector: row.connector,
+    institutionId: row.institution_id,
+    cause: row.cause,
+    attempts: row.attempts,
+    giveUpAt: row.give_up_at,
+  };
+}
+
+/** Opens the secrets of a revocation; undefined when it was done meanwhile. */
+export async function openRevocation(storage: Storage, revocation: Revocation): Promise<string | undefined> {
+  const db = storage.db.query;
+  const row = await db
+    .selectFrom("revocations")
+    .select(["data_key_id", "sealed_secrets"])
+    .where("tenant", "=", revocation.owner.tenant)
+    .where("user_id", "=", revocation.owner.userId)
+    .where("revocation_id", "=", revocation.revocationId)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
+  return await storage.vault.open(createVaultStore(db), placeOf(revocation), sealed);
+}
+
+/** Sets when a revocation is tried again. */
+export async function postponeRevocation(db: Queryable, revocation: Revocation, dueAt: Date): Promise<void> {
+  await db
+    .updateTable("revocations")
+    .set({ due_at: dueAt })
+    .where("tenant", "=", revocation.owner.tenant)
+    .where("user_id", "=", revocation.owner.userId)
+    .where("revocation_id", "=", revocation.revocationId)
+    .execute();
+}
+
+/** Destroys a revocation and the secrets in it; false when that was done before. */
+export async function deleteRevocation(tx: Tx, revocation: Revocation): Promise<boolean> {
+  const result = await tx
+    .deleteFrom("revocations")
+    .where("tenant", "=", revocation.owner.tenant)
+    .where("user_id", "=", revocation.owner.userId)
+    .where("revocation_id", "=", revocation.revocationId)
+    .executeTakeFirst();
+  return result.numDeletedRows === 1n;
+}
+
+/** Whether a bank has yet to confirm the end of a connection. */
+export async function hasPendingRevocation(db: Queryable, key: ConnectionKey): Promise<boolean> {
+  const row = await db
+    .selectFrom("revocations")
+    .select("revocation_id")
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connection_id", "=", key.connectionId)
+    .where("cause", "=", "disconnect")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function placeOf(revocation: Pick<Revocation, "owner" | "revocationId" | "institutionId">): SecretPlace {
+  const { owner, revocationId, institutionId } = revocation;
+  return { owner, recordId: revocationId, provider: institutionId, purpose: "revocation", recordVersion: 1 };
+}

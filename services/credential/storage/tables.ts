@@ -1,0 +1,134 @@
+import type { Generated } from "kysely";
+
+/** The columns that say whose a row is; they come first in every primary key. */
+interface OwnedRow {
+  tenant: string;
+  user_id: string;
+}
+
+interface DataKeyRow extends OwnedRow {
+  data_key_id: string;
+  master_key_version: number;
+  wrapped: Uint8Array;
+  is_current: Generated<boolean>;
+  seals: Generated<bigint>;
+}
+
+interface ProviderClientRow {
+  bsim_id: string;
+  client_id: string;
+  data_key_id: string;
+  sealed_secret: Uint8Array;
+  record_version: number;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface ConnectAttemptRow extends OwnedRow {
+  state_hash: Uint8Array;
+  attempt_id: string;
+  connector: string;
+  institution_id: string;
+  redirect_uri: string;
+  status: "started" | "exchanging" | "completed" | "failed" | "cleaned";
+  proofs_data_key_id: string;
+  sealed_proofs: Uint8Array;
+  code_data_key_id: string | null;
+  sealed_code: Uint8Array | null;
+  created_at: Date;
+  expires_at: Date;
+  exchanging_since: Date | null;
+}
+
+/** A connection as stored. */
+export interface ConnectionRow extends OwnedRow {
+  connection_id: string;
+  connector: string;
+  institution_id: string;
+  issuer: string;
+  owner_reference: string;
+  state: "ACTIVE" | "EXPIRED" | "REVOKED" | "ERROR";
+  state_reason: string;
+  state_since: Date;
+  generation: number;
+  token_version: bigint;
+  secrets_version: number;
+  has_access_token: boolean;
+  has_refresh_token: boolean;
+  has_credential: boolean;
+  access_token_expires_at: Date | null;
+  credential_expires_at: Date | null;
+  refresh_due_at: Date | null;
+  refresh_epoch: bigint;
+  refresh_holder: string | null;
+  refresh_lease_until: Date | null;
+  refresh_outcome: string | null;
+  refresh_failures: number;
+  connected_at: Date;
+  updated_at: Date;
+}
+
+interface ConnectionSecretRow extends OwnedRow {
+  connection_id: string;
+  purpose: "access_token" | "refresh_token" | "wallet_credential";
+  record_version: number;
+  data_key_id: string;
+  ciphertext: Uint8Array;
+  expires_at: Date | null;
+  updated_at: Date;
+}
+
+interface RefreshJournalRow extends OwnedRow {
+  connection_id: string;
+  epoch: bigint;
+  generation: number;
+  data_key_id: string;
+  sealed_answer: Uint8Array;
+  answered_at: Date;
+}
+
+interface RevocationRow extends OwnedRow {
+  revocation_id: string;
+  connection_id: string;
+  connector: string;
+  institution_id: string;
+  cause: "disconnect" | "superseded" | "orphaned";
+  data_key_id: string;
+  sealed_secrets: Uint8Array;
+  attempts: Generated<number>;
+  due_at: Date;
+  give_up_at: Date;
+  created_at: Date;
+}
+
+interface AuditEntryRow {
+  tenant: string;
+  chain: number;
+  sequence: bigint;
+  at: Date;
+  action: string;
+  outcome: string;
+  actor: string;
+  client_address: string;
+  user_agent: string;
+  owner_hash: Uint8Array;
+  connection_id: string | null;
+  institution_id: string;
+  duration_ms: number;
+  details: string;
+  hash: Uint8Array;
+}
+
+/** The tables of the credential schema. */
+export interface Tables {
+  vault_canaries: { master_key_version: number; sealed: Uint8Array };
+  data_keys: DataKeyRow;
+  provider_clients: ProviderClientRow;
+  connect_attempts: ConnectAttemptRow;
+  connections: ConnectionRow;
+  connection_secrets: ConnectionSecretRow;
+  refresh_journal: RefreshJournalRow;
+  revocations: RevocationRow;
+  audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
+  audit_entries: AuditEntryRow;
+}
