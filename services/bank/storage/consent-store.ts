@@ -1,5 +1,7 @@
 import type { Selectable, Transaction } from "kysely";
 import type { Database } from "../../platform/db/open-database.ts";
+import type { GrantEnding } from "../../platform/oidc/storage/oidc-record-store.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { ConsentsTable, IdentityTables } from "./identity-tables.ts";
 
 /** What a customer allowed a client to do. */
@@ -78,6 +80,12 @@ export function createConsentStore(db: Pick<Database<IdentityTables>, "query">):
   };
 }
 
+/** What ends with a grant, for the OIDC server's storage. */
+export function grantEnding(clock: Clock): GrantEnding {
+  // The service's transaction knows all the service's tables, the OIDC ones among them.
+  return (tx, grantId) => endGrantOfBank(tx as unknown as Transaction<IdentityTables>, grantId, clock.now());
+}
+
 /**
  * Ends what a grant gave outside the OIDC tables: its consent, wallet credentials and unused card tokens. Part of the
  * transaction that ends the grant.
@@ -95,6 +103,7 @@ export async function endGrantOfBank(tx: Transaction<IdentityTables>, grantId: s
     .where("grant_id", "=", grantId)
     .where("revoked_at", "is", null)
     .execute();
+  await forgetDecision(tx, grantId);
   await tx
     .updateTable("card_tokens")
     .set({ revoked_at: now })
@@ -109,6 +118,31 @@ export async function endGrantOfBank(tx: Transaction<IdentityTables>, grantId: s
           where.selectFrom("wallet_credentials").select("id").where("grant_id", "=", grantId),
         ),
       ]),
+    )
+    .execute();
+}
+
+/** With the last link between a customer and a client its remembered decisions go: linking again asks again. */
+async function forgetDecision(tx: Transaction<IdentityTables>, grantId: string): Promise<void> {
+  await tx
+    .updateTable("consents as c")
+    .from("consents as e")
+    .set({ remembered: false })
+    .where("e.grant_id", "=", grantId)
+    .whereRef("c.customer_id", "=", "e.customer_id")
+    .whereRef("c.client_id", "=", "e.client_id")
+    .where("c.remembered", "=", true)
+    .where((where) =>
+      where.not(
+        where.exists(
+          where
+            .selectFrom("wallet_credentials as w")
+            .select("w.id")
+            .whereRef("w.customer_id", "=", "c.customer_id")
+            .whereRef("w.client_id", "=", "c.client_id")
+            .where("w.revoked_at", "is", null),
+        ),
+      ),
     )
     .execute();
 }

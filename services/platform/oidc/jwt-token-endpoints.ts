@@ -30,7 +30,29 @@ export function serveJwtTokenEndpoints(provider: Provider, options: JwtTokenEndp
       if (token !== undefined && looksLikeJwt(token)) return answerUserinfo(ctx, token, options);
     }
     if (ctx.method === "POST" && (ctx.path === introspection || ctx.path === revocation)) {
-      if (ctx.is("application/x-www-form-urlencoded")) await replaceToken(ctx, options.tokens);
+      if (ctx.is("application/x-www-form-urlencoded"))
+        await editForm(ctx, (form) => replaceToken(form, options.tokens));
+    }
+    return next();
+  });
+}
+
+/** Makes the provider deaf to one request parameter, in queries and forms. */
+export function ignoreParameter(
+  provider: Provider,
+  options: { readonly parameter: string; readonly paths: readonly string[] },
+): void {
+  provider.use(async (ctx, next) => {
+    if (options.paths.includes(ctx.path)) {
+      if (ctx.method === "GET") {
+        const query = new URLSearchParams(ctx.querystring);
+        if (query.has(options.parameter)) {
+          query.delete(options.parameter);
+          ctx.querystring = query.toString();
+        }
+      } else if (ctx.method === "POST" && ctx.is("application/x-www-form-urlencoded")) {
+        await editForm(ctx, async (form) => form.delete(options.parameter));
+      }
     }
     return next();
   });
@@ -57,19 +79,9 @@ function refuse(ctx: KoaContext, status: number, error: string, description: str
   ctx.body = { error, error_description: description };
 }
 
-async function replaceToken(ctx: KoaContext, tokens: JwtAccessTokens): Promise<void> {
-  const chunks: Buffer[] = [];
-  let received = 0;
-  for await (const chunk of ctx.req) {
-    received += chunk.length;
-    // One byte too many is passed on, so that the provider itself refuses the body.
-    if (received > bodyBytesMax) break;
-    chunks.push(chunk);
-  }
-  const form = new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
+async function replaceToken(form: URLSearchParams, tokens: JwtAccessTokens): Promise<void> {
   const given = form.getAll("token");
   if (given.length === 1 && given[0] !== undefined) form.set("token", await rowOf(given[0], tokens));
-  passOn(ctx, Buffer.from(form.toString()));
 }
 
 async function rowOf(token: string, tokens: JwtAccessTokens): Promise<string> {
@@ -78,7 +90,21 @@ async function rowOf(token: string, tokens: JwtAccessTokens): Promise<string> {
   return token.startsWith("jwt:") ? unknownToken : token;
 }
 
-/** Gives the provider a request with another body; it reads the stream, so the stream is what has to be new. */
+/** Reads the form, lets it be edited, and gives the provider a request with the new one. */
+async function editForm(ctx: KoaContext, edit: (form: URLSearchParams) => Promise<void>): Promise<void> {
+  const chunks: Buffer[] = [];
+  let received = 0;
+  for await (const chunk of ctx.req) {
+    received += chunk.length;
+    if (received > bodyBytesMax) return ctx.throw(413);
+    chunks.push(chunk);
+  }
+  const form = new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
+  await edit(form);
+  passOn(ctx, Buffer.from(form.toString()));
+}
+
+/** The provider reads the stream, so the stream is what has to be new. */
 function passOn(ctx: KoaContext, body: Buffer): void {
   const { "transfer-encoding": _chunked, ...headers } = ctx.req.headers;
   const replacement = Object.assign(Readable.from([body]), {
