@@ -61,14 +61,19 @@ const cardColumns = (now: Date) => sql`c.id as "cardId", c.customer_id as "custo
   (select coalesce(sum(a.amount_minor), 0)::bigint from authorizations a
     where a.card_id = c.id and a.state = 'PENDING' and a.expires_at <= ${now}) as "lapsedMinor"`;
 
-const driftedSql = sql<{ drifted: number }>`select (
+const driftedSql = sql<{ drifted: number }>`with booked as (
+    select ledger_account_id, sum(amount_minor) as amount from postings group by ledger_account_id
+  ), held as (
+    select card_id, sum(amount_minor) as amount from authorizations where state = 'PENDING' group by card_id
+  )
+  select (
     select count(*) from cards c join ledger_accounts l on l.card_id = c.id
-     where c.owed_minor <> (select coalesce(sum(p.amount_minor), 0) from postings p where p.ledger_account_id = l.id)
-        or c.held_minor <> (select coalesce(sum(a.amount_minor), 0) from authorizations a
-                             where a.card_id = c.id and a.state = 'PENDING')
+      left join booked b on b.ledger_account_id = l.id left join held h on h.card_id = c.id
+     where c.owed_minor <> coalesce(b.amount, 0) or c.held_minor <> coalesce(h.amount, 0)
   )::int + (
     select count(*) from accounts a join ledger_accounts l on l.account_id = a.id
-     where a.balance_minor <> -(select coalesce(sum(p.amount_minor), 0) from postings p where p.ledger_account_id = l.id)
+      left join booked b on b.ledger_account_id = l.id
+     where a.balance_minor <> -coalesce(b.amount, 0)
   )::int as drifted`;
 
 /** Opens the reports. */

@@ -14,5 +14,6 @@ create table card_tokens (
   revoked_at    timestamptz,
   created_at    timestamptz not null default now()
 ) with (fillfactor = 70);
-create index card_tokens_credential on card_tokens (credential_id) where credential_id is not null and consumed_at is null;
+-- Without a condition on consumed_at: consuming a token must not touch any index.
+create index card_tokens_credential on card_tokens (credential_id) where credential_id is not null;
 create index card_tokens_expiry on card_tokens (expires_at);
