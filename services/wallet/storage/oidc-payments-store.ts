@@ -12,8 +12,8 @@ export interface OidcPaymentTables {
     interaction_uid: string;
     client_id: string;
     card_id: string;
-    connection_id: string;
-    wallet_card_token: string;
+    connection_id: Nullable<string>;
+    wallet_card_token: Nullable<string>;
     amount_minor: bigint;
     currency: string;
     merchant_id: string;
@@ -62,8 +62,6 @@ export interface PaymentClaim {
   readonly interactionUid: string;
   readonly clientId: string;
   readonly cardId: string;
-  readonly connectionId: string;
-  readonly walletCardToken: string;
   readonly amountMinor: bigint;
   readonly currency: string;
   readonly merchantId: string;
@@ -83,8 +81,6 @@ export async function claimPayment(db: Executor, claim: PaymentClaim): Promise<b
     payment_id: claim.paymentId,
     client_id: claim.clientId,
     card_id: claim.cardId,
-    connection_id: claim.connectionId,
-    wallet_card_token: claim.walletCardToken,
     amount_minor: claim.amountMinor,
     currency: claim.currency,
     merchant_id: claim.merchantId,
@@ -134,6 +130,8 @@ export async function authorizePayment(
   db: Executor,
   payment: PaymentKey & {
     readonly grantId: string;
+    readonly connectionId: string;
+    readonly walletCardToken: string;
     readonly tokenId: string | undefined;
     readonly sealedCardToken: Buffer;
   },
@@ -142,6 +140,8 @@ export async function authorizePayment(
     .set({
       state: "authorized",
       grant_id: payment.grantId,
+      connection_id: payment.connectionId,
+      wallet_card_token: payment.walletCardToken,
       token_id: payment.tokenId ?? null,
       sealed_card_token: payment.sealedCardToken,
     })
@@ -201,14 +201,14 @@ export async function redeemPayment(
     .where("expires_at", ">", token.now)
     .forUpdate()
     .executeTakeFirst();
-  if (row === undefined || row.sealedCardToken === null) return undefined;
+  if (row === undefined || row.sealedCardToken === null || row.walletCardToken === null) return undefined;
   await tx
     .updateTable("oidc_payments")
     .set({ redeemed_at: token.now, sealed_card_token: null })
     .where("user_id", "=", token.userId)
     .where("payment_id", "=", row.paymentId)
     .execute();
-  return { ...row, sealedCardToken: row.sealedCardToken };
+  return { ...row, sealedCardToken: row.sealedCardToken, walletCardToken: row.walletCardToken };
 }
 
 /**
@@ -230,7 +230,8 @@ export async function endPaymentOfGrant(tx: Transaction<WalletOidcTables>, grant
     .where("revoked_at", "is", null)
     .execute();
   for (const payment of ended) {
-    if (payment.tokenId !== null) await noteRevocation(tx, { ...payment, tokenId: payment.tokenId, now });
+    const { userId, connectionId, tokenId } = payment;
+    if (connectionId !== null && tokenId !== null) await noteRevocation(tx, { userId, connectionId, tokenId, now });
   }
 }
 

@@ -6,8 +6,6 @@ create table oidc_payments (
   interaction_uid        text not null unique,
   client_id              text not null,
   card_id                uuid not null,
-  connection_id          text not null,
-  wallet_card_token      text not null,
   amount_minor           bigint not null check (amount_minor > 0),
   currency               text not null,
   merchant_id            text not null,            -- the id the merchant uses at the Router and the banks
@@ -16,6 +14,8 @@ create table oidc_payments (
   state                  text not null check (state in ('requesting', 'refused', 'authorized')),
   lease_until            timestamptz not null,     -- a request older than this was lost
   grant_id               text unique,
+  connection_id          text,
+  wallet_card_token      text,
   token_id               text,                     -- the bank's name for its token, where it gives one
   sealed_card_token      bytea,                    -- until the merchant has it
   created_at             timestamptz not null,
@@ -23,7 +23,7 @@ create table oidc_payments (
   redeemed_at            timestamptz,
   revoked_at             timestamptz,
   primary key (user_id, payment_id),
-  check ((state = 'authorized') = (grant_id is not null)),
+  check ((state = 'authorized') = (grant_id is not null and connection_id is not null and wallet_card_token is not null)),
   check (redeemed_at is null or sealed_card_token is null)
 );
 create index oidc_payments_expiry on oidc_payments (expires_at);
