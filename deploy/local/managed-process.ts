@@ -25,8 +25,12 @@ export class ProcessStartError extends Error {}
 export interface ManagedProcess {
   readonly plan: ProcessPlan;
   readonly pid: number | undefined;
+  /** Resolves when it serves. Rejects with ProcessStartError when it ends before, or stays unready. */
+  ready(): Promise<void>;
   /** Undefined while it runs. */
   exit(): { code: number | null; signal: NodeJS.Signals | null } | undefined;
+  /** True when it ended, or is about to, because `kill` or `stop` was called. */
+  wasStopped(): boolean;
   /** Sends a signal and waits until the program is gone. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** SIGTERM, and SIGKILL when it is still there after `graceMs`. */
@@ -38,6 +42,18 @@ const logTailBytes = 1_500;
 
 /** Starts a program and waits until it is ready. Throws ProcessStartError when it ends or stays unready; nothing is left running then. */
 export async function startProcess(plan: ProcessPlan): Promise<ManagedProcess> {
+  const managed = spawnProcess(plan);
+  try {
+    await managed.ready();
+  } catch (error) {
+    await managed.kill("SIGKILL");
+    throw error;
+  }
+  return managed;
+}
+
+/** Starts a program without waiting. Whoever starts it stops it, also when it never becomes ready. */
+export function spawnProcess(plan: ProcessPlan): ManagedProcess {
   mkdirSync(path.dirname(plan.logFile), { recursive: true });
   const log = openSync(plan.logFile, "a", 0o600);
   const child = spawn(plan.command, plan.args, {
@@ -48,27 +64,26 @@ export async function startProcess(plan: ProcessPlan): Promise<ManagedProcess> {
     detached: true,
   });
   closeSync(log);
-  const managed = manage(plan, child);
-  try {
-    await waitUntilReady(managed, child);
-  } catch (error) {
-    await managed.kill("SIGKILL");
-    throw error;
-  }
-  return managed;
+  return manage(plan, child);
 }
 
 function manage(plan: ProcessPlan, child: ChildProcess): ManagedProcess {
   let gone: { code: number | null; signal: NodeJS.Signals | null } | undefined;
+  let asked = false;
+  let spawnError: Error | undefined;
   const ended = new Promise<void>((resolve) => {
     const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
       gone ??= { code, signal };
       resolve();
     };
     child.once("exit", finish);
-    child.once("error", () => finish(null, null));
+    child.once("error", (error) => {
+      spawnError = error;
+      finish(null, null);
+    });
   });
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    asked = true;
     if (gone === undefined) child.kill(signal);
     await ended;
   };
@@ -77,9 +92,12 @@ function manage(plan: ProcessPlan, child: ChildProcess): ManagedProcess {
     get pid() {
       return child.pid;
     },
+    ready: () => waitUntilReady(plan, () => ({ gone, spawnError })),
     exit: () => gone,
+    wasStopped: () => asked,
     kill,
     async stop(graceMs) {
+      asked = true;
       if (gone !== undefined) return;
       child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
@@ -89,18 +107,18 @@ function manage(plan: ProcessPlan, child: ChildProcess): ManagedProcess {
   };
 }
 
-async function waitUntilReady(managed: ManagedProcess, child: ChildProcess): Promise<void> {
-  const { plan } = managed;
-  let spawnError: Error | undefined;
-  child.once("error", (error) => {
-    spawnError = error;
-  });
+interface ProcessState {
+  readonly gone: ReturnType<ManagedProcess["exit"]>;
+  readonly spawnError: Error | undefined;
+}
+
+async function waitUntilReady(plan: ProcessPlan, look: () => ProcessState): Promise<void> {
   const deadline = Date.now() + plan.readyTimeoutMs;
   while (Date.now() < deadline) {
     await sleep(readyPollMs);
-    const exit = managed.exit();
+    const { gone, spawnError } = look();
     if (spawnError !== undefined) throw new ProcessStartError(`${plan.name}: ${spawnError.message}`);
-    if (exit !== undefined) throw startError(plan, `ended with ${exit.code ?? exit.signal} before it was ready`);
+    if (gone !== undefined) throw startError(plan, `ended with ${gone.code ?? gone.signal} before it was ready`);
     if (await plan.isReady()) return;
   }
   throw startError(plan, `was not ready after ${plan.readyTimeoutMs / 1000} s`);
