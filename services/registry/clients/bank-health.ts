@@ -23,15 +23,17 @@ export function createBankHealthClient(options: {
   });
   return {
     isUp: async (apiBaseUrl, signal) => {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]);
       try {
         const { statusCode, body } = await request(`${apiBaseUrl}/health`, {
           dispatcher: agent,
           headers: { accept: "application/json", "user-agent": "paymesh-registry" },
           headersTimeout: options.timeoutMs,
           bodyTimeout: options.timeoutMs,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
+          signal: limited,
         });
-        await body.dump({ limit: responseBytesMax });
+        // Without the signal an answer that never ends would count as one.
+        await body.dump({ limit: responseBytesMax, signal: limited });
         return statusCode >= 200 && statusCode < 300;
       } catch {
         return false;

@@ -40,6 +40,7 @@ export function withKey(key: string): { headers: Record<string, string> } {
 export interface Replica {
   readonly deps: RegistryDeps;
   readonly db: RegistryDatabase;
+  readonly port: number;
   /** A client with the certificate of this service; `gateway` for callers that prove themselves by headers. */
   as(service: "gateway" | "router" | "wallet"): RegistryClient;
   stop(): Promise<void>;
@@ -149,6 +150,7 @@ async function startReplica(
   return {
     deps,
     db,
+    port: server.port,
     as: (service) => {
       const client = clients.get(service);
       if (!client) throw new Error(`no client for ${service}`);
