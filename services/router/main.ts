@@ -1,35 +1,25 @@
 import { hkdfSync } from "node:crypto";
 import { Registry } from "../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { openDatabase } from "../platform/db/open-database.ts";
-import { uuidv7 } from "../platform/ids/uuidv7.ts";
 import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
 import { createRateLimiter } from "../platform/limits/rate-limiter.ts";
 import { createRpcClient } from "../platform/rpc/client.ts";
 import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createSealedBox } from "../platform/vault/sealed-box.ts";
-import { createBankCircuits } from "./clients/bank/bank-circuits.ts";
-import { createBankClient } from "./clients/bank/bank-client.ts";
+import { assembleDesk } from "./assemble-desk.ts";
 import { createBankHttp } from "./clients/bank/bank-http.ts";
 import { followRegistry } from "./clients/registry/follow-registry.ts";
 import { createRegistryPicture } from "./clients/registry/registry-picture.ts";
 import { readRouterConfig } from "./config.ts";
-import { createPaymentIds } from "./domain/payment-id.ts";
 import { createAuthorizer } from "./flows/authorize.ts";
-import { observeAuthorize } from "./flows/observe-authorize.ts";
-import type { PaymentDesk } from "./flows/payment-desk.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { routerErrors } from "./rpc/error-table.ts";
 import { merchantAuthenticator } from "./rpc/merchant-authenticator.ts";
 import { routerService } from "./rpc/router-service.ts";
 import { openHotPool } from "./storage/hot-pool.ts";
-import { createOperationStore } from "./storage/operation-store.ts";
-import { createPaymentStore } from "./storage/payment-store.ts";
-import { createPaymentWriter } from "./storage/payment-writer.ts";
 import { createReconciliationStore } from "./storage/reconciliation-store.ts";
 import { createRegistrySnapshotStore } from "./storage/registry-snapshot-store.ts";
-import { createReleaseStore } from "./storage/release-store.ts";
-import { createSweepStore } from "./storage/sweep-store.ts";
 import type { RouterTables } from "./storage/tables.ts";
 
 /** How long a start waits for the Registry's picture when none is kept. Readiness tells when there is one. */
@@ -60,26 +50,19 @@ async function start(scope: ServiceScope): Promise<void> {
   const follower = await followRegistry({ client: registry, picture, snapshots, clock, log });
   scope.onStop("registry watch", follower.stop);
 
-  const http = createBankHttp();
-  scope.onStop("bank connections", http.close);
-  const circuits = createBankCircuits(clock);
-  const desk: PaymentDesk = {
+  const bankHttp = createBankHttp();
+  scope.onStop("bank connections", bankHttp.close);
+  const desk = assembleDesk({
+    db,
+    hotPool,
+    bankHttp,
     directory: picture,
-    defaultBankId: config.DEFAULT_BSIM_ID,
-    banks: createBankClient(http, circuits),
     healthIsKnown: follower.isHealthKnown,
-    circuitAllows: circuits.allows,
-    ids: createPaymentIds(config.PAYMENT_ID_KEY),
-    newId: () => uuidv7(),
+    defaultBankId: config.DEFAULT_BSIM_ID,
+    paymentIdKey: config.PAYMENT_ID_KEY,
     clock,
-    writer: createPaymentWriter(hotPool),
-    payments: createPaymentStore(db),
-    operations: createOperationStore(db),
-    releases: createReleaseStore(db),
-    sweeps: createSweepStore(db),
-    observeAuthorize,
     log,
-  };
+  });
   const authorizer = createAuthorizer(desk);
   scope.onStop("payments in flight", authorizer.drain);
   const jobs = startJobs(desk);
