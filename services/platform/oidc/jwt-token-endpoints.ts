@@ -113,6 +113,7 @@ function passOn(ctx: KoaContext, body: Buffer): void {
     url: ctx.req.url,
     socket: ctx.req.socket,
     httpVersion: ctx.req.httpVersion,
+    ...("baseUrl" in ctx.req ? { baseUrl: ctx.req.baseUrl } : {}),
   });
   // Koa reads these members of a request and no others here; a whole IncomingMessage cannot be made from outside.
   ctx.req = ctx.request.req = ctx.response.req = replacement as unknown as typeof ctx.req;

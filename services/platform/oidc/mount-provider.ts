@@ -18,7 +18,7 @@ export interface MountOptions {
  */
 export function mountProvider(app: FastifyInstance, options: MountOptions): void {
   const { provider, prefix } = options;
-  const scheme = new URL(provider.issuer).protocol.slice(0, -1);
+  const issuer = new URL(provider.issuer);
   provider.proxy = true;
   const answer = provider.callback();
   const aliases = new Map(Object.entries(options.aliases ?? {}));
@@ -35,8 +35,10 @@ export function mountProvider(app: FastifyInstance, options: MountOptions): void
           const [path = "/", query] = (raw.url ?? "/").slice(prefix.length).split(/\?(.*)/s, 2);
           const known = aliases.get(path) ?? path;
           raw.url = query === undefined ? known : `${known}?${query}`;
-          raw.headers["x-forwarded-proto"] = scheme;
-          delete raw.headers["x-forwarded-host"];
+          // The provider builds its addresses from these: they are the issuer's, not what a caller claims.
+          raw.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
+          raw.headers["x-forwarded-host"] = issuer.host;
+          Object.assign(raw, { baseUrl: prefix });
           reply.raw.setHeader("x-request-id", request.id);
           reply.raw.setHeader("x-content-type-options", "nosniff");
           reply.raw.setHeader("x-frame-options", "DENY");
