@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { ConfigError } from "../platform/config/config-error.ts";
 import { type Database, openDatabase } from "../platform/db/open-database.ts";
 import { createHttpServer } from "../platform/http/create-http-server.ts";
@@ -8,19 +9,23 @@ import { createRegistryClient } from "./clients/registry.ts";
 import { type BankConfig, readBankConfig } from "./config.ts";
 import { type BankFacts, bankFacts } from "./domain/bank-facts.ts";
 import { adminApi } from "./http/admin/admin-api.ts";
+import { openBanking } from "./http/open-banking/open-banking.ts";
 import { paymentNetwork } from "./http/payment-network/payment-network.ts";
 import { createCardTokenVerifier } from "./http/payment-network/verify-card-token.ts";
 import { publicFacts } from "./http/public/public-facts.ts";
 import { startRegistration } from "./jobs/registration.ts";
 import { startSweeps } from "./jobs/sweeps.ts";
-import { deriveBankKeys } from "./oidc/bank-keys.ts";
+import { type BankIdentity, openBankIdentity } from "./oidc/bank-identity.ts";
+import { type BankKeys, deriveBankKeys } from "./oidc/bank-keys.ts";
+import type { CredentialKey } from "./oidc/credential-signer.ts";
+import { createAccountStore } from "./storage/account-store.ts";
 import { createAuthorizationStore } from "./storage/authorization-store.ts";
 import { createAuthorizer } from "./storage/authorizer.ts";
 import { createCardTokenStore } from "./storage/card-token-store.ts";
 import { findDemoRemains, seedDemoData } from "./storage/demo-seed.ts";
+import type { IdentityTables } from "./storage/identity-tables.ts";
 import { createLedgerReports } from "./storage/ledger-summary.ts";
 import { createOauthClientStore } from "./storage/oauth-client-store.ts";
-import type { MoneyTables } from "./storage/tables.ts";
 
 const version = "0.1.0";
 
@@ -37,7 +42,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     sampleRatio: config.OTEL_TRACES_SAMPLER_ARG,
   });
   scope.onStop("tracing", tracing.stop);
-  const db = openDatabase<MoneyTables>({
+  const db = openDatabase<IdentityTables>({
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}`,
@@ -45,7 +50,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     log,
   });
   scope.onStop("database", db.close);
-  const hot = openDatabase<MoneyTables>({
+  const hot = openDatabase<IdentityTables>({
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}-authorize`,
@@ -56,6 +61,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
   const keys = deriveBankKeys(config.BSIM_ENCRYPTION_KEY, config.BSIM_ID);
   await settleDemoData(scope, config, db, keys.tokenPepper);
 
+  const identity = await openIdentity(scope, config, db, keys);
   const facts = factsOf(config);
   const app = createHttpServer({ service: "bank", errorTable: {}, log });
   await app.register(publicFacts, { facts, version, isReady: db.isReady, clock });
@@ -65,10 +71,18 @@ async function startBank(scope: ServiceScope): Promise<void> {
     authorizer: createAuthorizer({ pool: hot.pool, clock }),
     authorizations: createAuthorizationStore(db),
     cardTokens: createCardTokenStore(db),
-    readCardToken: createCardTokenVerifier({ keys, bsimId: config.BSIM_ID }),
+    readCardToken: createCardTokenVerifier({ keys, bsimId: config.BSIM_ID, readAccess: identity.readAccess }),
     clock,
     log,
   });
+  await app.register(openBanking, {
+    prefix: openBankingPath(config),
+    accounts: createAccountStore(db),
+    readAccess: identity.readAccess,
+    clock,
+    log,
+  });
+  await app.register(identity.routes);
   await app.register(adminApi, {
     prefix: "/api/admin",
     bsimId: config.BSIM_ID,
@@ -80,6 +94,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     clock,
   });
   scope.onStop("sweeps", startSweeps({ db, clock, log }).stop);
+  scope.onStop("oidc sweep", identity.startSweep().stop);
   const checks = { database: db.isReady };
   const admin = await startAdminServer({ host: config.BIND_HOST, port: config.ADMIN_PORT, checks, log });
   scope.onStop("admin port", admin.stop);
@@ -88,10 +103,49 @@ async function startBank(scope: ServiceScope): Promise<void> {
   startRegistering(scope, config, facts);
 }
 
+async function openIdentity(
+  scope: ServiceScope,
+  config: BankConfig,
+  db: Database<IdentityTables>,
+  keys: BankKeys,
+): Promise<BankIdentity> {
+  return openBankIdentity({
+    db,
+    keys,
+    bsimId: config.BSIM_ID,
+    name: config.BSIM_NAME,
+    issuer: config.BSIM_AUTH_URL,
+    openBankingUrl: config.BSIM_OPENBANKING_URL,
+    credentialKey: await credentialKeyOf(config),
+    credentialLifeDays: config.WALLET_CREDENTIAL_EXPIRY_DAYS,
+    local: config.PAYMESH_ENV === "local",
+    clock: scope.clock,
+    log: scope.log,
+  });
+}
+
+/** The path of the public address is the path it is served at. */
+function openBankingPath(config: BankConfig): string {
+  return new URL(config.BSIM_OPENBANKING_URL).pathname.replace(/\/$/, "");
+}
+
+async function credentialKeyOf(config: BankConfig): Promise<CredentialKey> {
+  const { WALLET_CREDENTIAL_SECRET: secret, WALLET_CREDENTIAL_KEY_FILE: file } = config;
+  if (file === undefined) {
+    if (secret === undefined) throw new ConfigError(["WALLET_CREDENTIAL_SECRET is not set"]);
+    return { secret };
+  }
+  try {
+    return { privateKeyPem: await readFile(file, "utf8") };
+  } catch (cause) {
+    throw new ConfigError(["WALLET_CREDENTIAL_KEY_FILE: cannot be read"], { cause });
+  }
+}
+
 async function settleDemoData(
   scope: ServiceScope,
   config: BankConfig,
-  db: Database<MoneyTables>,
+  db: Database<IdentityTables>,
   pepper: Uint8Array,
 ): Promise<void> {
   if (config.PAYMESH_ENV === "production") {

@@ -7,7 +7,8 @@ import { createCardTokenVerifier } from "./verify-card-token.ts";
 
 const secret = "s".repeat(32);
 const keys = deriveBankKeys(secret, "north-bank");
-const verify = createCardTokenVerifier({ keys, bsimId: "north-bank" });
+const noAccess = async () => undefined;
+const verify = createCardTokenVerifier({ keys, bsimId: "north-bank", readAccess: noAccess });
 const read = createCardTokenReader({ keys, bsimId: "north-bank" });
 const claims = { jti: "a-jti", cardId: "c", fiUserRef: "u", walletId: "w", bsimId: "north-bank" };
 
