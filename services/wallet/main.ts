@@ -11,10 +11,13 @@ import { composeWallet } from "./compose-wallet.ts";
 import { readWalletConfig, type WalletConfig } from "./config.ts";
 import { repairEnrolments } from "./flows/repair-enrolments.ts";
 import type { WalletDeps } from "./flows/wallet-deps.ts";
+import { addWalletWeb } from "./http/add-wallet-web.ts";
 import { registerEnrolmentCallbacks } from "./http/enrolment-callbacks.ts";
 import { registerMobileJwks } from "./http/mobile-jwks.ts";
+import { runOidcJobs } from "./jobs/run-oidc-jobs.ts";
 import { sweepExpired } from "./jobs/sweep-expired.ts";
 import { walletTasks } from "./jobs/wallet-tasks.ts";
+import { composeOidc } from "./oidc/compose-oidc.ts";
 import { createWalletAuthenticators } from "./rpc/authenticators.ts";
 import { walletErrors } from "./rpc/error-table.ts";
 import { walletService } from "./rpc/wallet-service.ts";
@@ -34,6 +37,13 @@ async function startWallet(scope: ServiceScope): Promise<void> {
   });
   const { deps, directory } = await openWallet(scope, config, tls);
   await startBackgroundWork(scope, config, deps);
+  const oidc = composeOidc(deps, {
+    clients: directory,
+    encryptionKey: config.WALLET_ENCRYPTION_KEY,
+    apiKeyPepper: config.API_KEY_PEPPER,
+    allowHttp: config.PAYMESH_ENV === "local",
+  });
+  scope.onStop("oidc jobs", runOidcJobs(oidc).stop);
   const auth = createWalletAuthenticators(deps);
   const checks = { database: () => deps.db.isReady(), directory: async () => directory.isKnown() };
   await startMeshService(scope, {
@@ -49,6 +59,7 @@ async function startWallet(scope: ServiceScope): Promise<void> {
     http: async (app) => {
       registerMobileJwks(app, deps.tokens);
       registerEnrolmentCallbacks(app, deps);
+      await addWalletWeb(app, oidc);
     },
   });
 }

@@ -4,6 +4,7 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 
 const callsPerMinuteMax = 600;
+const version = "0.1.0";
 
 const providerPaths = [
   "/auth",
@@ -52,7 +53,25 @@ export function addOidcBridge(app: FastifyInstance, deps: OidcDeps, provider: Pr
     scope.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
     for (const path of providerPaths) scope.route({ method: ["GET", "POST", "OPTIONS"], url: path, handler: forward });
   });
+  addIssuerHealth(app, deps);
   app.get("/.well-known/webauthn", async () => ({ origins: [issuer.origin, new URL(deps.settings.appUrl).origin] }));
+}
+
+/** Health of the issuer's own origin; on the common port `/health` is the payment switch's. */
+function addIssuerHealth(app: FastifyInstance, deps: OidcDeps): void {
+  const timestamp = () => deps.clock.now().toISOString();
+  app.get("/health", async (_request, reply) => {
+    const healthy = await deps.db.isReady();
+    const status = healthy ? "healthy" : "unhealthy";
+    return reply
+      .code(healthy ? 200 : 503)
+      .send({ status, timestamp: timestamp(), service: "wallet", version, compatibility: "wsim" });
+  });
+  app.get("/health/ready", async (_request, reply) => {
+    const ready = await deps.db.isReady();
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+  app.get("/health/live", async () => ({ alive: true }));
 }
 
 function dropProviderSession(headers: FastifyRequest["raw"]["headers"]): void {

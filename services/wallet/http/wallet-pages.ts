@@ -71,6 +71,7 @@ function addSignInPages(app: FastifyInstance, deps: OidcDeps, context: PageConte
 }
 
 function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {
+  app.get("/", async (_request, reply) => reply.redirect("/wallet", 303));
   app.get("/wallet", async (request, reply) => {
     const { user } = await context.visitor(request);
     if (user === undefined) return reply.redirect("/login", 303);

@@ -509,6 +509,14 @@ describe("the issuer", () => {
     expect(() => assertIssuerSafe("https://wallet.example.com", false)).not.toThrow();
   });
 
+  it("tells its health", async () => {
+    expect(await (await fetch(`${world.issuer}/health`)).json()).toMatchObject({
+      status: "healthy",
+      service: "wallet",
+    });
+    expect(await (await fetch(`${world.issuer}/health/ready`)).json()).toEqual({ ready: true });
+  });
+
   it("tells every address below itself, whatever host a request claims, and publishes no private key", async () => {
     const answer = await fetch(`${world.issuer}/.well-known/openid-configuration`, {
       headers: { "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" },

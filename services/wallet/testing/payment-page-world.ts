@@ -15,9 +15,10 @@ import type { ListedCard } from "../domain/card-list.ts";
 import { openMail } from "../flows/queue-mail.ts";
 import { addWalletWeb } from "../http/add-wallet-web.ts";
 import { registerEnrolmentCallbacks } from "../http/enrolment-callbacks.ts";
-import { deriveOidcKeys, type OidcDeps } from "../oidc/oidc-deps.ts";
+import { composeOidc } from "../oidc/compose-oidc.ts";
+import type { OidcDeps } from "../oidc/oidc-deps.ts";
 import { walletErrors } from "../rpc/error-table.ts";
-import type { WalletOidcTables } from "../storage/oidc-payments-store.ts";
+import type { WalletTables } from "../storage/tables.ts";
 
 const pepper = "pepper of the test";
 export const clientSecret = "first secret of the merchant";
@@ -70,9 +71,9 @@ export async function startWorld(): Promise<World> {
     ["ssim-merchant", merchant("ssim-merchant")],
     ["other-shop", merchant("other-shop")],
   ]);
-  const db = database.open<WalletOidcTables>();
+  const db = database.open<WalletTables>();
   const wallet = await composeWallet({
-    db: db as never, // the same database; its type here also knows the provider's tables
+    db,
     clock,
     log: pino({ level: "silent" }),
     settings: { appUrl: issuer, oidcIssuer: issuer, devCodes: false },
@@ -81,14 +82,12 @@ export async function startWorld(): Promise<World> {
     directory: banks,
   });
   const directory: OauthClientDirectory = { find: (id) => clients.get(id) };
-  const deps: OidcDeps = {
-    ...wallet,
-    oidcDb: db,
+  const deps = composeOidc(wallet, {
     clients: directory,
-    clientSecretPepper: pepper,
-    keys: deriveOidcKeys("k".repeat(32)),
+    encryptionKey: "k".repeat(32),
+    apiKeyPepper: pepper,
     allowHttp: true,
-  };
+  });
   let app = await serve(deps, port);
   return {
     database,

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Fetched, FormBrowser, plainText } from "../../platform/testing/form-browser.ts";
+import { startWorld, type World } from "../testing/payment-page-world.ts";
+
+let world: World;
+let people = 0;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+afterAll(async () => {
+  await world?.close();
+});
+
+async function signUp(browser: FormBrowser): Promise<{ page: Fetched; email: string }> {
+  people += 1;
+  const email = `grace${people}@example.com`;
+  const form = await browser.open(`${world.issuer}/login?with=sign-up`);
+  const sent = await browser.press(form, "Sign up", { Email: email, Name: "Grace" });
+  return { page: await browser.press(sent, "Sign in", { Code: await world.codeFor(email) }), email };
+}
+
+describe("the wallet's own pages", () => {
+  it("lead from signing up to two banks with their cards, and out again", async () => {
+    const browser = new FormBrowser();
+    expect((await browser.open(`${world.issuer}/`)).url).toBe(`${world.issuer}/login`);
+    const { page, email } = await signUp(browser);
+    expect(page.url).toBe(`${world.issuer}/wallet`);
+    expect(plainText(page.text)).toContain("Hello, Grace");
+    const one = await browser.press(page, "Add North Bank");
+    expect(plainText(one.text)).toContain("North Bank was added to your wallet.");
+    const two = await browser.press(one, "Add Maple Credit Union");
+    expect(plainText(two.text)).toMatch(/Visa •••• 1110.*Maple Credit Union Connected/);
+    const out = await browser.press(two, "Sign out");
+    expect(out.url).toBe(`${world.issuer}/login`);
+    expect((await browser.open(`${world.issuer}/wallet`)).url).toBe(`${world.issuer}/login`);
+    const sent = await browser.press(out, "Continue", { Email: email });
+    const back = await browser.press(sent, "Sign in", { Code: await world.codeFor(email) });
+    expect(plainText(back.text)).toContain("Maple Credit Union Connected");
+  });
+
+  it("make another card the default, take one out, and remove a bank", async () => {
+    const browser = new FormBrowser();
+    const { page } = await signUp(browser);
+    let wallet = await browser.press(page, "Add North Bank");
+    const before = plainText(wallet.text);
+    wallet = await browser.press(wallet, buttonOn(wallet, "Make default"));
+    expect(plainText(wallet.text)).not.toBe(before);
+    wallet = await browser.press(wallet, buttonOn(wallet, "Remove Visa"));
+    expect(plainText(wallet.text)).not.toContain("Visa •••• 1110");
+    wallet = await browser.press(wallet, "Remove North Bank");
+    expect(plainText(wallet.text)).toContain("Add your bank");
+  });
+
+  it("say the same for a wrong password and for an unknown address", async () => {
+    const { email } = await signUp(new FormBrowser());
+    const told = async (address: string) => {
+      const browser = new FormBrowser();
+      const form = await browser.open(`${world.issuer}/login?with=password`);
+      const answer = await browser.press(form, "Sign in", { Email: address, Password: "not the password" });
+      return { status: answer.status, text: plainText(answer.text) };
+    };
+    const known = await told(email);
+    expect(known).toEqual(await told("nobody@example.com"));
+    expect(known.text).toContain("Email or password is wrong");
+  });
+
+  it("explain an enrolment that did not work, and show nothing an address made up", async () => {
+    const page = await new FormBrowser().open(`${world.issuer}/enroll?error=access_denied&message=Send+money+to+me`);
+    expect(plainText(page.text)).toContain("You did not allow it at the bank");
+    expect(page.text).not.toContain("Send money");
+  });
+
+  it("refuse a form without its token, as a page", async () => {
+    const browser = new FormBrowser();
+    await signUp(browser);
+    const answer = await browser.open(`${world.issuer}/wallet/sign-out`, {
+      method: "POST",
+      body: new URLSearchParams(),
+    });
+    expect(answer.status).toBe(403);
+    expect(answer.headers.get("content-type")).toContain("text/html");
+    expect(plainText(answer.text)).toContain("no longer valid");
+    expect((await browser.open(`${world.issuer}/wallet`)).url).toBe(`${world.issuer}/wallet`);
+  });
+
+  it("do not change another person's cards or banks", async () => {
+    const owner = new FormBrowser();
+    const own = await owner.press((await signUp(owner)).page, "Add North Bank");
+    const theirs = [...own.text.matchAll(/action="(\/wallet\/(?:cards|enrolments)\/[^"]+\/remove)"/g)].map(
+      (match) => match[1],
+    );
+    expect(theirs.length).toBeGreaterThan(2);
+    const browser = new FormBrowser();
+    const mine = await browser.press((await signUp(browser)).page, "Add Maple Credit Union");
+    const csrf = /name="_csrf" value="([^"]+)"/.exec(mine.text)?.[1] ?? "";
+    for (const path of theirs) {
+      const answer = await browser.open(`${world.issuer}${path}`, {
+        method: "POST",
+        body: new URLSearchParams({ _csrf: csrf }),
+      });
+      expect(answer.status).toBe(404);
+    }
+    expect(plainText((await owner.open(`${world.issuer}/wallet`)).text)).toContain("North Bank Connected");
+  });
+});
+
+/** The full name of the first button that begins so. */
+function buttonOn(page: Fetched, start: string): string {
+  const names = [...page.text.matchAll(/<button[^>]*>([\s\S]*?)<\/button>/g)].map((match) => plainText(match[1] ?? ""));
+  return names.find((name) => name.startsWith(start)) ?? start;
+}
