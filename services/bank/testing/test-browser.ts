@@ -29,7 +29,7 @@ export class TestBrowser {
 
   /** Posts a form of the page shown: its hidden and preset fields, changed by `fields`; `button` presses one with an action. */
   async submit(page: Shown, fields: Record<string, string | readonly string[]> = {}, button?: string): Promise<Shown> {
-    const form = /<form method="post" action="([^"]+)">([\s\S]*?)<\/form>/.exec(page.text);
+    const form = /<form [^>]*action="([^"]+)">([\s\S]*?)<\/form>/.exec(page.text);
     if (form === null) throw new Error(`no form on ${page.url}: ${page.text.slice(-400)}`);
     const [, action = "", inner = ""] = form;
     const body = new URLSearchParams();
