@@ -110,7 +110,7 @@ function providersOf(config: ShopConfig): Map<string, OidcLogin> {
         issuer: bank.issuer,
         clientId: config.OIDC_CLIENT_ID,
         clientSecret: config.BANK_CLIENT_SECRET ?? config.OIDC_CLIENT_SECRET,
-        redirectUri: `${config.SHOP_ORIGIN}/payment/bank-callback/${bank.id}`,
+        redirectUri: `${config.SHOP_ORIGIN}/payment/bank-callback`,
       },
       { allowHttp },
     ),

@@ -54,7 +54,7 @@ export interface Checkout {
    * Takes the customer's return and asks the Router. Returns the order's id, whatever became of it; a reload of the same
    * return gives the same order. Throws `RETURN_UNKNOWN` for a state this browser never left with.
    */
-  finish(sessionId: string, provider: string, currentUrl: URL): Promise<string>;
+  finish(sessionId: string, method: PaymentMethod, currentUrl: URL): Promise<string>;
   /** Sends authorisations again whose answer was lost. Returns how many were settled. */
   settleDue(): Promise<number>;
 }
@@ -77,7 +77,7 @@ export function createCheckout(deps: CheckoutDeps): Checkout {
       if (!(await deps.orders.reopen(orderId, methodOf(provider)))) throw new DomainError("ORDER_NOT_PAYABLE");
       return leave(deps, login, { order, provider });
     },
-    finish: (sessionId, provider, currentUrl) => finish(deps, { sessionId, provider, currentUrl }),
+    finish: (sessionId, method, currentUrl) => finish(deps, { sessionId, method, currentUrl }),
     settleDue: () => settleDue(deps),
   };
 }
@@ -157,10 +157,10 @@ function offerOf(deps: CheckoutDeps, order: Order) {
 
 async function finish(
   deps: CheckoutDeps,
-  { sessionId, provider, currentUrl }: { sessionId: string; provider: string; currentUrl: URL },
+  { sessionId, method, currentUrl }: { sessionId: string; method: PaymentMethod; currentUrl: URL },
 ): Promise<string> {
   const stateHash = keyedHash(deps.stateKey, currentUrl.searchParams.get("state") ?? "");
-  const attempt = await deps.attempts.takeReturn({ stateHash, sessionId, provider, now: deps.clock.now() });
+  const attempt = await deps.attempts.takeReturn({ stateHash, sessionId, method, now: deps.clock.now() });
   if (attempt === undefined) {
     const known = await deps.attempts.orderOfState(stateHash, sessionId);
     if (known === undefined) throw new DomainError("RETURN_UNKNOWN");

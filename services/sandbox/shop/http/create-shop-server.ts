@@ -15,7 +15,7 @@ import { type Checkout, linesOf, walletProvider } from "../checkout.ts";
 import type { DirectBank } from "../config.ts";
 import { actOnOrder, type DeskDeps } from "../desk.ts";
 import { findProduct, shopCurrency } from "../domain/catalogue.ts";
-import type { DeskAction, Order } from "../domain/order.ts";
+import type { DeskAction, Order, PaymentMethod } from "../domain/order.ts";
 import type { CartStore } from "../storage/cart-store.ts";
 import type { Visitor } from "../storage/visitor-store.ts";
 import { shopErrors } from "./error-table.ts";
@@ -184,10 +184,10 @@ function addPaymentRoutes(app: FastifyInstance, deps: ShopServerDeps, pages: Pag
     const visitor = await deps.visitors.welcome(request, reply);
     return reply.redirect(await go(visitor), 303);
   };
-  const comeBack = async (request: FastifyRequest, reply: FastifyReply, provider: string) => {
+  const comeBack = async (request: FastifyRequest, reply: FastifyReply, method: PaymentMethod) => {
     const visitor = await deps.visitors.known(request);
     if (visitor === undefined) throw new DomainError("RETURN_UNKNOWN");
-    const orderId = await deps.checkout.finish(visitor.sessionId, provider, new URL(request.url, deps.origin));
+    const orderId = await deps.checkout.finish(visitor.sessionId, method, new URL(request.url, deps.origin));
     return reply.redirect(`/orders/${orderId}`, 303);
   };
   type BankRequest = FastifyRequest<{ Params: { bankId: string } }>;
@@ -204,8 +204,7 @@ function addPaymentRoutes(app: FastifyInstance, deps: ShopServerDeps, pages: Pag
   );
   app.post("/orders/:orderId/pay/wallet", payAgain);
   app.post("/orders/:orderId/pay/bank/:bankId", payAgain);
-  app.get("/payment/wallet-callback", (request, reply) => comeBack(request, reply, walletProvider));
-  app.get("/payment/bank-callback/:bankId", (request: BankRequest, reply) =>
-    comeBack(request, reply, request.params.bankId),
-  );
+  app.get("/payment/wallet-callback", (request, reply) => comeBack(request, reply, "wallet"));
+  // One address for all banks: the state says which one the customer left for, and `iss` has to agree (RFC 9207).
+  app.get("/payment/bank-callback", (request, reply) => comeBack(request, reply, "bank"));
 }

@@ -1,6 +1,7 @@
 import { type Selectable, sql } from "kysely";
 import type { Database } from "../../../platform/db/open-database.ts";
 import { inTransaction } from "../../../platform/db/transaction.ts";
+import type { PaymentMethod } from "../domain/order.ts";
 import type { AuthorizationResult } from "../domain/payment-result.ts";
 import { resultColumns } from "./order-store.ts";
 import type { ShopTables } from "./tables.ts";
@@ -26,9 +27,14 @@ export interface AttemptStore {
   create(attempt: Attempt & { stateHash: Buffer; expiresAt: Date }): Promise<void>;
   /**
    * Takes the trip this state belongs to, once: `sent` becomes `returned`. Undefined for an unknown, foreign, expired or
-   * already used state.
+   * already used state, and for one that left by the other method.
    */
-  takeReturn(trip: { stateHash: Buffer; sessionId: string; provider: string; now: Date }): Promise<Attempt | undefined>;
+  takeReturn(trip: {
+    stateHash: Buffer;
+    sessionId: string;
+    method: PaymentMethod;
+    now: Date;
+  }): Promise<Attempt | undefined>;
   /** The order a state belongs to, used or not, for showing it again after a reload. */
   orderOfState(stateHash: Buffer, sessionId: string): Promise<string | undefined>;
   /** Stores the sealed request and moves the order to `paying`, before the Router is asked. False when not payable. */
@@ -64,13 +70,13 @@ export function createAttemptStore(db: Database<ShopTables>): AttemptStore {
         })
         .execute();
     },
-    async takeReturn({ stateHash, sessionId, provider, now }) {
+    async takeReturn({ stateHash, sessionId, method, now }) {
       const row = await db.query
         .updateTable("payment_attempts")
         .set({ stage: "returned" })
         .where("state_hash", "=", stateHash)
         .where("session_id", "=", sessionId)
-        .where("provider", "=", provider)
+        .where("provider", method === "wallet" ? "=" : "!=", "wallet")
         .where("stage", "=", "sent")
         .where("expires_at", ">", now)
         .returningAll()
