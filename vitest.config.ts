@@ -1,14 +1,33 @@
 import { defineConfig } from "vitest/config";
 
+const postgres = "services/platform/testing/global-setup.ts";
+
 export default defineConfig({
   test: {
-    include: ["services/**/*.test.ts", "deploy/**/*.test.ts", "tools/**/*.test.ts", "e2e/**/*.test.ts"],
-    globalSetup: ["services/platform/testing/global-setup.ts"],
     // Processes, not threads: a test may change its environment, and a crash takes one file along. Two cores, two workers.
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["services/**/*.test.ts", "deploy/**/*.test.ts", "tools/**/*.test.ts"],
+          globalSetup: [postgres],
+        },
+      },
+      {
+        // One mesh for all of its files, started when one of them runs.
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["e2e/**/*.test.ts"],
+          globalSetup: [postgres, "e2e/harness/global-mesh.ts"],
+        },
+      },
+    ],
   },
 });

@@ -10,7 +10,14 @@ import type { Ports } from "./ports.ts";
 import { origin, repositoryRoot, type ServicePlan, type WorldFacts } from "./world.ts";
 
 const readyTimeoutMs = 45_000;
-const inheritedNames = ["PATH", "HOME", "NODE_COMPILE_CACHE", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+const inheritedNames = [
+  "PATH",
+  "HOME",
+  "NODE_COMPILE_CACHE",
+  "NODE_OPTIONS",
+  "LOG_LEVEL",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
 
 /** How to run the gateway of this mesh; installs Envoy where it is missing. */
 export async function planGateway(options: MeshOptions, ports: Ports): Promise<ProcessPlan> {
