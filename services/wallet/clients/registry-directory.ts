@@ -84,7 +84,10 @@ export async function openRegistryDirectory(options: RegistryDirectoryOptions): 
         await writeSnapshotRows(options.db.query, [{ ...row, revision }], options.clock.now());
       }
       if (event.case === "snapshotComplete") {
-        for (const gone of memory.dropUnseen(seen)) await deleteSnapshotRow(options.db.query, "oauth_client", gone);
+        const { closed, gone } = memory.dropUnseen(seen);
+        const rows = closed.map((row) => ({ ...row, revision }));
+        await writeSnapshotRows(options.db.query, rows, options.clock.now());
+        for (const id of gone) await deleteSnapshotRow(options.db.query, "oauth_client", id);
       }
     },
   });
@@ -120,16 +123,17 @@ class DirectoryMemory {
   }
 
   /**
-   * After a whole snapshot: a bank that was not named cannot be enrolled any more, but people who have it still see its
-   * name; clients that were not named are gone. Returns the ids of those.
+   * After a whole snapshot: a bank that was not named cannot be enrolled any more (`closed`), but people who have it still
+   * see its name; clients that were not named are `gone`.
    */
-  dropUnseen(seen: ReadonlySet<string>): string[] {
-    for (const [id, bank] of this.#banks) {
-      if (!seen.has(`bank:${id}`)) this.#banks.set(id, { ...bank, enrollable: false });
-    }
+  dropUnseen(seen: ReadonlySet<string>): { readonly closed: DirectoryRow[]; readonly gone: string[] } {
+    const closed: DirectoryRow[] = [...this.#banks]
+      .filter(([id, bank]) => bank.enrollable && !seen.has(`bank:${id}`))
+      .map(([id, bank]) => ({ kind: "bank", id, body: { ...bank, enrollable: false } }));
+    for (const row of closed) this.apply(row);
     const gone = [...this.#clients.keys()].filter((id) => !seen.has(`oauth_client:${id}`));
     for (const id of gone) this.#clients.delete(id);
-    return gone;
+    return { closed, gone };
   }
 
   bank(bsimId: string) {

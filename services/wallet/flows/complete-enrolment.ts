@@ -13,7 +13,8 @@ import {
 import { findUserById, insertUser } from "../storage/users-store.ts";
 import { revokeWebSession, type WebSession } from "../storage/web-sessions-store.ts";
 import { newWalletId } from "./new-wallet-id.ts";
-import { storeConsent } from "./store-consent.ts";
+import { readSharedCards } from "./read-shared-cards.ts";
+import { type Consent, storeConsent } from "./store-consent.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 import { openWebSession } from "./web-session.ts";
 
@@ -90,7 +91,10 @@ export async function completeEnrolment(
       },
       call,
     );
-    return await store(deps, callback, attempt, completed);
+    // An empty list may mean that the bank could not be asked.
+    const cards =
+      completed.cards.length > 0 ? completed.cards : await readSharedCards(deps, { userId, ...completed }, call);
+    return await store(deps, callback, attempt, { ...completed, cards });
   } catch (error) {
     return await exchangeFailed(deps, attempt, error);
   }
@@ -123,7 +127,7 @@ async function store(
   deps: WalletDeps,
   callback: EnrolmentCallback,
   attempt: EnrolmentAttempt,
-  completed: CompletedConnect,
+  completed: Omit<CompletedConnect, "cards"> & Pick<Consent, "cards">,
 ): Promise<EnrolmentResult> {
   let cookie: string | undefined;
   const stored = await storeConsent(deps, { attempt, ...completed }, async (tx) => {
@@ -154,7 +158,7 @@ async function insertAccount(
   deps: WalletDeps,
   tx: Parameters<typeof insertUser>[0],
   attempt: EnrolmentAttempt,
-  completed: CompletedConnect,
+  completed: Pick<CompletedConnect, "profileEmail" | "profileName">,
 ): Promise<string | undefined> {
   const profile = readProfile(completed);
   if (profile === undefined) return "email_missing";
@@ -170,7 +174,7 @@ async function insertAccount(
   return made === undefined ? "account_exists" : undefined;
 }
 
-function readProfile({ profileEmail, profileName }: CompletedConnect) {
+function readProfile({ profileEmail, profileName }: Pick<CompletedConnect, "profileEmail" | "profileName">) {
   if (profileEmail === undefined) return undefined;
   try {
     const email = parseEmailAddress(profileEmail);

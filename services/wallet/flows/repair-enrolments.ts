@@ -3,6 +3,7 @@ import type { Connection, OutgoingCall } from "../clients/credential-connections
 import { type EnrolmentAttempt, endAttempt, expireAttempts, takeStuckAttempts } from "../storage/attempts-store.ts";
 import { findLiveEnrolment } from "../storage/enrolments-store.ts";
 import { findUserById } from "../storage/users-store.ts";
+import { readSharedCards } from "./read-shared-cards.ts";
 import { queueDrop, storeConsent } from "./store-consent.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
@@ -10,6 +11,8 @@ import type { WalletDeps } from "./wallet-deps.ts";
 export const stuckAfterMs = 60_000;
 /** After this an exchange that left no trace has not happened. */
 const givenUpAfterMs = 5 * 60_000;
+/** Between this clock and that of the connections' holder. Taking a refresh for a consent only lists the cards again. */
+const clockSkewMs = 30_000;
 const batchMax = 20;
 const expireBatchMax = 500;
 const callTimeoutMs = 10_000;
@@ -39,13 +42,14 @@ async function repairOne(deps: WalletDeps, attempt: EnrolmentAttempt, call: Outg
     return await abandon(deps, attempt, connections);
   }
   const live = await findLiveEnrolment(deps.db.query, userId, bsimId);
+  const changedSince = new Date(attempt.startedAt.getTime() - clockSkewMs);
   const made = connections.find(
-    (one) => one.state === "ACTIVE" && (one.connectionId !== live?.connectionId || one.updatedAt >= attempt.startedAt),
+    (one) => one.state === "ACTIVE" && (one.connectionId !== live?.connectionId || one.updatedAt >= changedSince),
   );
   if (made !== undefined) {
-    const cards = await deps.credential.listCards({ userId, connectionId: made.connectionId }, call);
+    const cards = await readSharedCards(deps, { userId, connection: made }, call);
     await storeConsent(deps, { attempt, connection: made, cards });
-    deps.log.info({ bankId: bsimId, cardCount: cards.length }, "enrolment completed after an interruption");
+    deps.log.info({ bankId: bsimId, cardCount: cards?.length ?? 0 }, "enrolment completed after an interruption");
     return;
   }
   const now = deps.clock.now();

@@ -1,36 +1,28 @@
 import type { Transaction } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
-import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { addJob } from "../../platform/jobs/worker.ts";
-import { randomHex } from "../../platform/secrets/random-token.ts";
 import type { Connection } from "../clients/credential-connections.ts";
-import { type ListedCard, planCardList } from "../domain/card-list.ts";
+import type { ListedCard } from "../domain/card-list.ts";
 import { reauthReasonOf } from "../domain/enrolment-rules.ts";
-import { walletCardToken } from "../domain/wallet-card-token.ts";
 import { type EnrolmentAttempt, endAttempt, lockExchangingAttempt } from "../storage/attempts-store.ts";
-import {
-  deactivateCards,
-  ensureDefaultCard,
-  insertCard,
-  listKnownCards,
-  lockUser,
-  refreshCard,
-} from "../storage/cards-store.ts";
+import { listActiveCards, lockUser } from "../storage/cards-store.ts";
 import { findLiveEnrolment, insertEnrolment, releaseConnection, replaceConsent } from "../storage/enrolments-store.ts";
 import type { WalletTables } from "../storage/tables.ts";
+import { storeCards, syncCardsTask } from "./store-cards.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
 /** The job that ends a connection no enrolment has (any more); payload `{userId, connectionId}`. */
 export const dropConnectionTask = "drop_connection";
 
-const cardTokenTriesMax = 5;
 const dropAttemptsMax = 30;
+const syncAttemptsMax = 25;
 
 /** A consent that the bank has granted and the connection's holder has stored. */
 export interface Consent {
   readonly attempt: EnrolmentAttempt;
   readonly connection: Connection;
-  readonly cards: readonly ListedCard[];
+  /** Undefined when the bank could not tell: cards known already stay, and a job asks again. */
+  readonly cards: readonly ListedCard[] | undefined;
 }
 
 type ConsentDeps = Pick<WalletDeps, "clock" | "db">;
@@ -61,8 +53,11 @@ export async function storeConsent(
       return { failure };
     }
     const enrolmentId = await storeEnrolment(deps, tx, consent);
-    await storeCards(deps, tx, { userId, enrolmentId, bsimId: connection.bsimId, cards: consent.cards });
-    return { cardCount: new Set(consent.cards.map((card) => card.cardRef)).size };
+    const { bsimId } = attempt;
+    if (consent.cards !== undefined) await storeCards(deps, tx, { userId, enrolmentId, bsimId, cards: consent.cards });
+    else if (connection.hasCredential) await queueCardSync(tx, { userId, enrolmentId });
+    const cards = await listActiveCards(tx, userId);
+    return { cardCount: cards.filter((card) => card.enrolmentId === enrolmentId).length };
   });
 }
 
@@ -73,6 +68,14 @@ export async function queueDrop(
 ): Promise<void> {
   const { userId, connectionId } = connection;
   await addJob(tx, dropConnectionTask, { userId, connectionId }, { maxAttempts: dropAttemptsMax });
+}
+
+async function queueCardSync(
+  tx: Transaction<WalletTables>,
+  by: { readonly userId: string; readonly enrolmentId: string },
+): Promise<void> {
+  const jobKey = `${syncCardsTask}:${by.enrolmentId}`;
+  await addJob(tx, syncCardsTask, by, { jobKey, maxAttempts: syncAttemptsMax });
 }
 
 async function dropUnlessUsed(tx: Transaction<WalletTables>, { attempt, connection }: Consent): Promise<void> {
@@ -109,41 +112,4 @@ async function storeEnrolment(deps: ConsentDeps, tx: Transaction<WalletTables>, 
     await queueDrop(tx, { userId, connectionId: live.connectionId });
   }
   return facts.enrolmentId;
-}
-
-async function storeCards(
-  deps: ConsentDeps,
-  tx: Transaction<WalletTables>,
-  given: {
-    readonly userId: string;
-    readonly enrolmentId: string;
-    readonly bsimId: string;
-    readonly cards: readonly ListedCard[];
-  },
-): Promise<void> {
-  const { userId, enrolmentId, bsimId } = given;
-  const now = deps.clock.now();
-  const plan = planCardList(await listKnownCards(tx, userId, bsimId), given.cards);
-  await deactivateCards(tx, { userId, cardIds: plan.deactivate, now });
-  for (const { cardId, listed } of plan.refresh) await refreshCard(tx, { userId, enrolmentId, cardId, listed, now });
-  const added: string[] = [];
-  for (const listed of plan.add) {
-    const cardId = uuidv7(now.getTime());
-    await insertWithToken(tx, { userId, enrolmentId, bsimId, cardId, listed, now });
-    added.push(cardId);
-  }
-  // The bank lists the person's main card first.
-  await ensureDefaultCard(tx, { userId, preferredCardId: plan.refresh[0]?.cardId ?? added[0], now });
-}
-
-/** 48 random bits are unlikely to be taken, and then others are tried. */
-async function insertWithToken(
-  tx: Transaction<WalletTables>,
-  card: Omit<Parameters<typeof insertCard>[1], "walletCardToken">,
-): Promise<void> {
-  for (let attempt = 1; attempt <= cardTokenTriesMax; attempt += 1) {
-    const token = walletCardToken(card.bsimId, randomHex(6));
-    if (await insertCard(tx, { ...card, walletCardToken: token })) return;
-  }
-  throw new Error("no free walletCardToken found");
 }

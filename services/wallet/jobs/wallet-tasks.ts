@@ -3,15 +3,17 @@ import type { Task } from "../../platform/jobs/worker.ts";
 import type { Mailer } from "../clients/mailer.ts";
 import { openMail, sendMailTask } from "../flows/queue-mail.ts";
 import { finishEnrolmentRemoval, finishRemovalTask } from "../flows/remove-enrolment.ts";
+import { syncCards, syncCardsTask } from "../flows/store-cards.ts";
 import { dropConnectionTask } from "../flows/store-consent.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { isConnectionInUse } from "../storage/enrolments-store.ts";
 import { deleteMail, findMail } from "../storage/mail-store.ts";
 
 const disconnectTimeoutMs = 15_000;
+const listCardsTimeoutMs = 12_000;
 
 const mailPayload = z.object({ mailId: z.uuid() });
-const removalPayload = z.object({ userId: z.uuid(), enrolmentId: z.uuid() });
+const enrolmentPayload = z.object({ userId: z.uuid(), enrolmentId: z.uuid() });
 const dropPayload = z.object({ userId: z.uuid(), connectionId: z.string() });
 
 /** Thrown to have the queue try again later: nothing is wrong here. */
@@ -32,9 +34,12 @@ export function walletTasks(deps: WalletDeps, mailer: Mailer): Readonly<Record<s
       await deleteMail(deps.db.query, mailId);
     },
     [finishRemovalTask]: async (payload, { signal }) => {
-      const by = removalPayload.parse(payload);
+      const by = enrolmentPayload.parse(payload);
       const confirmed = await finishEnrolmentRemoval(deps, by, { timeoutMs: disconnectTimeoutMs, signal });
       if (!confirmed) throw new NotConfirmedYet("the bank has not confirmed the revocation");
+    },
+    [syncCardsTask]: async (payload, { signal }) => {
+      await syncCards(deps, enrolmentPayload.parse(payload), { timeoutMs: listCardsTimeoutMs, signal });
     },
     [dropConnectionTask]: async (payload, { signal }) => {
       const by = dropPayload.parse(payload);
