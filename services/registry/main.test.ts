@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { Registry } from "../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { createRpcClient } from "../platform/rpc/client.ts";
@@ -74,13 +75,31 @@ async function isReady(port: number): Promise<boolean> {
   );
 }
 
-async function clientFor(service: "gateway" | "router", port: number) {
-  const tls = await loadMeshTls({
+function tlsOf(service: "gateway" | "router") {
+  return loadMeshTls({
     certFile: join(world.certificates, `${service}.pem`),
     keyFile: join(world.certificates, `${service}.key`),
     caFile: join(world.certificates, "ca.pem"),
   });
+}
+
+async function clientFor(service: "gateway" | "router", port: number) {
+  const tls = await tlsOf(service);
   return createRpcClient(Registry, { address: `127.0.0.1:${port}`, serverName: "registry", tls });
+}
+
+/** The Connect protocol on the HTTP port, as the gateway forwards it. */
+async function listOverConnect(port: number): Promise<{ status: number; banks: unknown }> {
+  const agent = new Agent({ connect: await tlsOf("gateway") });
+  const { statusCode, body } = await request(`https://127.0.0.1:${port}/paymesh.registry.v1.Registry/ListBanks`, {
+    dispatcher: agent,
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": operatorKey },
+    body: "{}",
+  });
+  const answer = (await body.json()) as { banks?: unknown };
+  await agent.close();
+  return { status: statusCode, banks: answer.banks };
 }
 
 it("takes a registration, probes the bank at once, tells followers, and ends cleanly on SIGTERM with a follower connected", async () => {
@@ -99,6 +118,7 @@ it("takes a registration, probes the bank at once, tells followers, and ends cle
   const facts = { name: "North Bank", apiBaseUrl: origin, authServerUrl: `${origin}/oidc`, apiKey: "bank-api-key-1" };
   await gateway.registerBank({ bsimId: "north-bank", ...facts }, withKey(key));
   await expect.poll(() => health, { timeout: 2_500, interval: 20 }).toEqual(["unknown", "healthy"]);
+  expect(await listOverConnect(ports.http)).toMatchObject({ status: 200, banks: [{ bsimId: "north-bank" }] });
   child.kill("SIGTERM");
   expect(await exited).toBe(0);
   await following;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DomainError } from "../../platform/errors/domain-error.ts";
@@ -6,6 +7,7 @@ import type { BankHealth, BankStanding } from "./bank.ts";
 import { type Circuit, decideProbe, failuresToOpen, freshCircuit } from "./bank-circuit.ts";
 import { parseNewBankId } from "./bank-id.ts";
 import { type BankActor, decideStanding, type StandingEvent } from "./bank-standing.ts";
+import { parseIpAddress } from "./ip-address.ts";
 import { isPrivateAddress, isPrivateHost } from "./private-address.ts";
 import { parsePublicUrl } from "./public-url.ts";
 
@@ -144,6 +146,21 @@ describe("ids and URLs", () => {
     expect(isPrivateAddress(address)).toBe(false);
   });
 
+  it("reads addresses as the system does", () => {
+    const written = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.stringMatching(/^[0-9a-f:.]{0,20}$/),
+      fc.constantFrom("1.2.3", "01.2.3.4", "256.1.1.1", ":", ":::", "1::2::3", "::1.2.3.4", "1:2:3:4:5:6:7:8:9", "g::"),
+    );
+    fc.assert(
+      fc.property(written, (text) => {
+        expect(parseIpAddress(text) !== undefined).toBe(isIP(text) !== 0);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it.each(["localhost", "bank.local", "bank.internal", "intranet", "[::1]", "LOCALHOST.", "2130706433"])(
     "counts the host %s as private",
     (host) => {
@@ -170,7 +187,7 @@ describe("ids and URLs", () => {
   it("never repeats a refused secret", () => {
     const secret = "demo-operator-key";
     try {
-      checkChosenSecret(secret, { field: "key", rules: "production" });
+      checkChosenSecret(secret, { field: "key", rules: "production", isPublished: () => true });
       expect.unreachable();
     } catch (error) {
       expect(JSON.stringify((error as DomainError).facts)).not.toContain(secret);

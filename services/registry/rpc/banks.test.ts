@@ -98,11 +98,11 @@ it("lets nobody take another bank's id: 409 for a taken one, 403 for any other, 
   const stray = client.registerBank(facts({ bsimId: `free-${bankId}` }), withKey(other.key));
   await expect(stray).rejects.toMatchObject({ reason: "forbidden", httpStatus: 403 });
   for (const call of [
-    client.updateBank({ id: bankId, name: "Thief" }, withKey(other.key)),
-    client.removeBank({ id: bankId }, withKey(other.key)),
-    client.sendHeartbeat({ id: bankId }, withKey(other.key)),
+    () => client.updateBank({ id: bankId, name: "Thief" }, withKey(other.key)),
+    () => client.removeBank({ id: bankId }, withKey(other.key)),
+    () => client.sendHeartbeat({ id: bankId }, withKey(other.key)),
   ]) {
-    await expect(call).rejects.toMatchObject({ reason: "forbidden", httpStatus: 403 });
+    await expect(call()).rejects.toMatchObject({ reason: "forbidden", httpStatus: 403 });
   }
   expect(await client.getBank({ id: bankId }, withKey(other.key))).toMatchObject({
     name: "North Bank",

@@ -1,4 +1,5 @@
 import type { Registry } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
+import { holdsDemoSecret } from "../../platform/config/demo-secrets.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
@@ -18,7 +19,9 @@ type KeyMethods =
 /** Issuing and revoking keys. A value leaves in the answer that made it and is kept as a keyed hash alone. */
 export function keyHandlers(deps: RegistryDeps): Pick<Handlers<typeof Registry>, KeyMethods> {
   async function add(owner: KeyOwner, field: string, chosen: string | undefined) {
-    const key = chosen ? checkChosenSecret(chosen, { field, rules: deps.rules }) : randomToken();
+    const key = chosen
+      ? checkChosenSecret(chosen, { field, rules: deps.rules, isPublished: holdsDemoSecret })
+      : randomToken();
     const { keyId } = await deps.keys.add(owner, keyedHash(deps.pepper, key));
     return { keyId, key };
   }
