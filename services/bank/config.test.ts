@@ -49,7 +49,7 @@ it("reads the local bank and derives the Open Banking address", () => {
 
 it("refuses to start in production with demo data, demo keys, plain http or shared secrets", () => {
   expect(problemsOf({ ...production, BSIM_DEMO_DATA: "1" })[0]).toContain("BSIM_DEMO_DATA");
-  expect(problemsOf({ ...production, BSIM_ADMIN_KEY: "demo-operator-key" })[0]).toContain("BSIM_ADMIN_KEY");
+  expect(problemsOf({ ...production, BSIM_ADMIN_KEY: "demo-operator-key" })[0]).toContain("BSIM_ADMIN_KEY: holds");
   expect(problemsOf({ ...production, BSIM_AUTH_URL: "http://auth.bank.example" })[0]).toContain("BSIM_AUTH_URL");
   expect(problemsOf({ ...production, BSIM_ADMIN_KEY: "p".repeat(32) })[0]).toContain("same");
 });
@@ -63,4 +63,13 @@ it("names every missing secret", () => {
 
 it("refuses a base address that would double /api", () => {
   expect(problemsOf({ ...local, BSIM_API_URL: "http://127.0.0.1:9101/api" })[0]).toContain("/api");
+});
+
+it("says every problem at once", () => {
+  const problems = problemsOf({ ...production, BSIM_DEMO_DATA: "1", BSIM_ENCRYPTION_KEY: "", BSIM_ID: "North Bank" });
+  expect(problems.map((line) => line.split(/[: ]/)[0]).sort()).toEqual([
+    "BSIM_DEMO_DATA",
+    "BSIM_ENCRYPTION_KEY",
+    "BSIM_ID",
+  ]);
 });

@@ -54,18 +54,14 @@ export type BankConfig = Readonly<z.infer<typeof schema>> & { readonly BSIM_OPEN
 
 /** Reads a bank's configuration. Throws one ConfigError with every problem, one a line. */
 export function readBankConfig(env: Environment): BankConfig {
-  const config = readConfig(schema, env);
-  const problems = config.PAYMESH_ENV === "production" ? productionProblems(config) : [];
-  for (const name of ["BSIM_API_URL", "BSIM_AUTH_URL", "BSIM_OPENBANKING_URL"] as const) {
-    const url = config[name];
-    // Callers append /api themselves: a base that ends in it would give /api/api.
-    if (url !== undefined && /\/api$/.test(url)) problems.push(`${name}: must be without /api at its end`);
-  }
-  if (config.WALLET_CREDENTIAL_SECRET === undefined && config.WALLET_CREDENTIAL_KEY_FILE === undefined) {
-    problems.push("WALLET_CREDENTIAL_SECRET is not set, and neither is WALLET_CREDENTIAL_KEY_FILE");
-  }
-  if (config.NSIM_REGISTRY_URL !== undefined && config.BSIM_REGISTRATION_KEY === undefined) {
-    problems.push("BSIM_REGISTRATION_KEY is not set, though NSIM_REGISTRY_URL is");
+  const problems = [...addressProblems(env), ...missingProblems(env)];
+  if ((env["PAYMESH_ENV"] || "production") === "production") problems.push(...productionProblems(env));
+  let config: Readonly<z.infer<typeof schema>>;
+  try {
+    config = readConfig(schema, env);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError([error.message, ...problems]);
+    throw error;
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({
@@ -74,20 +70,38 @@ export function readBankConfig(env: Environment): BankConfig {
   });
 }
 
-function productionProblems(config: Readonly<z.infer<typeof schema>>): string[] {
+const addresses = ["BSIM_API_URL", "BSIM_AUTH_URL", "BSIM_OPENBANKING_URL"] as const;
+const secrets = ["BSIM_PAYMENT_API_KEY", "BSIM_ADMIN_KEY", "BSIM_ENCRYPTION_KEY", "WALLET_CREDENTIAL_SECRET"] as const;
+
+// Callers append /api themselves: a base that ends in it would give /api/api.
+function addressProblems(env: Environment): string[] {
+  return addresses
+    .filter((name) => /\/api\/*$/.test(env[name] ?? ""))
+    .map((name) => `${name}: must be without /api at its end`);
+}
+
+function missingProblems(env: Environment): string[] {
   const problems: string[] = [];
-  if (config.BSIM_DEMO_DATA) problems.push("BSIM_DEMO_DATA: only PAYMESH_ENV=local may have demo data");
-  if (config.BSIM_ADMIN_KEY.length < 32) problems.push("BSIM_ADMIN_KEY: needs at least 32 characters");
-  for (const name of ["BSIM_API_URL", "BSIM_AUTH_URL", "BSIM_OPENBANKING_URL", "NSIM_REGISTRY_URL"] as const) {
-    if (config[name]?.startsWith("http:")) problems.push(`${name}: must be https`);
+  if (!env["WALLET_CREDENTIAL_SECRET"] && !env["WALLET_CREDENTIAL_KEY_FILE"]) {
+    problems.push("WALLET_CREDENTIAL_SECRET is not set, and neither is WALLET_CREDENTIAL_KEY_FILE");
   }
-  const secrets = [
-    "BSIM_PAYMENT_API_KEY",
-    "BSIM_ADMIN_KEY",
-    "BSIM_ENCRYPTION_KEY",
-    "WALLET_CREDENTIAL_SECRET",
-  ] as const;
-  const given = secrets.map((name) => config[name]).filter((value) => value !== undefined);
+  if (env["NSIM_REGISTRY_URL"] && !env["BSIM_REGISTRATION_KEY"]) {
+    problems.push("BSIM_REGISTRATION_KEY is not set, though NSIM_REGISTRY_URL is");
+  }
+  return problems;
+}
+
+function productionProblems(env: Environment): string[] {
+  const problems: string[] = [];
+  if (env["BSIM_DEMO_DATA"] === "1" || env["BSIM_DEMO_DATA"] === "true") {
+    problems.push("BSIM_DEMO_DATA: only PAYMESH_ENV=local may have demo data");
+  }
+  const adminKey = env["BSIM_ADMIN_KEY"];
+  if (adminKey && adminKey.length < 32) problems.push("BSIM_ADMIN_KEY: needs at least 32 characters");
+  for (const name of [...addresses, "NSIM_REGISTRY_URL"]) {
+    if (env[name]?.startsWith("http:")) problems.push(`${name}: must be https`);
+  }
+  const given = secrets.map((name) => env[name]).filter((value) => value);
   if (new Set(given).size < given.length)
     problems.push("two of the bank's secrets are the same: each opens its own door");
   return problems;
