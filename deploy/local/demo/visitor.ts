@@ -64,7 +64,7 @@ export class Visitor {
 
   /**
    * Fills the form that has this button, by the labels of its fields, and presses it. A radio button or checkbox is named
-   * by the beginning of its label and set by true or false.
+   * by any part of its label (a card by its bank's name) and set by true or false.
    */
   async press(button: string, fields: Readonly<Record<string, string | boolean>> = {}): Promise<Visit> {
     const page = this.#page();
@@ -102,7 +102,10 @@ export class Visitor {
   #fill(page: CheerioAPI, form: ReturnType<CheerioAPI>, label: string, value: string | boolean): void {
     const labelled = form
       .find("label")
-      .filter((_, element) => folded(page(element).text()).startsWith(label))
+      .filter((_, element) => {
+        const text = folded(page(element).text());
+        return typeof value === "boolean" ? text.includes(label) : text.startsWith(label);
+      })
       .first();
     const id = labelled.attr("for");
     const field = id === undefined ? labelled.find("input, select, textarea").first() : form.find(`[id="${id}"]`);

@@ -28,15 +28,19 @@ export async function addConnectRoutes(
   app: FastifyInstance,
   options: InvokeOptions & { readonly implementations: readonly ServiceImplementation[] },
 ): Promise<void> {
-  await app.register(fastifyConnectPlugin, {
-    grpc: false,
-    readMaxBytes: messageBytesMax,
-    writeMaxBytes: messageBytesMax,
-    shutdownTimeoutMs: 8_000,
-    contextValues: (request: FastifyRequest) => createContextValues().set(peerKey, peerOf(request)),
-    routes: (router: ConnectRouter) => {
-      for (const implementation of options.implementations) addService(router, implementation, options);
-    },
+  await app.register(async (scope) => {
+    // Connect reads the raw body itself; the server's own parsers stay with its other routes.
+    scope.removeAllContentTypeParsers();
+    await scope.register(fastifyConnectPlugin, {
+      grpc: false,
+      readMaxBytes: messageBytesMax,
+      writeMaxBytes: messageBytesMax,
+      shutdownTimeoutMs: 8_000,
+      contextValues: (request: FastifyRequest) => createContextValues().set(peerKey, peerOf(request)),
+      routes: (router: ConnectRouter) => {
+        for (const implementation of options.implementations) addService(router, implementation, options);
+      },
+    });
   });
 }
 

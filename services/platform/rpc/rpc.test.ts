@@ -2,12 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Client, credentials } from "@grpc/grpc-js";
-import fastify from "fastify";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
 import { DomainError } from "../errors/domain-error.ts";
 import { genericErrors } from "../errors/error-table.ts";
 import { GrpcCode } from "../errors/grpc-code.ts";
+import { createHttpServer } from "../http/create-http-server.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import type { Authenticators } from "./authenticate.ts";
 import { createRpcClient, type RpcClient } from "./client.ts";
@@ -62,7 +62,7 @@ function handlers(): Handlers<typeof Router> {
 
 let server: RpcServer;
 let client: RpcClient<typeof Router>;
-const app = fastify();
+const app = createHttpServer({ service: "router", errorTable: genericErrors, log });
 let connectUrl = "";
 
 beforeAll(async () => {
