@@ -1,0 +1,230 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import type { TokenSet } from "../connectors/connector.ts";
+import { jobActor } from "../domain/audit.ts";
+import type { Connection } from "../domain/connection.ts";
+import { connectorNamed, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { formatAnswer } from "../flows/journal-format.ts";
+import { land } from "../flows/refresh-landing.ts";
+import { sweepCredentials } from "../jobs/sweep-credentials.ts";
+import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { abortFlight, claimFlight, journalAnswer } from "../storage/refresh-store.ts";
+import { openSecret } from "../storage/secret-store.ts";
+import {
+  type CredentialWorld,
+  connectUser,
+  createCredentialWorld,
+  ownerNamed,
+  type Replica,
+} from "../testing/credential-world.ts";
+
+const refreshes = "POST /oidc/token refresh_token";
+const dayMs = 86_400_000;
+const live = new AbortController().signal;
+let world: CredentialWorld;
+let replica: Replica;
+let user: string;
+
+beforeAll(async () => {
+  world = await createCredentialWorld();
+  replica = await world.startReplica();
+});
+afterAll(() => world.close());
+beforeEach(() => {
+  user = `user-${crypto.randomUUID()}`;
+});
+afterEach(() => {
+  const calm = { isDown: false, losesTokenAnswers: 0, renewsCredential: false, graceMs: 30_000, tokenDelayMs: 0 };
+  Object.assign(world.bank.behaviour, calm);
+});
+
+async function connected(): Promise<Connection> {
+  const key = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+  return await reread(key);
+}
+
+async function reread(key: Pick<Connection, "owner" | "connectionId">): Promise<Connection> {
+  const connection = await findConnection(replica.deps.storage.db.query, key);
+  if (connection === undefined) throw new Error("no connection");
+  return connection;
+}
+
+/** Claims a flight whose process dies at once: its lease has ended by the next statement. */
+async function claimAndDie(seen: Connection): Promise<Connection> {
+  const flight = await claimFlight(replica.deps.storage.db.query, { seen, holder: "dead", leaseMs: 1 });
+  if (flight === undefined) throw new Error("no flight");
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return flight;
+}
+
+async function askBank(flight: Connection): Promise<TokenSet> {
+  const { deps } = replica;
+  const token = await openSecret(deps.storage, deps.storage.db.query, flight, "refresh_token");
+  const target = await targetOf(deps, flight);
+  return await connectorNamed(deps, "bsim").refresh(target, token?.plaintext ?? "", detachedCall(deps));
+}
+
+async function refreshTokenOf(connection: Connection): Promise<string | undefined> {
+  const { storage } = replica.deps;
+  return (await openSecret(storage, storage.db.query, connection, "refresh_token"))?.plaintext;
+}
+
+describe("a process that dies during a refresh", () => {
+  it("before it could keep the answer, does not lose the grant: the old token is used again in the bank's grace", async () => {
+    const connection = await connected();
+    await askBank(await claimAndDie(connection));
+    const before = world.bank.count(refreshes);
+    await sweepRefreshes(replica, live);
+    expect(world.bank.count(refreshes) - before).toBe(1);
+    expect(await reread(connection)).toMatchObject({ state: "ACTIVE", tokenVersion: 2n });
+    expect((await replica.wallet.refreshConnection(connection)).state).toBe("ACTIVE");
+  });
+
+  it("after it kept the answer, does not lose the grant: the journal is replayed without asking the bank", async () => {
+    world.bank.behaviour.graceMs = 0;
+    const connection = await connected();
+    const flight = await claimAndDie(connection);
+    const answer = await askBank(flight);
+    await inTransaction(replica.deps.storage.db, (tx) =>
+      journalAnswer(replica.deps.storage, tx, flight, { text: formatAnswer(answer), now: new Date() }),
+    );
+    const before = world.bank.count(refreshes);
+    await sweepRefreshes(replica, live);
+    expect(world.bank.count(refreshes)).toBe(before);
+    expect(await refreshTokenOf(connection)).toBe(answer.refreshToken);
+    const journal = await replica.deps.storage.db.query.selectFrom("refresh_journal").selectAll().execute();
+    expect(journal).toEqual([]);
+    expect((await replica.wallet.refreshConnection(connection)).state).toBe("ACTIVE");
+  });
+
+  it("is not waited for longer than its lease by a caller", async () => {
+    const connection = await connected();
+    const seen = { seen: connection, holder: "dead", leaseMs: 300 };
+    await claimFlight(replica.deps.storage.db.query, seen);
+    expect((await replica.wallet.refreshConnection(connection)).state).toBe("ACTIVE");
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+  });
+});
+
+describe("a lost answer", () => {
+  it("is asked for again at once", async () => {
+    const connection = await connected();
+    world.bank.behaviour.losesTokenAnswers = 1;
+    const before = world.bank.count(refreshes);
+    expect((await replica.wallet.refreshConnection(connection)).state).toBe("ACTIVE");
+    expect(world.bank.count(refreshes) - before).toBe(2);
+  });
+
+  it("twice in a row puts the refresh off for seconds, not for ever", async () => {
+    const connection = await connected();
+    world.bank.behaviour.losesTokenAnswers = 2;
+    const failed = replica.wallet.refreshConnection(connection);
+    await expect(failed).rejects.toMatchObject({ reason: "provider_unavailable", code: 14 });
+    expect((await reread(connection)).state).toBe("ACTIVE");
+    world.clock.advance(5_000);
+    await sweepRefreshes(replica, live);
+    expect(await reread(connection)).toMatchObject({ state: "ACTIVE", tokenVersion: 2n });
+  });
+});
+
+describe("an overtaken flight", () => {
+  it("lands nothing once another flight has the connection", async () => {
+    const connection = await connected();
+    const slow = await claimAndDie(connection);
+    const answer = await askBank(slow);
+    await replica.wallet.refreshConnection(connection);
+    const kept = await refreshTokenOf(connection);
+    const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
+    expect(landed).toBe(false);
+    expect(await refreshTokenOf(connection)).toBe(kept);
+  });
+
+  it("of an older consent neither lands nor leaves an answer behind", async () => {
+    const connection = await connected();
+    const slow = await claimAndDie(connection);
+    const answer = await askBank(slow);
+    expect(await connectUser(replica.wallet, user)).toBe(connection.connectionId);
+    const { storage } = replica.deps;
+    const text = formatAnswer(answer);
+    const kept = await inTransaction(storage.db, (tx) => journalAnswer(storage, tx, slow, { text, now: new Date() }));
+    expect(kept).toBe(false);
+    const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
+    expect(landed).toBe(false);
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+  });
+
+  it("that holds new tokens undoes a refusal believed in the meantime", async () => {
+    const connection = await connected();
+    const slow = await claimAndDie(connection);
+    const answer = await askBank(slow);
+    const loser = await claimAndDie(connection);
+    const now = new Date();
+    const standing = { state: "EXPIRED", reason: "consent_ended" } as const;
+    await inTransaction(replica.deps.storage.db, (tx) =>
+      abortFlight(tx, loser, { outcome: "refused", standing, retryAt: undefined, now }),
+    );
+    expect((await reread(connection)).state).toBe("EXPIRED");
+    const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
+    expect(landed).toBe(true);
+    expect(await reread(connection)).toMatchObject({ state: "ACTIVE", stateReason: "" });
+  });
+});
+
+describe("refreshing ahead", () => {
+  it("happens in the last fifth of the token's life, once over two replicas", async () => {
+    const other = await world.startReplica();
+    const connection = await connected();
+    world.clock.advance(47 * 60_000);
+    const before = world.bank.count(refreshes);
+    await sweepRefreshes(replica, live);
+    expect((await reread(connection)).tokenVersion).toBe(1n);
+    world.clock.advance(2 * 60_000);
+    await Promise.all([sweepRefreshes(replica, live), sweepRefreshes(other, live)]);
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+    const mine = world.bank.count(refreshes) - before;
+    await sweepRefreshes(replica, live);
+    expect(world.bank.count(refreshes) - before).toBe(mine);
+  });
+
+  it("stores a renewed wallet credential, which then works, without the user", async () => {
+    const connection = await connected();
+    world.bank.behaviour.renewsCredential = true;
+    await replica.wallet.refreshConnection(connection);
+    const { storage } = replica.deps;
+    const renewed = await openSecret(storage, storage.db.query, connection, "wallet_credential");
+    const lives = [...world.bank.liveCredentials];
+    expect(renewed?.plaintext).toBe(lives.at(-1));
+    world.bank.liveCredentials.clear();
+    world.bank.liveCredentials.add(lives.at(-1) ?? "");
+    expect((await replica.wallet.listCards(connection)).cards).toHaveLength(1);
+  });
+
+  it("brings a connection whose credential was revoked back when the bank renews it", async () => {
+    const connection = await connected();
+    world.bank.liveCredentials.clear();
+    await expect(replica.wallet.listCards(connection)).rejects.toMatchObject({ reason: "reauthorization_required" });
+    await replica.wallet.refreshConnection(connection);
+    expect(await reread(connection)).toMatchObject({ state: "EXPIRED", stateReason: "credential_revoked" });
+    world.bank.behaviour.renewsCredential = true;
+    await replica.wallet.refreshConnection(connection);
+    expect((await reread(connection)).state).toBe("ACTIVE");
+    expect((await replica.wallet.listCards(connection)).cards).toHaveLength(1);
+  });
+});
+
+describe("a wallet credential past its end", () => {
+  it("is marked by the sweep, and refused at use without asking the bank", async () => {
+    const connection = await connected();
+    world.clock.advance(91 * dayMs);
+    const before = world.bank.count("GET /api/wallet/cards");
+    await expect(replica.wallet.listCards(connection)).rejects.toMatchObject({ reason: "reauthorization_required" });
+    expect(await reread(connection)).toMatchObject({ state: "EXPIRED", stateReason: "credential_expired" });
+    expect(world.bank.count("GET /api/wallet/cards")).toBe(before);
+    user = `user-${crypto.randomUUID()}`;
+    const next = await connected();
+    world.clock.advance(91 * dayMs);
+    await sweepCredentials(replica.deps, live);
+    expect(await reread(next)).toMatchObject({ state: "EXPIRED", stateReason: "credential_expired" });
+  });
+});
