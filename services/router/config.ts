@@ -4,6 +4,7 @@ import { type Environment, readConfig, secretText } from "../platform/config/rea
 
 const shape = z.object({
   ...meshConfigShape,
+  DATABASE_SCHEMA: meshConfigShape.DATABASE_SCHEMA.default("router"),
   /** `host:port` of the Registry's gRPC port. */
   REGISTRY_ADDRESS: z.string().regex(/^[^\s:]+:\d{1,5}$/, "needs host:port"),
   /** The bank asked for a card token that names none, when no walletCardToken comes with it. */

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { releaseHolds } from "../jobs/release-holds.ts";
+import { outboxOf, rowsOf } from "../storage/stored-rows.ts";
 import { jwtWith } from "../testing/bank-facts.ts";
-import { outboxOf, rowsOf } from "../testing/database-rows.ts";
 import { authorizeBody, bankAt, migrations, type RouterUnderTest, startRouter } from "../testing/router-under-test.ts";
 import { ScriptableBank } from "../testing/scriptable-bank.ts";
 

@@ -39,3 +39,14 @@ export async function rowsOf(
     await client.end();
   }
 }
+
+/** Lets the time pass that must pass before a sweep takes what a dead process left pending. */
+export async function makePendingDue(database: TestDatabase): Promise<void> {
+  const client = new pg.Client({ connectionString: database.adminUrl });
+  await client.connect();
+  try {
+    await client.query(`update ${database.schema}.payments set due_at = now() where status = 'pending'`);
+  } finally {
+    await client.end();
+  }
+}
