@@ -44,7 +44,7 @@ type WatchEvent = MessageShape<typeof WatchRegistryResponseSchema>;
 
 /** Banks and OAuth clients, from memory; `stop` ends the watch. */
 export interface RegistryDirectory extends BankDirectory, OauthClientDirectory {
-  /** Whether anything is known, from the Registry or from the last good snapshot. */
+  /** Whether the Registry has told everything once, or the last good snapshot stands in. */
   isKnown(): boolean;
   stop(): Promise<void>;
 }
@@ -67,6 +67,7 @@ export async function openRegistryDirectory(options: RegistryDirectoryOptions): 
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
   let seen = new Set<string>();
+  let synced = false;
   const watch = followStream<WatchEvent>({
     label: "registry",
     log: options.log,
@@ -84,6 +85,7 @@ export async function openRegistryDirectory(options: RegistryDirectoryOptions): 
         await writeSnapshotRows(options.db.query, [{ ...row, revision }], options.clock.now());
       }
       if (event.case === "snapshotComplete") {
+        synced = true;
         const { closed, gone } = memory.dropUnseen(seen);
         const rows = closed.map((row) => ({ ...row, revision }));
         await writeSnapshotRows(options.db.query, rows, options.clock.now());
@@ -95,7 +97,7 @@ export async function openRegistryDirectory(options: RegistryDirectoryOptions): 
     bank: (bsimId) => memory.bank(bsimId),
     enrollableBanks: () => memory.enrollableBanks(),
     find: (clientId) => memory.findClient(clientId),
-    isKnown: () => memory.isKnown(),
+    isKnown: () => synced || memory.isKnown(),
     stop: async () => {
       await watch.stop();
       client.close();
