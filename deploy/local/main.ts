@@ -19,6 +19,7 @@ import { repositoryRoot } from "./world.ts";
 const usage = `npm start [-- options]
   --reset                forget all data first
   --port <name>=<port>   another port; may be repeated, also as PAYMESH_PORT_<NAME>
+  --directory <path>     where secrets, certificates and logs lie; .local of the checkout unless told
   DATABASE_URL           a PostgreSQL to use in place of the embedded one`;
 
 /** These tell a person what to do by their message alone. */
@@ -43,6 +44,7 @@ function readArguments() {
     const { values } = parseArgs({
       options: {
         reset: { type: "boolean", default: false },
+        directory: { type: "string", default: path.join(repositoryRoot, ".local") },
         port: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", default: false },
       },
@@ -62,7 +64,7 @@ async function start(signal: AbortSignal): Promise<Mesh | undefined> {
   }
   const ports = resolvePorts(process.env, values.port);
   const databaseUrl = process.env["DATABASE_URL"] || undefined;
-  const directory = path.join(repositoryRoot, ".local");
+  const directory = path.resolve(values.directory);
   const progress = (text: string): boolean => process.stdout.write(`${text}\n`);
   if (values.reset) {
     progress("Forgetting the earlier world");
@@ -102,7 +104,7 @@ try {
   if (mesh !== undefined) {
     const ended = await Promise.race([asked, mesh.unexpectedExit]);
     const isFailure = mesh.processes.some((name) => name === ended);
-    if (isFailure) process.stderr.write(`${ended} ended by itself; see .local/logs/${ended}.log. Stopping the rest.\n`);
+    if (isFailure) process.stderr.write(`${ended} ended by itself; its log says why. Stopping the rest.\n`);
     await mesh.stop();
     process.exitCode = isFailure ? 1 : 0;
   }

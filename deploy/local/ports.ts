@@ -62,7 +62,7 @@ export function resolvePorts(env: Readonly<Record<string, string | undefined>>, 
 }
 
 function isPortName(text: string): text is PortName {
-  return text in defaultPorts;
+  return Object.hasOwn(defaultPorts, text);
 }
 
 function parsePort(name: PortName, text: string): number {

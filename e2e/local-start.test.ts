@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { freePorts, isPortTaken } from "../deploy/local/free-ports.ts";
+import { portNames } from "../deploy/local/ports.ts";
+import { demoWorld, repositoryRoot } from "../deploy/local/world.ts";
+import { call } from "./harness/call.ts";
+
+const startTimeoutMs = 90_000;
+const name = `start_${randomBytes(4).toString("hex")}`;
+let directory: string;
+let databaseUrl: string;
+let ports: Record<string, number>;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  const adminUrl = process.env["PAYMESH_TEST_DATABASE_URL"] ?? "";
+  admin = new pg.Client({ connectionString: adminUrl });
+  await admin.connect();
+  await admin.query(`create database ${name}`);
+  const url = new URL(adminUrl);
+  url.pathname = `/${name}`;
+  databaseUrl = url.href;
+  directory = await mkdtemp(path.join(tmpdir(), "paymesh-start-"));
+  const free = await freePorts(portNames.length);
+  ports = Object.fromEntries(portNames.map((port, index) => [port, free[index] ?? 0]));
+});
+
+afterAll(async () => {
+  await admin.query(`drop database ${name} with (force)`);
+  await admin.end();
+  await rm(directory, { recursive: true, force: true });
+});
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  output(): string;
+}
+
+async function start(...args: string[]): Promise<Started> {
+  const portArguments = Object.entries(ports).flatMap(([port, number]) => ["--port", `${port}=${number}`]);
+  const main = path.join(repositoryRoot, "deploy/local/main.ts");
+  const child = spawn(process.execPath, [main, "--directory", directory, ...portArguments, ...args], {
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  await new Promise<void>((resolve, reject) => {
+    const add = (chunk: Buffer): void => {
+      output += chunk.toString();
+      if (output.includes("Ctrl-C stops everything")) resolve();
+    };
+    child.stdout.on("data", add);
+    child.stderr.on("data", add);
+    child.once("close", () => reject(new Error(`ended before it was ready:\n${output}`)));
+  });
+  return { child, ended, output: () => output };
+}
+
+async function listMerchants(): Promise<Record<string, unknown>[]> {
+  const answer = await call("GET", `http://127.0.0.1:${ports["gateway"]}/api/v1/registry/merchants`, {
+    headers: { "x-admin-key": demoWorld.operatorKey },
+  });
+  expect(answer.status).toBe(200);
+  return answer.body["merchants"] as Record<string, unknown>[];
+}
+
+async function expectNothingLeft(): Promise<void> {
+  const taken = await Promise.all(Object.values(ports).map((port) => isPortTaken("127.0.0.1", port)));
+  expect(portNames.filter((_, index) => taken[index])).toEqual([]);
+  expect(existsSync(path.join(directory, "run.json"))).toBe(false);
+}
+
+it(
+  "starts the world, ends all of it on Ctrl-C, and has the same data on the next start",
+  async () => {
+    const first = await start();
+    expect(first.output()).toContain(`http://127.0.0.1:${ports["shop"]}`);
+    expect(readdirSync(path.join(directory, "logs"))).toEqual(expect.arrayContaining(["gateway.log", "router.log"]));
+    const merchants = await listMerchants();
+    expect(merchants).toHaveLength(1);
+    first.child.kill("SIGINT");
+    expect(await first.ended).toBe(0);
+    await expectNothingLeft();
+
+    const second = await start();
+    const [before] = merchants;
+    const [after] = await listMerchants();
+    expect({ createdAt: after?.["createdAt"], keys: after?.["keys"] }).toEqual({
+      createdAt: before?.["createdAt"],
+      keys: before?.["keys"],
+    });
+    // A start that is killed outright cannot clean up; the next one does.
+    second.child.kill("SIGKILL");
+    await second.ended;
+    const third = await start("--reset");
+    expect((await listMerchants())[0]?.["createdAt"]).not.toBe(before?.["createdAt"]);
+    third.child.kill("SIGTERM");
+    expect(await third.ended).toBe(0);
+    await expectNothingLeft();
+  },
+  3 * startTimeoutMs,
+);
