@@ -51,6 +51,8 @@ export async function createWalletProvider(deps: OidcDeps): Promise<Provider> {
   const provider = new Provider(issuer, configuration(deps, jwks));
   // Every URL and cookie follows the issuer: the bridge writes the forwarded headers itself.
   provider.proxy = true;
+  // Koa takes a TLS socket for https before it looks at those headers, and the hop from the gateway is TLS.
+  Object.defineProperty(provider.request, "protocol", { get: () => new URL(issuer).protocol.slice(0, -1) });
   provider.Client.prototype.compareClientSecret = function compareClientSecret(
     this: { clientId: string },
     secret: string,
