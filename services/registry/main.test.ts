@@ -5,12 +5,15 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Agent, request } from "undici";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { Registry } from "../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { createRpcClient } from "../platform/rpc/client.ts";
 import { keyedHash } from "../platform/secrets/keyed-hash.ts";
 import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createRegistryWorld, type RegistryWorld, testPepper, withKey } from "./testing/registry-world.ts";
+
+// Whole processes start here, on machines that may be busy with other tests.
+vi.setConfig({ testTimeout: 60_000 });
 
 const operatorKey = "an-operator-key-for-the-process-tests-0123";
 const mainFile = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -104,7 +107,7 @@ async function listOverConnect(port: number): Promise<{ status: number; banks: u
 
 it("takes a registration, probes the bank at once, tells followers, and ends cleanly on SIGTERM with a follower connected", async () => {
   const { child, ports, exited, output } = await start();
-  await expect.poll(() => isReady(ports.admin), { timeout: 15_000, interval: 100 }).toBe(true);
+  await expect.poll(() => isReady(ports.admin), { timeout: 30_000, interval: 100 }).toBe(true);
   const gateway = await clientFor("gateway", ports.grpc);
   const { key } = await gateway.createBankKey({ id: "north-bank" }, { headers: { "x-admin-key": operatorKey } });
   const health: string[] = [];
@@ -117,7 +120,7 @@ it("takes a registration, probes the bank at once, tells followers, and ends cle
   const origin = `http://127.0.0.1:${(bank.address() as AddressInfo).port}`;
   const facts = { name: "North Bank", apiBaseUrl: origin, authServerUrl: `${origin}/oidc`, apiKey: "bank-api-key-1" };
   await gateway.registerBank({ bsimId: "north-bank", ...facts }, withKey(key));
-  await expect.poll(() => health, { timeout: 2_500, interval: 20 }).toEqual(["unknown", "healthy"]);
+  await expect.poll(() => health, { timeout: 5_000, interval: 20 }).toEqual(["unknown", "healthy"]);
   expect(await listOverConnect(ports.http)).toMatchObject({ status: 200, banks: [{ bsimId: "north-bank" }] });
   child.kill("SIGTERM");
   expect(await exited).toBe(0);
