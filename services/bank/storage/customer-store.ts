@@ -87,7 +87,7 @@ export function createCustomerStore(db: Pick<Database<IdentityTables>, "query">)
         .select(["id", "name", "masked_number"])
         .where("customer_id", "=", customerId)
         .where("status", "=", "OPEN")
-        .orderBy("created_at")
+        .orderBy("kind")
         .orderBy("id")
         .limit(holdingsMax)
         .execute();

@@ -30,7 +30,8 @@ export function contrastWithWhite(color: string): number {
   return 1.05 / (luminance + 0.05);
 }
 
-const bankColors = ["#0b5d5b", "#9b2c1f", "#3d3a8c", "#1f5c2e", "#7a2e6b", "#1d4f91", "#7a4a00"] as const;
+// No red: it is for errors.
+const bankColors = ["#0b5d5b", "#0f5f8a", "#3d3a8c", "#1f5c2e", "#7a2e6b", "#1d4f91", "#7a4a00"] as const;
 
 /** A steady colour for an institution that has not chosen one: the same id gives the same colour on every replica. */
 export function colorForId(id: string): string {

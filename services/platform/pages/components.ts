@@ -125,7 +125,7 @@ export function cardChoice(options: CardChoiceOptions): SafeHtml {
     (
       card,
     ) => html`<label class="choice"><input type="${type}" name="${options.name}" value="${card.value}"${card.checked === true && raw(" checked")}${options.pick === "one" && raw(" required")}>
-<span class="text"><span class="name">${cardNetworkName(card.cardType)} <span aria-hidden="true">••••</span><span class="sr">ending in</span> ${card.lastFour}</span>${card.detail !== undefined && html`<span class="detail">${card.detail}</span>`}</span>${cardArt(card.cardType)}</label>`,
+<span class="text"><span class="name">${cardNetworkName(card.cardType)} <span class="nowrap"><span aria-hidden="true">••••</span><span class="sr">ending in</span> ${card.lastFour}</span></span>${card.detail !== undefined && html`<span class="detail">${card.detail}</span>`}</span>${cardArt(card.cardType)}</label>`,
   )}</fieldset>`;
 }
 

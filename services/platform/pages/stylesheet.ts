@@ -37,6 +37,7 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,s
 h1{font-size:1.5rem;line-height:1.25;letter-spacing:-.015em;margin:0 0 .5rem;text-wrap:balance}
 h2{font-size:1rem;line-height:1.4;margin:1.5rem 0 .5rem}
 p{margin:0 0 1rem}a{color:var(--accent);text-underline-offset:.2em}
+form+.hint{margin-top:1.25rem}.nowrap{white-space:nowrap}
 .lead,.hint{color:var(--soft)}.lead{margin-bottom:1.5rem}.hint{font-size:.875rem;margin:.25rem 0 0}
 .site{display:flex;align-items:center;gap:.75rem;padding:1rem;width:100%;max-width:32rem;margin:0 auto}
 .site.wide{max-width:64rem}
@@ -69,7 +70,7 @@ color:var(--on-accent)}
 .alert.success{background:var(--ok-bg);color:var(--ok);border-color:currentColor}
 .alert.warning{background:var(--warn-bg);color:var(--warn);border-color:currentColor}
 fieldset{border:0;margin:0 0 1.25rem;padding:0;min-width:0}legend{font-weight:650;padding:0;margin-bottom:.625rem}
-.choice{display:flex;align-items:center;gap:.875rem;padding:.75rem .875rem;border:1px solid var(--line);border-radius:.875rem;cursor:pointer;
+.choice{display:flex;align-items:center;gap:.75rem;padding:.75rem;border:1px solid var(--line);border-radius:.875rem;cursor:pointer;
 margin-bottom:.625rem;min-height:3.5rem}
 .choice:has(input:checked){border-color:var(--accent);background:var(--tint);box-shadow:inset 0 0 0 1px var(--accent)}
 .choice input{flex:none;width:1.25rem;height:1.25rem;margin:0;accent-color:var(--accent)}.choice .text{flex:1;min-width:0}
@@ -91,7 +92,7 @@ font-size:.5625rem;font-weight:800;letter-spacing:.04em;line-height:1;background
 .list th{color:var(--soft);font-weight:550;font-size:.875rem}
 .badge{display:inline-block;border-radius:1rem;padding:.0625rem .625rem;font-size:.8125rem;font-weight:600;background:var(--tint);color:var(--accent)}
 .badge.success{background:var(--ok-bg);color:var(--ok)}.badge.error{background:var(--bad-bg);color:var(--bad)}.badge.warning{background:var(--warn-bg);color:var(--warn)}
-.who{display:flex;align-items:center;gap:.75rem;margin-bottom:1.25rem}.who .mark{background:var(--soft);color:var(--paper)}
+.who{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0 .75rem}.who .mark{flex:none;background:var(--soft);color:var(--paper)}
 @media (min-width:40rem){main,.site{padding-left:1.5rem;padding-right:1.5rem}main{padding-top:1.5rem}.panel{padding:2rem}
 .actions.side{grid-template-columns:1fr 1fr}}
 @media (prefers-reduced-motion:no-preference){.button,.choice{transition:background-color .12s,border-color .12s}}

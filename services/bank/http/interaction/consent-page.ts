@@ -136,7 +136,7 @@ function cardOption(card: OwnedCard, checked: boolean) {
     value: card.id,
     cardType: card.brand,
     lastFour: card.lastFour,
-    detail: `${card.holder} · expires ${expiry}`,
+    detail: `${card.holder} · ${expiry}`,
     checked,
   };
 }
