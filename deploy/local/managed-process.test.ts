@@ -23,7 +23,7 @@ function plan(name: string, script: string, change: Partial<ProcessPlan> = {}): 
 }
 
 const stay = (name: string) =>
-  `require("node:fs").writeFileSync("${name}.ready", ""); console.log("up"); setInterval(() => {}, 1000);`;
+  `console.log("up"); require("node:fs").writeFileSync("${name}.ready", ""); setInterval(() => {}, 1000);`;
 
 function isAlive(pid: number | undefined): boolean {
   try {
