@@ -11,13 +11,17 @@ import { queueMail } from "./queue-mail.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
 export const codeLifetimeMs = 5 * 60_000;
-const codesPerAddressMax = 10;
+// Twenty codes with five tries each make a guess a matter of years; ten for one client leave its victim the other ten.
+const codesPerMailboxMax = 20;
+const codesPerMailboxAndClientMax = 10;
 const codesWindowSeconds = 15 * 60;
 
 /** Who asks for a code, and for what. */
 export interface StartEmailCode {
   readonly email: string;
   readonly purpose: "mobile" | "web";
+  /** The network address that asks. */
+  readonly clientAddress?: string | undefined;
   /** The phone the code is for; on `mobile` alone. */
   readonly deviceId?: string | undefined;
   /** On `web` alone: make this account if the address has none once the code is used. */
@@ -35,18 +39,13 @@ export interface StartedEmailCode {
 /**
  * Sends a six-digit code to an address. Answer, statements and their number are the same whether or not the address has an
  * account; without one, and without a sign-up, the mail is stored and not sent. Throws `INVALID_ARGUMENT` for a malformed
- * address, name or password, `RATE_LIMITED` after ten codes for one address in a quarter of an hour.
+ * address, name or password, `RATE_LIMITED` after ten codes for one address and client, or twenty for the address, in a quarter of
+ * an hour.
  */
 export async function startEmailCode(deps: WalletDeps, request: StartEmailCode): Promise<StartedEmailCode> {
   const email = parseEmailAddress(request.email);
   const pending = await parseSignUp(email.asTyped, request.signUp);
-  const { allowed, retryAfterSeconds } = await deps.limiter.take({
-    class: "email_code",
-    key: email.normalised,
-    limit: codesPerAddressMax,
-    windowSeconds: codesWindowSeconds,
-  });
-  if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
+  await limitCodes(deps, email.normalised, request.clientAddress);
   const now = deps.clock.now();
   const expiresAt = new Date(now.getTime() + codeLifetimeMs);
   const challenge = randomToken(32);
@@ -68,6 +67,17 @@ export async function startEmailCode(deps: WalletDeps, request: StartEmailCode):
     await queueMail(deps, tx, { to: user?.email ?? email.asTyped, ...codeMail(code), deliver, expiresAt });
   });
   return { challenge, expiresAt, devCode: deps.settings.devCodes ? code : undefined };
+}
+
+async function limitCodes(deps: WalletDeps, mailbox: string, clientAddress: string | undefined): Promise<void> {
+  const limits = [
+    { class: "email_code_client", key: `${mailbox} ${clientAddress ?? ""}`, limit: codesPerMailboxAndClientMax },
+    { class: "email_code", key: mailbox, limit: codesPerMailboxMax },
+  ];
+  for (const limit of limits) {
+    const { allowed, retryAfterSeconds } = await deps.limiter.take({ ...limit, windowSeconds: codesWindowSeconds });
+    if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
+  }
 }
 
 /** The hash of a code, bound to its challenge: equal codes have unequal hashes. */

@@ -1,4 +1,5 @@
 import type { WalletDeps } from "../flows/wallet-deps.ts";
+import { deleteEndedAttempts } from "../storage/attempts-store.ts";
 import { deleteExpiredChallenges } from "../storage/challenges-store.ts";
 import { deleteExpiredDeviceSessions } from "../storage/device-sessions-store.ts";
 import { deleteExpiredMail } from "../storage/mail-store.ts";
@@ -6,6 +7,8 @@ import { deleteLapsedRefusals } from "../storage/refresh-tokens-store.ts";
 import { deleteEndedWebSessions } from "../storage/web-sessions-store.ts";
 
 const batchSize = 500;
+/** Long enough to answer a person who asks what became of an enrolment. */
+const attemptsKeptMs = 30 * 24 * 3600_000;
 const batchesMax = 20;
 
 /** Deletes what has expired, in batches; safe on several replicas at once. Resolves with how many rows went. */
@@ -17,6 +20,7 @@ export async function sweepExpired(deps: Pick<WalletDeps, "clock" | "db">, signa
     () => deleteEndedWebSessions(deps.db.query, now, batchSize),
     () => deleteLapsedRefusals(deps.db.query, now, batchSize),
     () => deleteExpiredDeviceSessions(deps.db.query, now, batchSize),
+    () => deleteEndedAttempts(deps.db.query, new Date(now.getTime() - attemptsKeptMs), batchSize),
   ];
   let total = 0;
   for (const sweep of sweeps) {

@@ -19,3 +19,11 @@ export function userIdOf(ctx: CallContext): string {
 export function outgoing(ctx: CallContext): OutgoingCall {
   return { timeoutMs: ctx.timeoutMs(), signal: ctx.signal, requestId: ctx.requestId };
 }
+
+/**
+ * Refuses what a page of another site makes a browser send. A cookie set in answer to that would put the person into a
+ * session of somebody else's choice; SameSite guards sending cookies, not getting them.
+ */
+export function refuseOtherSites(ctx: Pick<CallContext, "header">): void {
+  if (ctx.header("sec-fetch-site") === "cross-site") throw new DomainError("PERMISSION_DENIED");
+}

@@ -9,7 +9,7 @@ import { startWebEnrolment } from "../flows/start-web-enrolment.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { readWebSession } from "../flows/web-session.ts";
 import { type EnrolmentWithCount, listLiveEnrolments } from "../storage/enrolments-store.ts";
-import { outgoing, phoneOf, userIdOf } from "./callers.ts";
+import { outgoing, phoneOf, refuseOtherSites, userIdOf } from "./callers.ts";
 import { optionalField } from "./optional-field.ts";
 
 type EnrolmentHandlers = Pick<
@@ -52,6 +52,7 @@ export function enrolmentHandlers(deps: WalletDeps): EnrolmentHandlers {
       };
     },
     startWebEnrollment: async ({ bsimId, password }, ctx) => {
+      refuseOtherSites(ctx);
       const session = await readWebSession(deps, ctx.header("cookie"));
       const begun = await startWebEnrolment(deps, { bsimId, session, password }, outgoing(ctx));
       if (begun.cookie !== undefined) ctx.setHeader("set-cookie", begun.cookie);

@@ -25,8 +25,9 @@ export function signInHandlers(deps: WalletDeps, auth: Pick<WalletAuthenticators
       ctx.setHttpStatus(201);
       return { user: userOf(made.user), tokens: tokensOf(made.tokens) };
     },
-    startSignIn: async ({ email, deviceId }) => {
-      const started = await startEmailCode(deps, { email, purpose: "mobile", deviceId: parseDeviceId(deviceId) });
+    startSignIn: async ({ email, deviceId: givenDeviceId }, { clientAddress }) => {
+      const deviceId = parseDeviceId(givenDeviceId);
+      const started = await startEmailCode(deps, { email, purpose: "mobile", deviceId, clientAddress });
       return {
         challenge: started.challenge,
         method: "email",

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { startEmailCode } from "../flows/start-email-code.ts";
 import { failureOf, signInByCode, signUp, startTestWallet, type TestWallet } from "../testing/test-wallet.ts";
 import { revocationCacheMs } from "./authenticators.ts";
 
@@ -96,6 +97,26 @@ it("finds the open challenge by address and phone, and refuses the code on anoth
   expect(await failureOf(api.verifySignIn({ email, code, deviceId: "other-phone" }))).toEqual(unauthorized);
   const { user } = await api.verifySignIn({ email, code, deviceId });
   expect(user?.email).toBe(email);
+});
+
+it("sends one client ten codes for an address, known or not, and leaves the address to its owner", async () => {
+  const { email } = await signUp(api);
+  for (const target of [email, "nobody-at-all@example.com"]) {
+    const ask = (clientAddress: string) =>
+      startEmailCode(wallet.deps, { email: target, purpose: "web", clientAddress });
+    for (let code = 1; code <= 10; code += 1) await ask("192.0.2.1");
+    await expect(ask("192.0.2.1")).rejects.toMatchObject({ reason: "RATE_LIMITED" });
+    await ask("192.0.2.2");
+  }
+});
+
+it("tries twenty passwords for an address, then none", async () => {
+  const given = { email: "guessed@example.com", password: "wrong password" };
+  const tries = await Promise.all(
+    Array.from({ length: 21 }, () => failureOf(api.signInWithPassword({ ...given, deviceId: "d1" }))),
+  );
+  expect(tries.filter((one) => one.status === 401)).toHaveLength(20);
+  expect(tries.filter((one) => one.status === 429)).toHaveLength(1);
 });
 
 it("ends a code after five minutes", async () => {

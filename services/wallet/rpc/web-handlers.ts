@@ -10,7 +10,7 @@ import { listActiveCards } from "../storage/cards-store.ts";
 import { listLiveEnrolments } from "../storage/enrolments-store.ts";
 import { findUserById, type User } from "../storage/users-store.ts";
 import { revokeWebSession } from "../storage/web-sessions-store.ts";
-import { userIdOf } from "./callers.ts";
+import { refuseOtherSites, userIdOf } from "./callers.ts";
 
 type WebHandlers = Pick<
   Handlers<typeof Wallet>,
@@ -26,6 +26,7 @@ export function webHandlers(deps: WalletDeps): WebHandlers {
   };
   return {
     signInOnWeb: async ({ email, password }, ctx) => {
+      refuseOtherSites(ctx);
       const user = await checkEmailAndPassword(deps, { email, password }).catch(asUnauthorized);
       const verified = user.verifiedAt !== null;
       const opened = await openWebSession(deps, deps.db.query, { userId: user.userId, verified });
@@ -40,6 +41,7 @@ export function webHandlers(deps: WalletDeps): WebHandlers {
       return user === undefined ? { authenticated: false } : { authenticated: true, user: webUser(user) };
     },
     signOutOnWeb: async (_request, ctx) => {
+      refuseOtherSites(ctx);
       await endPresentSession(deps, ctx);
       ctx.setHeader("set-cookie", clearedSessionCookie(deps));
       return { success: true };

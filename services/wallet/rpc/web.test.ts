@@ -111,6 +111,15 @@ it("signs a phone in by password", async () => {
   expect(user?.id).toBe(person.userId);
 });
 
+it("refuses to change a session for a page of another site", async () => {
+  const person = await webPerson();
+  const foreign = { headers: { "sec-fetch-site": "cross-site" } };
+  const forbidden = { status: 403, error: "forbidden" };
+  expect(await failureOf(api.signInOnWeb({ email: person.email, password }, foreign))).toEqual(forbidden);
+  expect(await failureOf(api.startWebEnrollment({ bsimId: "north-bank" }, foreign))).toEqual(forbidden);
+  expect(await failureOf(api.signOutOnWeb({}, foreign))).toEqual(forbidden);
+});
+
 it("ends a browser's session after fourteen days", async () => {
   const person = await webPerson();
   wallet.clock.advance(14 * 24 * 3_600_000);

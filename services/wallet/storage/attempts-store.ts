@@ -191,3 +191,24 @@ export async function takeStuckAttempts(
     .returning(columns)
     .execute();
 }
+
+/** Deletes up to `limit` attempts that ended before `before`; returns how many went. Their states are unknown from then on. */
+export async function deleteEndedAttempts(db: Executor, before: Date, limit: number): Promise<number> {
+  const result = await db
+    .deleteFrom("enrolment_attempts")
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple("user_id", "attempt_id"),
+        "in",
+        selectFrom("enrolment_attempts")
+          .select(["user_id", "attempt_id"])
+          .where("ended_at", "<=", before)
+          .limit(limit)
+          .forUpdate()
+          .skipLocked()
+          .$asTuple("user_id", "attempt_id"),
+      ),
+    )
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}

@@ -105,14 +105,18 @@ export async function revokeSurplusSessions(
 export async function deleteExpiredDeviceSessions(db: Executor, before: Date, limit: number): Promise<number> {
   const result = await db
     .deleteFrom("device_sessions")
-    .where("session_id", "in", (expired) =>
-      expired
-        .selectFrom("device_sessions")
-        .select("session_id")
-        .where("expires_at", "<=", before)
-        .limit(limit)
-        .forUpdate()
-        .skipLocked(),
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple("user_id", "session_id"),
+        "in",
+        selectFrom("device_sessions")
+          .select(["user_id", "session_id"])
+          .where("expires_at", "<=", before)
+          .limit(limit)
+          .forUpdate()
+          .skipLocked()
+          .$asTuple("user_id", "session_id"),
+      ),
     )
     .executeTakeFirst();
   return Number(result.numDeletedRows);
