@@ -79,7 +79,8 @@ export class Shopper {
     fields: Record<string, string> = {},
   ): Promise<void> {
     await this.browser.open(`${this.#world.shop}/orders/${orderId}`);
-    await this.browser.press(button, fields);
+    const { status } = await this.browser.press(button, fields);
+    if (status !== 200) throw new Surprise(`${button} to succeed`, `${status}: ${this.browser.text.slice(0, 300)}`);
   }
 
   /** The order as the shop's own program sees it. */

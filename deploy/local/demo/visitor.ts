@@ -80,8 +80,9 @@ export class Visitor {
       const name = field.attr("name");
       const type = field.attr("type") ?? "text";
       if (name === undefined || type === "submit" || field.attr("disabled") !== undefined) return;
-      if ((type === "radio" || type === "checkbox") && field.attr("checked") === undefined) return;
-      body.append(name, String(field.val() ?? field.attr("value") ?? "on"));
+      const ticked = type === "radio" || type === "checkbox";
+      if (ticked && field.attr("checked") === undefined) return;
+      body.append(name, String(field.val() ?? (ticked ? "on" : "")));
     });
     const name = pressed.attr("name");
     if (name !== undefined) body.append(name, pressed.attr("value") ?? "");
