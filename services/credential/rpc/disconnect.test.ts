@@ -1,0 +1,166 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { connectorNamed, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import { sweepAttempts } from "../jobs/sweep-attempts.ts";
+import { consumeAttempt } from "../storage/attempt-store.ts";
+import {
+  type CredentialWorld,
+  connectUser,
+  consentAtBank,
+  createCredentialWorld,
+  ownerNamed,
+  type Replica,
+} from "../testing/credential-world.ts";
+
+const live = new AbortController().signal;
+let world: CredentialWorld;
+let replica: Replica;
+let user: string;
+
+beforeAll(async () => {
+  world = await createCredentialWorld();
+  replica = await world.startReplica();
+});
+afterAll(() => world.close());
+beforeEach(() => {
+  user = `user-${crypto.randomUUID()}`;
+});
+afterEach(() => {
+  Object.assign(world.bank.behaviour, { isDown: false });
+});
+
+async function secretRows(): Promise<number> {
+  const db = replica.deps.storage.db.query;
+  const secrets = await db.selectFrom("connection_secrets").select("purpose").where("user_id", "=", user).execute();
+  const revocations = await db.selectFrom("revocations").select("cause").where("user_id", "=", user).execute();
+  return secrets.length + revocations.length;
+}
+
+describe("disconnecting", () => {
+  it("revokes credential and tokens at the bank and destroys the secrets", async () => {
+    const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const [credential = ""] = [...world.bank.liveCredentials].slice(-1);
+    const before = world.bank.count("POST /oidc/token/revocation refresh_token");
+    expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
+    expect(world.bank.liveCredentials.has(credential)).toBe(false);
+    expect(world.bank.count("POST /oidc/token/revocation refresh_token") - before).toBe(1);
+    expect(await secretRows()).toBe(0);
+    for (const read of [replica.wallet.getConnection(call), replica.wallet.listCards(call)]) {
+      await expect(read).rejects.toMatchObject({ reason: "connection_not_found" });
+    }
+    expect((await replica.wallet.listConnections({ owner: call.owner })).connections).toEqual([]);
+  });
+
+  it("repeated succeeds", async () => {
+    const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const answers = await Promise.all([replica.wallet.disconnect(call), replica.wallet.disconnect(call)]);
+    expect(answers.some((answer) => answer.revokedAtProvider)).toBe(true);
+    expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
+  });
+
+  it("at a bank that is down ends reading at once, and the bank is asked until it confirms", async () => {
+    const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const [credential = ""] = [...world.bank.liveCredentials].slice(-1);
+    world.bank.behaviour.isDown = true;
+    expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: false });
+    await expect(replica.wallet.listAccounts(call)).rejects.toMatchObject({ reason: "connection_not_found" });
+    expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: false });
+    world.clock.advance(60_000);
+    expect(await sweepRevocations(replica.deps, live)).toBe(0);
+    world.bank.behaviour.isDown = false;
+    world.clock.advance(3_600_000);
+    expect(await sweepRevocations(replica.deps, live)).toBe(1);
+    expect(world.bank.liveCredentials.has(credential)).toBe(false);
+    expect(await secretRows()).toBe(0);
+    expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
+  });
+
+  it("and connecting again makes a new connection", async () => {
+    const connectionId = await connectUser(replica.wallet, user);
+    await replica.wallet.disconnect({ owner: ownerNamed(user), connectionId });
+    expect(await connectUser(replica.wallet, user)).not.toBe(connectionId);
+  });
+});
+
+describe("another owner's connection", () => {
+  it("answers exactly like one that does not exist, on every method", async () => {
+    const connectionId = await connectUser(replica.wallet, user);
+    const amount = { currency: "CAD", minorUnits: 100n };
+    const before = world.bank.record.requests.length;
+    const mallory = { tenant: "wallet", userId: "mallory" };
+    const firm = { tenant: "firm-1", userId: user };
+    for (const owner of [mallory, firm]) {
+      for (const id of [connectionId, crypto.randomUUID(), "no-uuid", "x".repeat(5000)]) {
+        const call = { owner, connectionId: id };
+        const { wallet } = replica;
+        const asked = [
+          wallet.getConnection(call),
+          wallet.listCards(call),
+          wallet.listAccounts(call),
+          wallet.refreshConnection(call),
+          wallet.disconnect(call),
+          wallet.revokeCardToken({ ...call, tokenId: "t" }),
+          wallet.requestCardToken({ ...call, cardRef: "card-1", merchantId: "m", amount }),
+        ];
+        for (const answer of await Promise.allSettled(asked)) {
+          expect(answer).toMatchObject({ reason: { reason: "connection_not_found", code: 5 } });
+        }
+      }
+    }
+    expect(world.bank.record.requests.length).toBe(before);
+    expect((await replica.wallet.getConnection({ owner: ownerNamed(user), connectionId })).state).toBe("ACTIVE");
+  });
+});
+
+describe("a process that dies between the exchange and storing what it brought", () => {
+  async function dieAfterTakingTheState(): Promise<{ code: string; exchange(): Promise<string | undefined> }> {
+    const answer = await consentAtBank(replica.wallet, user);
+    const { deps } = replica;
+    const work = { owner: ownerNamed(user), state: answer.state, code: answer.code, now: world.clock.now() };
+    const attempt = await inTransaction(deps.storage.db, (tx) => consumeAttempt(deps.storage, tx, work));
+    if (attempt === undefined) throw new Error("no attempt");
+    const { redirectUri, proofs } = attempt;
+    return {
+      code: answer.code,
+      exchange: async () => {
+        const target = await targetOf(deps, attempt);
+        const given = { ...answer, redirectUri, proofs };
+        const grant = await connectorNamed(deps, "bsim").complete(target, given, detachedCall(deps));
+        return grant.refreshToken;
+      },
+    };
+  }
+
+  it("has the bank revoke what it issued, by sending the used code again", async () => {
+    const dead = await dieAfterTakingTheState();
+    const refreshToken = (await dead.exchange()) ?? "";
+    world.clock.advance(120_000);
+    expect(await sweepAttempts(replica.deps, live)).toBe(1);
+    const target = await targetOf(replica.deps, { institutionId: "north-bank" });
+    const orphan = connectorNamed(replica.deps, "bsim").refresh(target, refreshToken, detachedCall(replica.deps));
+    await expect(orphan).rejects.toMatchObject({ failure: "grant_refused" });
+    expect(await sweepAttempts(replica.deps, live)).toBe(0);
+  });
+
+  it("before the bank saw the code, has what that code brings revoked", async () => {
+    await dieAfterTakingTheState();
+    world.clock.advance(120_000);
+    const before = world.bank.liveCredentials.size;
+    await sweepAttempts(replica.deps, live);
+    expect(world.bank.liveCredentials.size).toBe(before + 1);
+    expect(await sweepRevocations(replica.deps, live)).toBe(1);
+    expect(world.bank.liveCredentials.size).toBe(before);
+    expect((await replica.wallet.listConnections({ owner: ownerNamed(user) })).connections).toEqual([]);
+  });
+
+  it("leaves a working connection to the same bank alone", async () => {
+    const connectionId = await connectUser(replica.wallet, user);
+    const dead = await dieAfterTakingTheState();
+    await dead.exchange();
+    world.clock.advance(120_000);
+    await sweepAttempts(replica.deps, live);
+    const call = { owner: ownerNamed(user), connectionId };
+    expect((await replica.wallet.refreshConnection(call)).state).toBe("ACTIVE");
+  });
+});

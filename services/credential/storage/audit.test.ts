@@ -1,0 +1,159 @@
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  type CredentialWorld,
+  connectUser,
+  consentAtBank,
+  createCredentialWorld,
+  ownerNamed,
+  type Replica,
+} from "../testing/credential-world.ts";
+import { verifyAudit } from "./audit-verify.ts";
+
+let world: CredentialWorld;
+let replica: Replica;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  world = await createCredentialWorld();
+  replica = await world.startReplica();
+  admin = new pg.Client({ connectionString: world.database.adminUrl });
+  await admin.connect();
+  await admin.query("set search_path to credential");
+});
+afterAll(async () => {
+  await admin.end();
+  await world.close();
+});
+
+const problems = async () => (await verifyAudit(replica.deps.storage)).problems.map((problem) => problem.kind);
+
+/** Does something to the tables, looks what the check says, and puts things right again. */
+async function whileTampered(change: string): Promise<string[]> {
+  await admin.query("begin");
+  await admin.query(change);
+  await admin.query("commit");
+  return await problems();
+}
+
+describe("the audit", () => {
+  it("has a row for every act, with actor, outcome and duration, and its chains verify", async () => {
+    const call = { owner: ownerNamed("anna"), connectionId: await connectUser(replica.wallet, "anna") };
+    await replica.wallet.listCards(call);
+    await replica.wallet.listAccounts(call);
+    await replica.wallet.refreshConnection(call);
+    await replica.wallet.disconnect(call);
+    const { rows } = await admin.query("select action, outcome, actor from audit_entries where tenant = 'wallet'");
+    const acts = rows.map((row) => `${row.action} ${row.outcome} ${row.actor}`);
+    for (const act of [
+      "connect started service:wallet",
+      "token_exchange ok service:wallet",
+      "connect ok service:wallet",
+      "credential_store ok service:wallet",
+      "credential_access ok service:wallet",
+      "account_list ok service:wallet",
+      "token_refresh ok service:wallet",
+      "disconnect ok service:wallet",
+      "credential_delete ok service:wallet",
+      "credential_delete revoked_at_provider service:wallet",
+    ]) {
+      expect(acts).toContain(act);
+    }
+    expect(await problems()).toEqual([]);
+  });
+
+  it("stays one chain each under parallel acts", async () => {
+    const users = ["u1", "u2", "u3", "u4"];
+    await Promise.all(users.map((user) => connectUser(replica.wallet, user)));
+    const call = { owner: ownerNamed("u1"), connectionId: await connectUser(replica.wallet, "u1") };
+    await Promise.all(Array.from({ length: 12 }, () => replica.wallet.listCards(call)));
+    expect(await problems()).toEqual([]);
+  });
+
+  it("counts an attack on a state as a security alert", async () => {
+    const answer = await consentAtBank(replica.wallet, "victim");
+    await replica.wallet.completeConnect({ owner: ownerNamed("mallory"), ...answer }).catch(() => undefined);
+    const { rows } = await admin.query("select outcome from audit_entries where action = 'security_alert'");
+    expect(rows).toEqual([{ outcome: "invalid_state" }]);
+  });
+
+  it("shows an edited, a removed and a reordered entry", async () => {
+    const target =
+      "(tenant, chain, sequence) = (select tenant, chain, 1::bigint from audit_chains where head_sequence > 3 limit 1)";
+    expect(await whileTampered(`update audit_entries set outcome = 'edited' where ${target}`)).toContain(
+      "entry_altered",
+    );
+    const { rows } = await admin.query("select action from audit_entries where outcome = 'edited'");
+    const outcome = rows[0].action === "connect" ? "started" : "ok";
+    expect(await whileTampered(`update audit_entries set outcome = '${outcome}' where outcome = 'edited'`)).toEqual([]);
+    const swapped =
+      await whileTampered(`with pair as (select tenant, chain from audit_chains where head_sequence > 3 limit 1)
+      update audit_entries set sequence = sequence + 1000000 from pair
+      where audit_entries.tenant = pair.tenant and audit_entries.chain = pair.chain and sequence = 2`);
+    expect(swapped).toContain("entry_missing");
+    await admin.query("update audit_entries set sequence = sequence - 1000000 where sequence > 1000000");
+    expect(await problems()).toEqual([]);
+    await admin.query("create table kept as select * from audit_entries where false");
+    const last =
+      "(tenant, chain, sequence) in (select tenant, chain, head_sequence from audit_chains where head_sequence > 3 limit 1)";
+    await admin.query(`insert into kept select * from audit_entries where ${last}`);
+    expect(await whileTampered(`delete from audit_entries where ${last}`)).toEqual(["chain_cut"]);
+    await admin.query("insert into audit_entries select * from kept");
+    expect(await problems()).toEqual([]);
+  });
+
+  it("shows a whole secret row put back, which opens because it is authentic", async () => {
+    const call = { owner: ownerNamed("berta"), connectionId: await connectUser(replica.wallet, "berta") };
+    await admin.query(
+      `create table old as select * from connection_secrets where user_id = 'berta' and purpose = 'access_token'`,
+    );
+    await replica.wallet.refreshConnection(call);
+    expect(await problems()).toEqual([]);
+    const putBack = await whileTampered(`update connection_secrets s set record_version = old.record_version,
+      ciphertext = old.ciphertext, data_key_id = old.data_key_id from old
+      where s.connection_id = old.connection_id and s.purpose = old.purpose`);
+    expect(putBack).toEqual(["secret_put_back"]);
+  });
+});
+
+describe("what is stored", () => {
+  it("holds no secret in clear in any table, and neither does the log", async () => {
+    const call = { owner: ownerNamed("clara"), connectionId: await connectUser(replica.wallet, "clara") };
+    await replica.wallet.listAccounts(call);
+    await replica.wallet.requestCardToken({
+      ...call,
+      cardRef: "card-1",
+      merchantId: "m",
+      amount: { currency: "CAD", minorUnits: 100n },
+    });
+    world.bank.refuseAccessTokens();
+    await replica.wallet.listAccounts(call);
+    world.bank.liveCredentials.clear();
+    const refused = await replica.wallet.listCards(call).catch((error: unknown) => error);
+    world.bank.behaviour.isDown = true;
+    const down = await replica.wallet.listAccounts(call).catch((error: unknown) => error);
+    world.bank.behaviour.isDown = false;
+    const { secrets } = world.bank.record;
+    expect(secrets.size).toBeGreaterThan(10);
+    const log = world.logLines.join("\n");
+    expect(log.length).toBeGreaterThan(100);
+    const tables = await admin.query("select tablename from pg_tables where schemaname = 'credential'");
+    let stored = "";
+    for (const { tablename } of tables.rows) {
+      const { rows } = await admin.query(`select t::text as row from ${tablename} t`);
+      stored += rows.map((row) => row.row).join("\n");
+    }
+    const told = JSON.stringify([visibleParts(refused), visibleParts(down)]);
+    for (const secret of secrets) {
+      expect(log.includes(secret)).toBe(false);
+      expect(told.includes(secret)).toBe(false);
+      expect(stored.includes(secret)).toBe(false);
+      expect(stored.includes(Buffer.from(secret).toString("hex"))).toBe(false);
+    }
+    expect(log).not.toContain("ctok_");
+  });
+});
+
+function visibleParts(error: unknown): unknown {
+  return error instanceof Error ? { ...error, message: error.message, stack: error.stack } : error;
+}
