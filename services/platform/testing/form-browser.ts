@@ -139,7 +139,7 @@ export function formsOf(text: string): readonly FoundForm[] {
     }
     const buttons = new Map<string, string | undefined>();
     for (const [button, inner = ""] of form.matchAll(/<button[^>]*>([\s\S]*?)<\/button>/g)) {
-      buttons.set(plainText(inner), attribute(button, "formaction"));
+      buttons.set(attribute(button, "aria-label") ?? plainText(inner), attribute(button, "formaction"));
     }
     return { action: attribute(form, "action") ?? "", values, labels, buttons };
   });

@@ -46,8 +46,8 @@ export function cardPageView(view: CardPage): SafeHtml {
   const usable = view.cards.filter((card) => !needsConsent(view, card));
   const stale = view.enrolments.filter((enrolment) => enrolment.state === "reauth_required");
   return html`${view.notice !== undefined && alert(view.notice)}${paymentSummary(view.payment)}
-${panel(html`<h1>${usable.length > 0 ? "Choose a card" : "Add a bank to pay"}</h1>${usable.length > 0 ? chooseForm(view, usable) : cancelForm(view)}`)}
-${stale.length > 0 && reconnectPanel(view, stale)}${bankPanel(view, usable.length > 0)}${accountPanel(view)}`;
+${usable.length > 0 ? panel(html`<h1>Choose a card</h1>${chooseForm(view, usable)}`) : addBankPanel(view)}
+${stale.length > 0 && reconnectPanel(view, stale)}${usable.length > 0 && otherBanksPanel(view)}${accountLine(view)}`;
 }
 
 function needsConsent(view: CardPage, card: Card): boolean {
@@ -74,16 +74,6 @@ function chooseForm(view: CardPage, usable: readonly Card[]): SafeHtml {
   });
 }
 
-function cancelForm({ forms }: CardPage): SafeHtml {
-  return html`<p class="lead">Your wallet has no card for this payment yet. Connect a bank below; you come back here afterwards.</p>${form(
-    {
-      action: `${forms.base}/abort`,
-      csrf: forms.csrf,
-      body: button({ label: "Cancel", kind: "secondary" }),
-    },
-  )}`;
-}
-
 function expiryText(card: Card): string {
   return `expires ${String(card.expiryMonth).padStart(2, "0")}/${String(card.expiryYear).slice(-2)}`;
 }
@@ -93,33 +83,51 @@ function reconnectPanel(view: CardPage, stale: readonly EnrolmentWithCount[]): S
     const name = bankDisplayName(view.directory, enrolment.bsimId);
     const cards = view.cards.filter((card) => card.enrolmentId === enrolment.enrolmentId);
     const list = cards.map((card) => `${cardNetworkName(card.cardType)} •••• ${card.lastFour}`).join(", ");
-    return html`<p class="hint">${list === "" ? name : `${list} (${name})`} cannot be used until you allow it at the bank again.</p>${bankButton(view.forms, enrolment.bsimId, `Reconnect ${name}`)}`;
+    return html`<p class="hint">${list === "" ? name : `${list} (${name})`} cannot be used until you allow it at the bank again.</p>${bankButton(view.forms, enrolment.bsimId, { label: `Reconnect ${name}`, kind: "secondary" })}`;
   })}</section>`;
 }
 
-function bankPanel(view: CardPage, hasCards: boolean): SafeHtml | undefined {
+/** Banks that can be added and are not yet there. */
+function addableBanks(view: CardPage) {
   const known = new Set(view.enrolments.map((enrolment) => enrolment.bsimId));
-  const banks = view.directory.enrollableBanks().filter((bank) => !known.has(bank.bsimId));
-  if (banks.length === 0) return undefined;
-  return html`<section class="panel"><h2>${hasCards ? "Use a card of another bank" : "Your bank"}</h2>${banks.map(
-    (bank) => bankButton(view.forms, bank.bsimId, `Add ${bank.name}`),
-  )}</section>`;
+  return view.directory.enrollableBanks().filter((bank) => !known.has(bank.bsimId));
 }
 
-function bankButton(forms: InteractionForms, bsimId: string, label: string): SafeHtml {
+function addBankPanel(view: CardPage): SafeHtml {
+  return panel(html`<h1>Add a bank to pay</h1>
+<p class="lead">Your wallet has no card for this payment yet. Choose your bank, sign in there, and you come straight back here.</p>
+${addableBanks(view).map((bank) => bankButton(view.forms, bank.bsimId, { label: `Add ${bank.name}`, kind: "primary" }))}
+${form({ action: `${view.forms.base}/abort`, csrf: view.forms.csrf, body: button({ label: "Cancel", kind: "secondary" }) })}`);
+}
+
+function otherBanksPanel(view: CardPage): SafeHtml | undefined {
+  const banks = addableBanks(view);
+  if (banks.length === 0) return undefined;
+  return panel(
+    html`<h2>Use a card of another bank</h2>${banks.map((bank) =>
+      bankButton(view.forms, bank.bsimId, { label: `Add ${bank.name}`, kind: "secondary" }),
+    )}`,
+  );
+}
+
+function bankButton(
+  forms: InteractionForms,
+  bsimId: string,
+  shown: { readonly label: string; readonly kind: "primary" | "secondary" },
+): SafeHtml {
   return form({
     action: `${forms.base}/enroll/${encodeURIComponent(bsimId)}`,
     csrf: forms.csrf,
-    body: html`<p>${button({ label, kind: "secondary" })}</p>`,
+    body: html`<p>${button(shown)}</p>`,
   });
 }
 
-function accountPanel({ forms, userEmail }: CardPage): SafeHtml {
-  return html`<section class="panel"><p class="hint">Signed in as ${userEmail}</p>${form({
+function accountLine({ forms, userEmail }: CardPage): SafeHtml {
+  return html`<div class="quietly">Signed in as ${userEmail}<br>${form({
     action: `${forms.base}/sign-out`,
     csrf: forms.csrf,
-    body: button({ label: "Use another account", kind: "quiet" }),
-  })}</section>`;
+    body: button({ label: "Use another account", kind: "quiet", small: true }),
+  })}</div>`;
 }
 
 /** The page of a client that asks who somebody is, without a payment. */
@@ -146,9 +154,9 @@ export function consentView(
 
 /** Cancel, for pages before the card page. */
 export function cancelBelow(forms: InteractionForms): SafeHtml {
-  return html`<section class="panel">${form({
+  return html`<div class="quietly">${form({
     action: `${forms.base}/abort`,
     csrf: forms.csrf,
-    body: button({ label: "Cancel", kind: "quiet" }),
-  })}</section>`;
+    body: button({ label: "Cancel", kind: "quiet", small: true }),
+  })}</div>`;
 }

@@ -5,12 +5,14 @@ import type { SafeHtml } from "../../platform/pages/html.ts";
 import { page } from "../../platform/pages/layout.ts";
 import type { FormTarget } from "../../platform/pages/security-headers.ts";
 import { sendPage } from "../../platform/pages/send-page.ts";
+import { withStyle } from "../../platform/pages/with-style.ts";
 import type { OutgoingCall } from "../clients/credential-connections.ts";
 import { readWebSession } from "../flows/web-session.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 import { findUserById, type User } from "../storage/users-store.ts";
 import type { WebSession } from "../storage/web-sessions-store.ts";
 import { walletBrand } from "./wallet-brand.ts";
+import { walletStyle } from "./wallet-style.ts";
 
 const postsPerMinuteMax = 300;
 const callTimeoutMs = 15_000;
@@ -70,7 +72,10 @@ export function createPageContext(deps: OidcDeps): PageContext {
         brand: walletBrand,
         ...(view.navigation === undefined ? {} : { navigation: view.navigation }),
       });
-      return sendPage(reply, document, { status: view.status ?? 200, formTarget: view.formTarget ?? "elsewhere" });
+      return sendPage(reply, withStyle(document, walletStyle), {
+        status: view.status ?? 200,
+        formTarget: view.formTarget ?? "elsewhere",
+      });
     },
     call: (request) => ({ timeoutMs: callTimeoutMs, requestId: request.id }),
   };

@@ -14,34 +14,38 @@ export interface WalletPage {
   readonly directory: BankDirectory;
 }
 
-/** Cards, banks, and what can be done with them. */
+/** Banks with their cards, and what can be done with them. */
 export function walletView(view: WalletPage): SafeHtml {
   return html`<h1>Hello, ${view.userName}</h1><p class="lead">Your cards and banks in one place.</p>
-${view.cards.length > 0 && panel(html`<h2>Cards</h2>${view.cards.map((card) => cardRow(view, card))}`)}
 ${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}
-<section class="panel"><p class="hint">Signed in as ${view.userEmail}</p>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet" }))}</section>`;
-}
-
-function cardRow(view: WalletPage, card: Card): SafeHtml {
-  const bank = bankDisplayName(view.directory, card.bsimId);
-  const stale = view.enrolments.some(
-    (each) => each.enrolmentId === card.enrolmentId && each.state === "reauth_required",
-  );
-  const name = `${cardNetworkName(card.cardType)} ending in ${card.lastFour}`;
-  return html`<div class="choice"><span class="text"><span class="name">${cardNetworkName(card.cardType)} <span aria-hidden="true">••••</span> ${card.lastFour}</span>
-<span class="detail">${bank} · ${card.cardHolder}</span>${card.isDefault && badge("Default", "success")}${stale && badge("Needs your consent", "warning")}</span>
-${!card.isDefault && post(view, `/wallet/cards/${card.cardId}/default`, html`<button type="submit" class="button quiet small">Make default<span class="sr">: ${name}</span></button>`)}
-${post(view, `/wallet/cards/${card.cardId}/remove`, html`<button type="submit" class="button quiet small">Remove<span class="sr"> ${name}</span></button>`)}</div>`;
+<div class="quietly">Signed in as ${view.userEmail}<br>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet", small: true }))}</div>`;
 }
 
 function bankPanel(view: WalletPage, enrolment: EnrolmentWithCount): SafeHtml {
   const name = bankDisplayName(view.directory, enrolment.bsimId);
   const stale = enrolment.state === "reauth_required";
   const expiry = enrolment.credentialExpiresAt?.toISOString().slice(0, 10);
-  return html`<section class="panel"><h2>${name} ${stale ? badge("Needs your consent", "warning") : badge("Connected", "success")}</h2>
-<p class="hint">${enrolment.cardCount} ${enrolment.cardCount === 1 ? "card" : "cards"}${expiry !== undefined && html` · consent until ${expiry}`}</p>
-<div class="actions side">${post(view, `/enroll/${encodeURIComponent(enrolment.bsimId)}`, button({ label: stale ? `Reconnect ${name}` : `Update ${name}`, kind: stale ? "primary" : "secondary" }))}
-${post(view, `/wallet/enrolments/${enrolment.enrolmentId}/remove`, button({ label: `Remove ${name}`, kind: "secondary" }))}</div></section>`;
+  const cards = view.cards.filter((card) => card.enrolmentId === enrolment.enrolmentId);
+  const again = button({
+    label: stale ? `Reconnect ${name}` : "Update",
+    kind: stale ? "primary" : "secondary",
+    small: true,
+  });
+  return panel(html`<div class="bank"><h2>${name}</h2>${stale ? badge("Needs your consent", "warning") : badge("Connected", "success")}</div>
+<ul class="held">${cards.map((card) => cardRow(view, card))}</ul>
+<div class="ends">${post(view, `/enroll/${encodeURIComponent(enrolment.bsimId)}`, again)}
+${post(view, `/wallet/enrolments/${enrolment.enrolmentId}/remove`, button({ label: `Remove ${name}`, kind: "secondary", small: true }))}</div>
+${expiry !== undefined && html`<p class="hint">You allowed this until ${expiry}.</p>`}`);
+}
+
+function cardRow(view: WalletPage, card: Card): SafeHtml {
+  const network = cardNetworkName(card.cardType);
+  const name = `${network} ending in ${card.lastFour}`;
+  const expiry = `${String(card.expiryMonth).padStart(2, "0")}/${String(card.expiryYear).slice(-2)}`;
+  return html`<li><span class="text"><span class="name">${network} <span aria-hidden="true">••••</span><span class="sr">ending in</span> ${card.lastFour} ${card.isDefault && badge("Default")}</span>
+<span class="detail">${card.cardHolder} · expires ${expiry}</span></span><span class="does">
+${!card.isDefault && post(view, `/wallet/cards/${card.cardId}/default`, html`<button type="submit" class="button quiet small" aria-label="Make default: ${name}">Make default</button>`)}
+${post(view, `/wallet/cards/${card.cardId}/remove`, html`<button type="submit" class="button quiet small" aria-label="Remove ${name}">Remove</button>`)}</span></li>`;
 }
 
 function addPanel(view: WalletPage): SafeHtml | undefined {

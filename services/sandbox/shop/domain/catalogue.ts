@@ -9,8 +9,6 @@ export interface Product {
   readonly name: string;
   readonly description: string;
   readonly priceMinor: bigint;
-  /** A single character drawn large in place of a photograph. */
-  readonly picture: string;
 }
 
 /** The shelf, in the order shown. */
@@ -20,28 +18,24 @@ export const catalogue: readonly Product[] = [
     name: "Maple syrup",
     description: "Dark and robust, 500 ml, from one sugar bush.",
     priceMinor: 1_850n,
-    picture: "🍁",
   },
   {
     id: "wool-toque",
     name: "Wool toque",
     description: "Knitted, warm to minus thirty, one size.",
     priceMinor: 3_499n,
-    picture: "🧶",
   },
   {
     id: "enamel-mug",
     name: "Enamel mug",
     description: "For the dock or the desk, 350 ml.",
     priceMinor: 1_600n,
-    picture: "☕",
   },
   {
     id: "canoe-paddle",
     name: "Canoe paddle",
     description: "Cherry wood, oiled by hand, 147 cm.",
     priceMinor: 12_900n,
-    picture: "🛶",
   },
 ];
 

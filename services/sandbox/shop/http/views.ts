@@ -14,9 +14,10 @@ import {
 } from "../../../platform/pages/components.ts";
 import { html, type SafeHtml } from "../../../platform/pages/html.ts";
 import type { DirectBank } from "../config.ts";
-import { catalogue, findProduct, type Line, shopCurrency, totalOf } from "../domain/catalogue.ts";
+import { catalogue, type Line, shopCurrency, totalOf } from "../domain/catalogue.ts";
 import { actionsFor, isPayable, type Order, type OrderState } from "../domain/order.ts";
 import { wordsForRefusal } from "../domain/payment-result.ts";
+import { drawing } from "./drawings.ts";
 
 /** Gives the token of a form by its purpose. */
 export type FormToken = (purpose: string) => string;
@@ -29,11 +30,11 @@ export function shelfView(token: FormToken): SafeHtml {
 <ul class="shelf">${catalogue.map(
     (
       product,
-    ) => html`<li class="panel"><div class="picture" aria-hidden="true">${product.picture}</div><h2>${product.name}</h2>
+    ) => html`<li class="panel"><div class="picture" aria-hidden="true">${drawing(product.id)}</div><h2>${product.name}</h2>
 <p>${product.description}</p><div class="buy"><span class="price">${cad(product.priceMinor)}</span>${form({
       action: "/cart",
       csrf: token("cart"),
-      body: html`${hidden("productId", product.id)}<button type="submit" class="button small">Add to cart<span class="sr">: ${product.name}</span></button>`,
+      body: html`${hidden("productId", product.id)}<button type="submit" class="button small" aria-label="Add to cart: ${product.name}">Add to cart</button>`,
     })}</div></li>`,
   )}</ul>`;
 }
@@ -46,16 +47,16 @@ export function cartView(lines: readonly Line[], banks: readonly DirectBank[], t
     );
   }
   return panel(html`<h1>Your cart</h1>${lines.map((line) => cartLine(line, token))}
-<div class="total"><span>Total</span><span>${cad(totalOf(lines))}</span></div>${payWays("/checkout", banks, token)}`);
+<div class="sum"><span>Total</span><span>${cad(totalOf(lines))}</span></div>${payWays("/checkout", banks, token)}`);
 }
 
 function cartLine(line: Line, token: FormToken): SafeHtml {
-  return html`<div class="line"><div class="picture" aria-hidden="true">${findProduct(line.productId)?.picture}</div>
+  return html`<div class="line"><div class="picture" aria-hidden="true">${drawing(line.productId)}</div>
 <div class="text"><span class="name">${line.name}</span><span class="detail">${line.quantity} × ${cad(line.priceMinor)}</span></div>${form(
     {
       action: "/cart/remove",
       csrf: token("cart"),
-      body: html`${hidden("productId", line.productId)}<button type="submit" class="button quiet small">Remove<span class="sr"> ${line.name}</span></button>`,
+      body: html`${hidden("productId", line.productId)}<button type="submit" class="button quiet small" aria-label="Remove ${line.name}">Remove</button>`,
     },
   )}</div>`;
 }
@@ -98,7 +99,7 @@ function headline(order: Order): SafeHtml {
     case "authorized":
       return done("✓", "", "Thank you", `${bank} approved ${total}.`);
     case "captured":
-      return done("✓", "", "Paid", `${bank} approved ${total}, and the payment is captured.`);
+      return done("✓", "", "Paid", `${bank} approved ${total}; ${cad(order.capturedMinor)} is captured.`);
     case "refunded":
       return done("↩", "", "Refunded", `${cad(order.refundedMinor)} went back by way of ${bank}.`);
     case "voided":
