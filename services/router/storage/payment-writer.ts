@@ -86,8 +86,7 @@ function isRowFault(error: unknown): boolean {
   return state !== undefined && (state.startsWith("22") || state.startsWith("23"));
 }
 
-/** @internal exported so that the test can look at its plan. */
-export const insertPendingSql = `
+const insertPendingSql = `
 insert into payments (merchant_id, payment_id, order_id, attempt, request_hash, bank_id, amount_minor, currency,
   merchant_name, description, metadata, status, created_at, updated_at, due_at)
 select n.merchant_id, n.payment_id, n.order_id, n.attempt, n.request_hash, n.bank_id, n.amount_minor, n.currency,
@@ -143,7 +142,7 @@ function matchWritten(
   return rows.map((row) => left.delete(`${row.paymentId} ${row.merchantId}`));
 }
 
-/** @internal exported so that the test can look at its plan. */
+/** Used by the sweeps too, in a transaction of theirs. */
 export const recordOutcomesSql = `
 with changed as (
   update payments p
