@@ -136,6 +136,7 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
         grantConsent: createGrantConsent({ provider, consents, clock, audience }),
         customers,
         clients,
+        log: options.log,
       });
       await app.register(walletApi, { prefix: "/api/wallet", ...walletDeps });
     },

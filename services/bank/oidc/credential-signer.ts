@@ -35,6 +35,8 @@ export function createCredentialSigner(options: {
       })
         .setProtectedHeader({ alg: algorithm, typ: "JWT" })
         .setIssuer(options.issuer)
+        // It is made for the bank itself: the wallet only carries it.
+        .setAudience(options.issuer)
         .setSubject(credential.fiUserRef)
         .setJti(credential.id)
         .setIssuedAt(epochSeconds(credential.issuedAt))
@@ -48,6 +50,7 @@ export function createCredentialSigner(options: {
         ({ payload } = await jwtVerify(text, verifying, {
           algorithms: [algorithm],
           issuer: options.issuer,
+          audience: options.issuer,
           typ: "JWT",
           currentDate: new Date(0),
         }));

@@ -54,7 +54,7 @@ ${signedInAs(view)}`);
     title: wallet ? "Add cards to your wallet" : "Permission",
     brand: view.brand,
     body,
-    footer: `Your card numbers stay with ${view.brand.name}. You can end this at any time.`,
+    footer: `Your card numbers stay with ${view.brand.name}. You can remove what you share from ${view.clientName} at any time.`,
   });
 }
 

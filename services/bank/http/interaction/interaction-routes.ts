@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
+import { translateError } from "../../../platform/errors/error-table.ts";
 import { formText, formValues } from "../../../platform/http/body-parsers.ts";
+import { httpErrors, reasonOfHttpError } from "../../../platform/http/http-errors.ts";
 import { parseAmount } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
 import type { Brand } from "../../../platform/pages/brand.ts";
@@ -27,6 +30,7 @@ export interface InteractionRoutesDeps {
   readonly grantConsent: GrantConsent;
   readonly customers: CustomerStore;
   readonly clients: RegisteredClients;
+  readonly log: Pick<Logger, "error">;
 }
 
 type UidRequest = FastifyRequest<{ Params: { uid: string } }>;
@@ -36,6 +40,7 @@ const formTarget = "elsewhere" as const;
 
 /** Mounts sign-in and consent at `/interaction/:uid`. Everything is in the database: any replica can answer any step. */
 export async function interactionRoutes(app: FastifyInstance, deps: InteractionRoutesDeps): Promise<void> {
+  app.setErrorHandler((thrown, request, reply) => showError(deps, thrown, request, reply));
   app.get("/interaction/:uid", async (request: UidRequest, reply) => {
     const interaction = await open(deps, request, reply);
     if (interaction === undefined) return expired(deps, reply);
@@ -236,6 +241,25 @@ async function showConsent(
   };
   const page = view.scopes.has(paymentScope) ? paymentConsentPage(view) : consentPage(view);
   return sendPage(reply, page, { status: again.status ?? 200, formTarget });
+}
+
+// People come here with browsers: whatever goes wrong is told on a page.
+function showError(
+  deps: InteractionRoutesDeps,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const error = translateError(httpErrors, reasonOfHttpError(thrown));
+  if (error.http >= 500) deps.log.error({ requestId: request.id, reason: error.reason, err: thrown }, "page failed");
+  const page = messagePage({
+    brand: deps.brand,
+    kind: "error",
+    title: "That did not work",
+    text: error.message,
+    reference: request.id,
+  });
+  return sendPage(reply, page, { status: error.http, formTarget: "none" });
 }
 
 function expired(deps: InteractionRoutesDeps, reply: FastifyReply): FastifyReply {

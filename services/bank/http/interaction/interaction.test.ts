@@ -72,6 +72,8 @@ describe("sign-in page", () => {
     const page = await browser.open(bank.authUrl(wallet, walletScope).url);
     const forged = await browser.submit(page, { email: customer.email, password, _csrf: "forged" });
     expect(forged.status).toBe(403);
+    expect(forged.headers.get("content-type")).toContain("text/html");
+    expect(forged.text).toContain("no longer valid");
     expect((await bank.browser().open(page.url)).status).toBe(404);
   });
 });
