@@ -5,7 +5,13 @@ import { Crew, type MeshProcessName, stopGraceMs } from "./crew.ts";
 import { endLeftOvers } from "./left-overs.ts";
 import { openLocalSecrets } from "./local-secrets.ts";
 import type { ProcessPlan } from "./managed-process.ts";
-import { awaitBanks, type OperatorCallsOptions, setUpBankClients, setUpRegistry } from "./operator-calls.ts";
+import {
+  awaitBanks,
+  awaitMobileKeys,
+  type OperatorCallsOptions,
+  setUpBankClients,
+  setUpRegistry,
+} from "./operator-calls.ts";
 import { logFile, planGateway, planService } from "./plan-processes.ts";
 import { defaultPorts, type Ports } from "./ports.ts";
 import { defaultDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
@@ -58,6 +64,8 @@ export interface Mesh {
   /** Names of what runs. */
   readonly processes: readonly MeshProcessName[];
   pid(name: MeshProcessName): number | undefined;
+  /** The environment a process was given; holds its secrets. */
+  environment(name: MeshProcessName): Readonly<Record<string, string>>;
   /** Sends a signal and waits until the process is gone; it stays away until `restart`. */
   kill(name: MeshProcessName, signal: NodeJS.Signals): Promise<void>;
   /** Stops the process when it runs, starts it again and waits until it is ready. */
@@ -88,6 +96,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       ...describe(ports, databaseUrl),
       processes: [...plans.keys()],
       pid: (name) => crew.find(name).pid,
+      environment: (name) => crew.find(name).plan.env,
       kill: (name, signal) => crew.find(name).kill(signal),
       restart: async (name) => {
         await crew.find(name).stop(stopGraceMs);
@@ -151,6 +160,7 @@ async function startAll(
   };
   const others = ["router", "credential", "wallet", "shop", "mail"] as const;
   await Promise.all([banks(), ...others.map(start)]);
+  if (plans.has("wallet")) await awaitMobileKeys(world.ports);
   if (plans.has("north-bank") && plans.has("maple-bank")) {
     await setUpBankClients(world, plans.has("credential"));
     if (plans.has("registry")) await awaitBanks(world.ports, plans.has("wallet"));

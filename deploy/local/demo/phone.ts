@@ -22,6 +22,11 @@ export class Phone {
     this.mailbox = new Mailbox(world.mail, email);
   }
 
+  /** The bearer token of the signed-in phone; empty before. */
+  get accessToken(): string {
+    return this.#accessToken;
+  }
+
   /** Makes an account, then proves the address with the code that was mailed. */
   async signUp(name: string): Promise<void> {
     const device = { deviceId: this.#deviceId, deviceName: "Demo phone", platform: "ios" };
