@@ -96,7 +96,12 @@ export async function startWorld(): Promise<World> {
     clock,
     credential,
     clients,
-    codeFor: (email) => codeFor(deps, email),
+    codeFor: async (email) => {
+      const code = await codeFor(deps, email);
+      // So that the next mail is a later one.
+      clock.advance(1);
+      return code;
+    },
     restart: async () => {
       await app.close();
       app = await serve(deps, port);
