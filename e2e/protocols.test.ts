@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { credentials, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
+import { Client, credentials, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
 import { fromJSON } from "@grpc/proto-loader";
 import { beforeAll, describe, expect, it } from "vitest";
 import { demoWorld } from "../deploy/local/world.ts";
@@ -131,6 +131,20 @@ it.each(["v1", "v1alpha"] as const)("names all four services by reflection %s", 
       "paymesh.wallet.v1.Wallet",
     ]),
   );
+});
+
+it("answers the standard gRPC health check", async () => {
+  const client = new Client(new URL(gateway).host, credentials.createInsecure());
+  const answer = await new Promise<Buffer | undefined>((resolve, reject) => {
+    const bytes = (buffer: Buffer): Buffer => buffer;
+    client.makeUnaryRequest("/grpc.health.v1.Health/Check", bytes, bytes, Buffer.alloc(0), (error, reply) => {
+      if (error === null) resolve(reply);
+      else reject(error);
+    });
+  });
+  client.close();
+  // HealthCheckResponse: field 1, status, is 1 for SERVING.
+  expect(answer).toEqual(Buffer.from([0x08, 0x01]));
 });
 
 it("answers health by REST for the switch, the wallet and each service's own port", async () => {

@@ -148,8 +148,9 @@ function renderTokenCheck(contract: Contract): Json {
         remote_jwks: {
           http_uri: { uri: `https://wallet${mobileKeysPath}`, cluster: "wallet-http", timeout: "2s" },
           cache_duration: "60s",
-          // Fetched ahead of need and kept while the wallet restarts; requests never wait for it.
-          async_fetch: { fast_listener: true, failed_refetch_duration: "1s" },
+          // Fetched before the listener opens, then ahead of need, and kept while the wallet restarts. Where the wallet is
+          // not up yet the listener opens all the same and the fetch is repeated.
+          async_fetch: { fast_listener: false, failed_refetch_duration: "0.5s" },
         },
       },
     },

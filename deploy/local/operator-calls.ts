@@ -145,6 +145,17 @@ async function awaitBankIds(call: Call, member: string): Promise<void> {
   throw new OperatorCallError(`the demo banks did not appear at ${call.url}; see the banks' logs`);
 }
 
+/** Waits until the gateway has fetched the keys of phones' tokens; it started beside the wallet and may have been too early. */
+export async function awaitMobileKeys(ports: Ports): Promise<void> {
+  const counter = `${origin(ports["gateway-admin"])}/stats?filter=jwks_fetch_success`;
+  for (let count = 0; count < attemptsMax; count += 1) {
+    const response = await fetch(counter, { signal: AbortSignal.timeout(callTimeoutMs) });
+    if (/: [1-9]/.test(await response.text())) return;
+    await sleep(retryMs);
+  }
+  throw new OperatorCallError("the gateway could not fetch the wallet's token keys; see the wallet's log");
+}
+
 async function isKeyAccepted(registry: string, key: string): Promise<boolean> {
   const response = await attempt({ method: "GET", url: `${registry}/bsims`, headers: { "x-api-key": key } });
   return response.status === 200;

@@ -147,11 +147,7 @@ async function startTestService(
   const rpc: RpcServer = await startRpcServer({ ...shared, service: name, host: "127.0.0.1", grpcPort: 0, tls });
   const app = createHttpServer({ service: name, errorTable, log, tls });
   addPages?.(app);
-  // In a scope of its own: Connect reads raw bodies, the server around it parses JSON.
-  await app.register(async (scope) => {
-    scope.removeAllContentTypeParsers();
-    await addConnectRoutes(scope, shared);
-  });
+  await addConnectRoutes(app, shared);
   const address = new URL(await app.listen({ host: "127.0.0.1", port: 0 }));
   return {
     grpcPort: rpc.port,
