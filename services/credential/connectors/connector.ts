@@ -1,5 +1,5 @@
 import type { Bank } from "../domain/bank.ts";
-import type { SecretsToRevoke } from "../storage/revocation-store.ts";
+import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 
 /** The bank or provider to call, and who we are there. */
 export interface ProviderTarget {

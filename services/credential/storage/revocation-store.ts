@@ -1,18 +1,12 @@
 import { sql } from "kysely";
 import type { SecretPlace } from "../../platform/vault/vault.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
+import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 /** Why secrets are to be revoked at a bank. */
 export type RevocationCause = "disconnect" | "superseded" | "orphaned";
-
-/** What the bank is to forget. */
-export interface SecretsToRevoke {
-  readonly credential?: string | undefined;
-  readonly refreshToken?: string | undefined;
-  readonly accessToken?: string | undefined;
-}
 
 /** A revocation the bank has yet to confirm. */
 export interface Revocation {

@@ -1,5 +1,5 @@
 import { isAllowedUrl, walletApiUrl } from "../../domain/provider-urls.ts";
-import type { SecretsToRevoke } from "../../storage/revocation-store.ts";
+import type { SecretsToRevoke } from "../../domain/secrets-to-revoke.ts";
 import type { ProviderCall, ProviderTarget } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import type { ProviderHttp } from "../provider-http.ts";

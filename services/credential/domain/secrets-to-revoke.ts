@@ -1,0 +1,6 @@
+/** What a bank is to forget. Absent members were never there. */
+export interface SecretsToRevoke {
+  readonly credential?: string | undefined;
+  readonly refreshToken?: string | undefined;
+  readonly accessToken?: string | undefined;
+}
