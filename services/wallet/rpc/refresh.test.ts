@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { refreshMobileTokens } from "../flows/refresh-mobile-tokens.ts";
+import { rotateRefreshToken } from "../storage/refresh-tokens-store.ts";
 import { failureOf, signInByCode, signUp, startTestWallet, type TestWallet } from "../testing/test-wallet.ts";
 import { revocationCacheMs } from "./authenticators.ts";
 
@@ -76,17 +78,25 @@ it("counts bad refreshes over replicas, and lets a good one through all the same
 it("gives overlapping refreshes one successor", async () => {
   const phone = await signUp(api);
   const request = { refreshToken: phone.refreshToken, clientAddress: "192.0.2.20" };
-  // The hand-over of the first is held back, so that the second surely overlaps.
+  // No answer is handed over, so that all surely overlap.
   const gone = AbortSignal.abort();
-  const [first, second] = await Promise.all([
-    refreshMobileTokens(wallet.deps, { ...request, signal: gone }),
-    refreshMobileTokens(wallet.deps, { ...request, signal: gone }),
-  ]);
-  const jtis = await Promise.all(
-    [first, second].map(async (set) => (await wallet.deps.tokens.verifyRefresh(set.refreshToken))?.jti),
+  const sets = await Promise.all(
+    Array.from({ length: 8 }, () => refreshMobileTokens(wallet.deps, { ...request, signal: gone })),
   );
-  expect(jtis[0]).toBe(jtis[1]);
-  await api.refreshTokens({ refreshToken: second.refreshToken });
+  const jtis = await Promise.all(
+    sets.map(async (set) => (await wallet.deps.tokens.verifyRefresh(set.refreshToken))?.jti),
+  );
+  expect(new Set(jtis).size).toBe(1);
+  await api.refreshTokens({ refreshToken: sets[0]?.refreshToken ?? "" });
+});
+
+it("lets a refresh token be used up by exactly one of many", async () => {
+  const phone = await signUp(api);
+  const claims = await wallet.deps.tokens.verifyRefresh(phone.refreshToken);
+  const now = wallet.clock.now();
+  const use = () => ({ userId: phone.userId, jti: claims?.jti ?? "", replacedBy: uuidv7(), now });
+  const uses = await Promise.all(Array.from({ length: 8 }, () => rotateRefreshToken(wallet.db.query, use())));
+  expect(uses.filter((won) => won)).toHaveLength(1);
 });
 
 it("gives the successor again when the first answer never left, once the client asks again within a minute", async () => {

@@ -88,6 +88,14 @@ it("moves an enrolment only as its table of states allows, and each allowed move
   expect([...made].sort()).toEqual(pairsOf(enrolmentTransitions));
 });
 
+it("gives an attempt to exactly one of many callbacks that arrive together, and to none after its time", async () => {
+  const attemptId = await attemptIn("started");
+  const claims = await Promise.all(Array.from({ length: 8 }, () => claimAttempt(db.query, { userId, attemptId, now })));
+  expect(claims.filter((won) => won)).toHaveLength(1);
+  const late = await attemptIn("started");
+  expect(await claimAttempt(db.query, { userId, attemptId: late, now: expiresAt })).toBe(false);
+});
+
 it("leaves an enrolment alone that has another connection by now", async () => {
   const enrolmentId = await enrolmentIn("active");
   await noteConnection(db.query, { userId, enrolmentId, connectionId: "older", reauthReason: "revoked", now });
