@@ -54,6 +54,28 @@ describe("the wallet's own pages", () => {
     expect(plainText(wallet.text)).toContain("Add your bank");
   });
 
+  it("set a password that signs in from then on, and change it only with the present one", async () => {
+    const browser = new FormBrowser();
+    const { page, email } = await signUp(browser);
+    const short = await browser.press(page, "Save password", { "New password": "short" });
+    expect(short.status).toBe(400);
+    expect(plainText(short.text)).toContain("8 to 200 characters");
+    const saved = await browser.press(short, "Save password", { "New password": "correct horse" });
+    expect(plainText(saved.text)).toContain("Your password is saved.");
+    const stolen = await browser.press(saved, "Save password", {
+      "New password": "mine now!!",
+      "Present password": "guess guess",
+    });
+    expect(plainText(stolen.text)).toContain("That is not your present password.");
+    const signIn = async (password: string) => {
+      const other = new FormBrowser();
+      const form = await other.open(`${world.issuer}/login?with=password`);
+      return other.press(form, "Sign in", { Email: email, Password: password });
+    };
+    expect((await signIn("mine now!!")).status).toBe(400);
+    expect(plainText((await signIn("correct horse")).text)).toContain("Hello, Grace");
+  });
+
   it("say the same for a wrong password and for an unknown address", async () => {
     const { email } = await signUp(new FormBrowser());
     const told = async (address: string) => {

@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { formText } from "../../platform/http/body-parsers.ts";
 import { alert } from "../../platform/pages/components.ts";
-import { html } from "../../platform/pages/html.ts";
+import { html, type SafeHtml } from "../../platform/pages/html.ts";
 import { bankDisplayName } from "../clients/bank-directory.ts";
+import { choosePassword } from "../flows/choose-password.ts";
 import { makeDefaultCard, takeCardOut } from "../flows/manage-cards.ts";
 import { observeEnrolments } from "../flows/observe-connections.ts";
 import { removeEnrolment } from "../flows/remove-enrolment.ts";
@@ -72,23 +74,41 @@ function addSignInPages(app: FastifyInstance, deps: OidcDeps, context: PageConte
 
 function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {
   app.get("/", async (_request, reply) => reply.redirect("/wallet", 303));
-  app.get("/wallet", async (request, reply) => {
-    const { user } = await context.visitor(request);
-    if (user === undefined) return reply.redirect("/login", 303);
-    const enrolments = await observeEnrolments(deps, user.userId, context.call(request));
-    const enrolled: unknown = Reflect.get(Object(request.query), "enrolled");
+  const show = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    user: User,
+    told: { notice?: SafeHtml | undefined; passwordProblem?: string } = {},
+  ) => {
     const body = walletView({
       csrf: context.token(request, reply, walletPurpose),
       userName: user.name,
       userEmail: user.email,
+      hasPassword: user.passwordHash !== null,
+      passwordProblem: told.passwordProblem,
+      enrolments: await observeEnrolments(deps, user.userId, context.call(request)),
       cards: await listActiveCards(deps.db.query, user.userId),
-      enrolments,
       directory: deps.directory,
     });
-    const added =
-      typeof enrolled === "string" &&
-      alert({ kind: "success", text: `${bankDisplayName(deps.directory, enrolled)} was added to your wallet.` });
-    return context.show(reply, { title: "Your wallet", body: html`${added}${body}` });
+    const status = told.passwordProblem === undefined ? 200 : 400;
+    return context.show(reply, { title: "Your wallet", body: html`${told.notice}${body}`, status });
+  };
+  app.get("/wallet", async (request, reply) => {
+    const { user } = await context.visitor(request);
+    if (user === undefined) return reply.redirect("/login", 303);
+    return show(request, reply, user, { notice: noticeOf(deps, request.query) });
+  });
+  app.post("/wallet/password", async (request, reply) => {
+    await context.verify(request, walletPurpose);
+    const { user } = await context.visitor(request);
+    if (user === undefined) return reply.redirect("/login", 303);
+    try {
+      const password = formText(request.body, "password") ?? "";
+      await choosePassword(deps, { user, password, presentPassword: formText(request.body, "present") });
+    } catch (error) {
+      return show(request, reply, user, { passwordProblem: passwordProblem(error) });
+    }
+    return reply.redirect("/wallet?saved=password", 303);
   });
   const act =
     (work: (user: User, request: IdRequest) => Promise<unknown>) => async (request: IdRequest, reply: FastifyReply) => {
@@ -112,6 +132,30 @@ function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContex
       removeEnrolment(deps, { userId, enrolmentId: request.params.id }, context.call(request)),
     ),
   );
+}
+
+/** What a redirect to the wallet's page has to tell; the address names a thing, never a text. */
+function noticeOf(deps: OidcDeps, query: unknown): SafeHtml | undefined {
+  const enrolled: unknown = Reflect.get(Object(query), "enrolled");
+  if (typeof enrolled === "string") {
+    return alert({ kind: "success", text: `${bankDisplayName(deps.directory, enrolled)} was added to your wallet.` });
+  }
+  const isSaved = Reflect.get(Object(query), "saved") === "password";
+  return isSaved ? alert({ kind: "success", text: "Your password is saved." }) : undefined;
+}
+
+function passwordProblem(error: unknown): string {
+  if (!(error instanceof DomainError)) throw error;
+  switch (error.reason) {
+    case "INVALID_CREDENTIALS":
+      return "That is not your present password.";
+    case "RATE_LIMITED":
+      return "Too many tries. Please wait a while and try again.";
+    case "INVALID_ARGUMENT":
+      return String(error.facts["why"]);
+    default:
+      throw error;
+  }
 }
 
 function addEnrolPages(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {

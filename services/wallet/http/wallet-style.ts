@@ -4,8 +4,9 @@ export const walletStyle = [
   ".panel form p{margin-bottom:.75rem}.quietly{text-align:center;margin-top:1rem;color:var(--soft);font-size:.875rem}",
   ".quietly form{display:inline}.quietly .button{width:auto;min-height:2.75rem}",
   ".held{list-style:none;margin:.75rem 0 1rem;padding:0}.held li{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .875rem;padding:.875rem 0;border-top:1px solid var(--line)}",
-  ".held .text{flex:1 1 9rem;min-width:0}.held .name{display:block;font-weight:600;font-variant-numeric:tabular-nums}",
+  ".held .text{flex:1 1 15rem;min-width:0}.held .name{display:block;font-weight:600;font-variant-numeric:tabular-nums}",
   ".held .detail{display:block;color:var(--soft);font-size:.875rem}.held .does{display:flex;margin-left:auto}.held .does .button{padding:.375rem .625rem}",
   ".bank{display:flex;align-items:center;justify-content:space-between;gap:.75rem}.bank h2{margin:0;font-size:1.125rem}",
-  ".ends{display:flex;flex-wrap:wrap;gap:.625rem}.ends form{flex:1 1 8rem}.ends .button{width:100%}",
+  ".ends{display:flex;flex-wrap:wrap;gap:.625rem}.ends form{flex:1 1 auto}.ends .button{width:100%;white-space:nowrap}",
+  "details>summary{cursor:pointer;font-weight:600;min-height:2.75rem;display:flex;align-items:center}details form{margin-top:.75rem}",
 ].join("");

@@ -1,5 +1,14 @@
-import { badge, button, cardNetworkName, form, linkButton, panel } from "../../platform/pages/components.ts";
-import { html, type SafeHtml } from "../../platform/pages/html.ts";
+import {
+  alert,
+  badge,
+  button,
+  cardNetworkName,
+  field,
+  form,
+  linkButton,
+  panel,
+} from "../../platform/pages/components.ts";
+import { html, raw, type SafeHtml } from "../../platform/pages/html.ts";
 import { type BankDirectory, bankDisplayName } from "../clients/bank-directory.ts";
 import type { Card } from "../storage/cards-store.ts";
 import type { EnrolmentWithCount } from "../storage/enrolments-store.ts";
@@ -9,6 +18,9 @@ export interface WalletPage {
   readonly csrf: string;
   readonly userName: string;
   readonly userEmail: string;
+  readonly hasPassword: boolean;
+  /** What is wrong with a password just chosen. */
+  readonly passwordProblem?: string | undefined;
   readonly cards: readonly Card[];
   readonly enrolments: readonly EnrolmentWithCount[];
   readonly directory: BankDirectory;
@@ -17,7 +29,7 @@ export interface WalletPage {
 /** Banks with their cards, and what can be done with them. */
 export function walletView(view: WalletPage): SafeHtml {
   return html`<h1>Hello, ${view.userName}</h1><p class="lead">Your cards and banks in one place.</p>
-${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}
+${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}${passwordPanel(view)}
 <div class="quietly">Signed in as ${view.userEmail}<br>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet", small: true }))}</div>`;
 }
 
@@ -54,6 +66,29 @@ function addPanel(view: WalletPage): SafeHtml | undefined {
   if (banks.length === 0) return undefined;
   return panel(html`<h2>${known.size === 0 ? "Add your bank" : "Add another bank"}</h2>
 <p class="hint">You sign in at the bank and choose the cards to share. The wallet never sees your bank password.</p>${bankButtons(view.directory, view.csrf, known)}`);
+}
+
+function passwordPanel(view: WalletPage): SafeHtml {
+  const problem = view.passwordProblem;
+  const present =
+    view.hasPassword &&
+    field({
+      name: "present",
+      label: "Present password",
+      type: "password",
+      autocomplete: "current-password",
+      maxLength: 200,
+    });
+  const fields = html`${problem !== undefined && alert({ kind: "error", text: problem })}${present}${field({
+    name: "password",
+    label: "New password",
+    type: "password",
+    autocomplete: "new-password",
+    maxLength: 200,
+    hint: "At least 8 characters.",
+  })}${button({ label: "Save password", kind: "secondary" })}`;
+  return panel(html`<details${problem !== undefined && raw(" open")}><summary>${view.hasPassword ? "Change your password" : "Set a password"}</summary>
+<p class="hint">A code by mail always works too.</p>${post(view, "/wallet/password", fields)}</details>`);
 }
 
 /** A button for every bank that can be added. */

@@ -25,6 +25,7 @@ const shelfStyle = [
   "border-bottom:1px solid var(--line);text-decoration:none;color:inherit}.orders li:last-child a{border-bottom:0}",
   ".orders .name{display:block;font-weight:600;font-variant-numeric:tabular-nums}.orders .detail{display:block;color:var(--soft);font-size:.875rem}",
   ".orders .end{text-align:right}.or{text-align:center;color:var(--soft);font-size:.875rem;margin:1.5rem 0 .75rem}",
+  "@media(max-width:40rem){.shelf .picture{aspect-ratio:2/1}}",
 ].join("");
 
 /** Options of {@link shopPage}. */
