@@ -2,6 +2,7 @@ import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { deleteEndedAttempts } from "../storage/attempts-store.ts";
 import { deleteExpiredChallenges } from "../storage/challenges-store.ts";
 import { deleteExpiredDeviceSessions } from "../storage/device-sessions-store.ts";
+import { deleteExpiredDevices } from "../storage/devices-store.ts";
 import { deleteExpiredMail } from "../storage/mail-store.ts";
 import { deleteLapsedRefusals } from "../storage/refresh-tokens-store.ts";
 import { deleteEndedWebSessions } from "../storage/web-sessions-store.ts";
@@ -19,6 +20,7 @@ export async function sweepExpired(deps: Pick<WalletDeps, "clock" | "db">, signa
     () => deleteExpiredMail(deps.db.query, now, batchSize),
     () => deleteEndedWebSessions(deps.db.query, now, batchSize),
     () => deleteLapsedRefusals(deps.db.query, now, batchSize),
+    () => deleteExpiredDevices(deps.db.query, now, batchSize),
     () => deleteExpiredDeviceSessions(deps.db.query, now, batchSize),
     () => deleteEndedAttempts(deps.db.query, new Date(now.getTime() - attemptsKeptMs), batchSize),
   ];

@@ -108,9 +108,10 @@ it("asks again for the cards of a consent whose bank did not answer", async () =
 
 it("sweeps away what has expired", async () => {
   await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web" });
-  wallet.clock.advance(40 * 24 * 3_600_000);
+  await wallet.api.registerDevice({ deviceId: "d1", platform: "ios", deviceName: "Phone" });
+  wallet.clock.advance(100 * 24 * 3_600_000);
   expect(await sweepExpired(wallet.deps, new AbortController().signal)).toBeGreaterThan(0);
-  for (const table of ["sign_in_challenges", "device_sessions", "refresh_tokens"]) {
+  for (const table of ["sign_in_challenges", "devices", "device_sessions", "refresh_tokens", "enrolment_attempts"]) {
     const { rows } = await wallet.db.pool.query(`select 1 from ${table}`);
     expect(rows).toHaveLength(0);
   }

@@ -159,3 +159,20 @@ export async function isDeviceOfOther(db: Executor, deviceId: string, userId: st
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** Deletes up to `limit` registrations whose credential ended before `now`; returns how many went. Users' phones stay. */
+export async function deleteExpiredDevices(db: Executor, now: Date, limit: number): Promise<number> {
+  const result = await db
+    .deleteFrom("devices")
+    .where("device_id", "in", (expired) =>
+      expired
+        .selectFrom("devices")
+        .select("device_id")
+        .where("credential_expires_at", "<=", now)
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}

@@ -56,6 +56,9 @@ export class CredentialStandIn {
   readonly disconnects: string[] = [];
   readonly cardTokenRequests: { cardRef: string; merchantId: string; minorUnits: bigint; currency: string }[] = [];
   readonly #states = new Map<string, { userId: string; bsimId: string }>();
+  #asked = 0;
+  /** The most banks that were being asked at one time; a test sets it back to 0. */
+  mostAskedAtOnce = 0;
   /** Called after the exchange is stored and before it is answered. */
   afterExchange: () => Promise<void> = async () => {};
 
@@ -102,7 +105,10 @@ export class CredentialStandIn {
 
   async #reach(bsimId: string): Promise<BankBehaviour> {
     const bank = this.#bank(bsimId);
+    this.#asked += 1;
+    this.mostAskedAtOnce = Math.max(this.mostAskedAtOnce, this.#asked);
     if (bank.delayMs > 0) await sleep(bank.delayMs);
+    this.#asked -= 1;
     if (bank.failure !== undefined) throw new DomainError(bank.failure.kind, { word: bank.failure.word });
     return bank;
   }

@@ -38,6 +38,8 @@ export interface CredentialStandIn extends CredentialConnections {
   readonly connections: Map<string, Connection>;
   /** The next card token requests fail so. */
   failWith: ConnectionError | undefined;
+  /** How long card tokens live. */
+  tokenLifeMs: number;
   /** Card token requests wait for this. */
   hold: Promise<void> | undefined;
 }
@@ -161,6 +163,7 @@ function createCredentialStandIn(origin: string): CredentialStandIn {
     connections: new Map(),
     failWith: undefined,
     hold: undefined,
+    tokenLifeMs: 900_000,
     beginConnect: async (request) => {
       const state = randomToken();
       begun.set(state, request);
@@ -201,7 +204,7 @@ function createCredentialStandIn(origin: string): CredentialStandIn {
       if (standIn.failWith !== undefined) throw standIn.failWith;
       const cardToken = `card-token-${standIn.requested.length + 1}`;
       standIn.requested.push({ merchantId, amountMinor, currency, cardRef, cardToken });
-      return { cardToken, tokenId: `id-of-${cardToken}`, expiresAt: new Date(Date.now() + 900_000) };
+      return { cardToken, tokenId: `id-of-${cardToken}`, expiresAt: new Date(Date.now() + standIn.tokenLifeMs) };
     },
     disconnect: async () => true,
     revokeCardToken: async ({ tokenId }) => {
