@@ -1,0 +1,108 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Registry } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
+import { genericErrors } from "../../platform/errors/error-table.ts";
+import { type RpcServer, startRpcServer } from "../../platform/rpc/grpc-server.ts";
+import { type Handlers, implement } from "../../platform/rpc/service-implementation.ts";
+import { createLogger } from "../../platform/telemetry/logger.ts";
+import { ensureAuthority } from "../../platform/tls/authority.ts";
+import { loadMeshTls } from "../../platform/tls/load-mesh-tls.ts";
+import { type WatchedBankDirectory, watchBanks } from "./bank-directory.ts";
+
+const log = createLogger({ service: "test", level: "silent" });
+type WatchEvent = { case: "bank"; value: { bank: object } } | { case: "snapshotComplete"; value: object };
+
+let certificates: string;
+let server: RpcServer | undefined;
+let directory: WatchedBankDirectory | undefined;
+let port = 0;
+const endStreams: (() => void)[] = [];
+
+beforeEach(async () => {
+  certificates = await mkdtemp(join(tmpdir(), "paymesh-directory-test-"));
+  await ensureAuthority({ directory: certificates, services: ["registry", "credential"] });
+});
+afterEach(async () => {
+  await directory?.stop();
+  await stopRegistry();
+  await rm(certificates, { recursive: true });
+});
+
+const bank = (bsimId: string, change: object = {}): WatchEvent => ({
+  case: "bank",
+  value: {
+    bank: { bsimId, name: bsimId, authServerUrl: "https://a", status: "active", health: "healthy", ...change },
+  },
+});
+const complete: WatchEvent = { case: "snapshotComplete", value: {} };
+
+/** A Registry that sends these events and then stays silent until its caller leaves. */
+async function startRegistry(events: readonly WatchEvent[], onPort = 0): Promise<void> {
+  const refuse = async (): Promise<never> => {
+    throw new Error("not asked here");
+  };
+  const others = Object.fromEntries(Registry.methods.map((method) => [method.localName, refuse]));
+  const watch: Handlers<typeof Registry>["watchRegistry"] = async function* (_request, ctx) {
+    for (const event of events) yield { revision: 1n, event };
+    await new Promise<void>((resolve) => {
+      endStreams.push(resolve);
+      ctx.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  };
+  server = await startRpcServer({
+    service: "registry",
+    implementations: [implement(Registry, { ...others, watchRegistry: watch } as unknown as Handlers<typeof Registry>)],
+    authenticators: {},
+    errorTable: genericErrors,
+    log,
+    tls: await tlsOf("registry"),
+    host: "127.0.0.1",
+    grpcPort: onPort,
+  });
+  port = server.port;
+}
+
+async function stopRegistry(): Promise<void> {
+  for (const end of endStreams.splice(0)) end();
+  await server?.stop();
+}
+
+async function watch(): Promise<WatchedBankDirectory> {
+  directory = watchBanks({ address: `127.0.0.1:${port}`, tls: await tlsOf("credential"), log });
+  return directory;
+}
+
+function tlsOf(service: string) {
+  const file = (name: string) => join(certificates, name);
+  return loadMeshTls({ certFile: file(`${service}.pem`), keyFile: file(`${service}.key`), caFile: file("ca.pem") });
+}
+
+it("knows the banks of a snapshot and says before it that it cannot tell", async () => {
+  await startRegistry([bank("a"), bank("b", { apiBaseUrl: "https://api", openBankingUrl: "https://ob" }), complete]);
+  const banks = await watch();
+  expect(() => banks.find("a")).toThrow("PROVIDER_UNAVAILABLE");
+  await vi.waitFor(() => expect(banks.isReady()).toBe(true), { timeout: 10_000 });
+  expect(banks.find("a")).toMatchObject({ bankId: "a", issuer: "https://a", apiUrl: undefined });
+  expect(banks.find("b")).toMatchObject({ apiUrl: "https://api", openBankingUrl: "https://ob" });
+  expect(banks.find("c")).toBeUndefined();
+});
+
+it("follows changes after the snapshot", async () => {
+  await startRegistry([bank("a"), complete, bank("a", { status: "maintenance" })]);
+  const banks = await watch();
+  await vi.waitFor(() => expect(banks.isReady() && banks.find("a")?.status).toBe("maintenance"), { timeout: 10_000 });
+});
+
+it("keeps the last good state while the Registry is dead, and drops what the next snapshot does not name", async () => {
+  await startRegistry([bank("a"), bank("b"), complete]);
+  const banks = await watch();
+  await vi.waitFor(() => expect(banks.isReady()).toBe(true), { timeout: 10_000 });
+  await stopRegistry();
+  expect(banks.find("a")).toBeDefined();
+  expect(banks.find("b")).toBeDefined();
+  await startRegistry([bank("a"), complete], port);
+  await vi.waitFor(() => expect(banks.find("b")).toBeUndefined(), { timeout: 15_000 });
+  expect(banks.find("a")).toBeDefined();
+}, 40_000);
