@@ -46,6 +46,8 @@ export interface BankIdentityOptions {
   readonly openBankingUrl: string;
   readonly credentialKey: CredentialKey;
   readonly credentialLifeDays: number;
+  /** Attempts to sign in at one e-mail address in 15 minutes; 60 unless told. */
+  readonly signInAttemptsPerAccount?: number;
   /** Only the local world may do without https. */
   readonly local: boolean;
   readonly clock: Clock;
@@ -132,7 +134,13 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
         brand,
         csrf: createCsrf({ key: keys.csrf, siteId: brand.id, secure }),
         interactions,
-        signIn: createSignIn({ customers, limiter: createRateLimiter({ db }) }),
+        signIn: createSignIn({
+          customers,
+          limiter: createRateLimiter({ db }),
+          ...(options.signInAttemptsPerAccount === undefined
+            ? {}
+            : { attemptsPerAccount: options.signInAttemptsPerAccount }),
+        }),
         grantConsent: createGrantConsent({ provider, consents, clock, audience }),
         customers,
         clients,

@@ -62,6 +62,8 @@ describe("enrolment", () => {
     expect(stored).not.toContain(credential);
     expect(stored).not.toContain(credential.split(".")[2]);
     expect(stored).not.toContain(refresh_token);
+    expect(stored).not.toContain(Buffer.from(refresh_token).toString("hex"));
+    expect(stored).not.toContain(Buffer.from(credential).toString("hex"));
   });
 
   it("works with the scopes of the design, without offline_access, and yields a refresh token all the same", async () => {

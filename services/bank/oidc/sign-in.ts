@@ -3,8 +3,8 @@ import { hashPassword, verifyPassword } from "../../platform/secrets/password.ts
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import type { Customer, CustomerStore } from "../storage/customer-store.ts";
 
-/** Attempts at one address of one customer, right or wrong, in 15 minutes. */
-const attemptsPerAccount = 30;
+/** Attempts at one customer's e-mail address, right or wrong, in 15 minutes, unless told otherwise. */
+const attemptsPerAccountDefault = 60;
 /** Attempts from one network address in 15 minutes; several people may share one. */
 const attemptsPerAddress = 300;
 const windowSeconds = 900;
@@ -25,7 +25,12 @@ export type SignIn = (attempt: {
 }) => Promise<SignInOutcome>;
 
 /** Makes the check. An address nobody has costs as much time as a wrong password, so it cannot be told from one. */
-export function createSignIn(deps: { readonly customers: CustomerStore; readonly limiter: RateLimiter }): SignIn {
+export function createSignIn(deps: {
+  readonly customers: CustomerStore;
+  readonly limiter: RateLimiter;
+  readonly attemptsPerAccount?: number;
+}): SignIn {
+  const attemptsPerAccount = deps.attemptsPerAccount ?? attemptsPerAccountDefault;
   const nobodysHash = hashPassword(randomToken());
   return async ({ email, password, address }) => {
     const byAddress = { class: "sign_in_address", key: address, limit: attemptsPerAddress, windowSeconds };

@@ -76,6 +76,7 @@ export async function startIdentity(options: { credential?: BankIdentityOptions[
       openBankingUrl: `${origin}/open-banking`,
       credentialKey: options.credential ?? { secret: "the credential secret of the test bank, long" },
       credentialLifeDays: 90,
+      signInAttemptsPerAccount: 10,
       local: true,
       clock,
       log,

@@ -4,6 +4,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type IdentityUnderTest,
+  merchant,
   password,
   startIdentity,
   type TestCustomer,
@@ -97,6 +98,29 @@ describe.each([
     await page.getByRole("button", { name: "Allow" }).click();
     await page.waitForURL(`${redirect}**`);
     expect(reached[0]?.searchParams.get("code")).toBeTruthy();
+  });
+});
+
+describe("payment consent on a phone", () => {
+  it("offers one card and an optional limit", async () => {
+    await bank.db.query
+      .updateTable("oauth_clients")
+      .set({ redirect_uris: [redirect] })
+      .where("client_id", "=", merchant.id)
+      .execute();
+    const page = await openPage(phone);
+    const request = { redirect_uri: redirect, prompt: "consent" };
+    await page.goto(bank.authUrl(merchant, "openid payment:authorize", request).url);
+    await page.getByLabel("Email").fill(customer.email);
+    await page.getByLabel("Password").fill(password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("radio", { name: /Mastercard ending in 4444/ }).check();
+    await page.getByLabel("Limit in CAD (optional)").fill("25.00");
+    await expectToFit(page, phone.width);
+    await shoot(page, "phone-light-payment");
+    await page.getByRole("button", { name: "Allow" }).click();
+    await page.waitForURL(`${redirect}**`);
+    expect(reached.at(-1)?.searchParams.get("code")).toBeTruthy();
   });
 });
 
