@@ -7,8 +7,8 @@ import { assertAccountsReadable, type Connection } from "../domain/connection.ts
 import { needsRefresh } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { openSecret } from "../storage/secret-store.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies, targetOf } from "./dependencies.ts";
+import { openForUse } from "./open-for-use.ts";
 import type { Refresher, RefreshResult } from "./refresh.ts";
 
 /**
@@ -97,7 +97,7 @@ async function ask(
   work: { connection: Connection; target: ProviderTarget; caller: Caller },
 ): Promise<readonly ProviderAccount[]> {
   const { connection, target, caller } = work;
-  const token = await openSecret(deps.storage, deps.storage.db.query, connection, "access_token");
+  const token = await openForUse(deps, connection, "access_token", caller.actor);
   if (token === undefined) throw new DomainError("MISSING_ACCESS_TOKEN");
   const connector = connectorNamed(deps, connection.connector);
   return await connector.listAccounts(target, token.plaintext, callFor(deps, caller));

@@ -11,9 +11,9 @@ import { needsRefresh, retryAt } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { abortFlight, type FlightOutcome, findJournaledAnswer, journalAnswer } from "../storage/refresh-store.ts";
-import { openSecret } from "../storage/secret-store.ts";
 import { connectorNamed, type Dependencies, detachedCall, targetOf } from "./dependencies.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
+import { openForUse } from "./open-for-use.ts";
 import { land } from "./refresh-landing.ts";
 import { savePatiently } from "./save-patiently.ts";
 
@@ -37,7 +37,7 @@ export async function fly(deps: Dependencies, work: FlightWork): Promise<FlightO
   const { flight } = work;
   try {
     const journaled = await findJournaledAnswer(deps.storage, deps.storage.db.query, flight);
-    const answer = journaled === undefined ? await askAndJournal(deps, flight) : parseAnswerText(journaled);
+    const answer = journaled === undefined ? await askAndJournal(deps, work) : parseAnswerText(journaled);
     if (answer === undefined) return "overtaken";
     return (await land(deps, { ...work, answer, startedMs })) ? "refreshed" : "overtaken";
   } catch (error) {
@@ -50,8 +50,8 @@ export async function fly(deps: Dependencies, work: FlightWork): Promise<FlightO
 }
 
 /** Undefined when a newer consent, or the end of the connection, has made the answer worthless. */
-async function askAndJournal(deps: Dependencies, flight: Connection): Promise<TokenSet | undefined> {
-  const refreshToken = await openSecret(deps.storage, deps.storage.db.query, flight, "refresh_token");
+async function askAndJournal(deps: Dependencies, { flight, actor }: FlightWork): Promise<TokenSet | undefined> {
+  const refreshToken = await openForUse(deps, flight, "refresh_token", actor);
   if (refreshToken === undefined) throw new ProviderError("grant_refused", { detail: "no refresh token" });
   const answer = await askBank(deps, flight, refreshToken.plaintext);
   const text = formatAnswer(answer);

@@ -9,6 +9,7 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection, setStanding } from "../storage/connection-store.ts";
 import { type OpenedSecret, openSecret } from "../storage/secret-store.ts";
 import { type Caller, connectorNamed, type Dependencies, targetOf } from "./dependencies.ts";
+import { openForUse } from "./open-for-use.ts";
 
 /** One use of the wallet credential. */
 export interface CredentialUse<T> {
@@ -35,7 +36,7 @@ export async function useCredential<T>(deps: Dependencies, use: CredentialUse<T>
   const target = await targetOf(deps, connection);
   assertReachable(target.bank);
   for (let tries = 1; ; tries += 1) {
-    const secret = await openSecret(deps.storage, deps.storage.db.query, connection, "wallet_credential");
+    const secret = await openForUse(deps, connection, "wallet_credential", use.caller.actor);
     if (secret === undefined) throw new DomainError("REAUTHORIZATION_REQUIRED");
     const startedMs = performance.now();
     try {

@@ -1,4 +1,5 @@
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { Owner } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
@@ -126,9 +127,15 @@ export async function findAbandonedAttempts(
     const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
     const open = (purpose: string, sealed: SealedSecret) =>
       storage.vault.open(createVaultStore(db), placeOf(facts, purpose), sealed);
-    const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
-    const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
-    found.push({ ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs, code });
+    try {
+      const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
+      const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
+      found.push({ ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs, code });
+    } catch (error) {
+      if (!(error instanceof SealedRecordError)) throw error;
+      // A damaged row can never be cleaned up; left at the head of the queue it would keep the others from it.
+      await finishAttempt(db, facts, "failed");
+    }
   }
   return found;
 }

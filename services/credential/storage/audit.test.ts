@@ -116,6 +116,22 @@ describe("the audit", () => {
   });
 });
 
+describe("a stored secret that was tampered with", () => {
+  it("does not open in another row, leaves a security alert, and tells the caller nothing", async () => {
+    const mine = { owner: ownerNamed("dora"), connectionId: await connectUser(replica.wallet, "dora") };
+    const other = { owner: ownerNamed("emil"), connectionId: await connectUser(replica.wallet, "emil") };
+    await admin.query(`update connection_secrets s set ciphertext = o.ciphertext, data_key_id = o.data_key_id,
+      record_version = o.record_version from connection_secrets o
+      where s.user_id = 'dora' and o.user_id = 'emil' and s.purpose = o.purpose`);
+    for (const read of [replica.wallet.listAccounts(mine), replica.wallet.listCards(mine)]) {
+      await expect(read).rejects.toMatchObject({ reason: "server_error", code: 13 });
+    }
+    const { rows } = await admin.query("select details from audit_entries where outcome = 'secret_rejected'");
+    expect(rows.map((row) => JSON.parse(row.details).purpose).sort()).toEqual(["access_token", "wallet_credential"]);
+    expect((await replica.wallet.listAccounts(other)).accounts).toHaveLength(1);
+  });
+});
+
 describe("what is stored", () => {
   it("holds no secret in clear in any table, and neither does the log", async () => {
     const call = { owner: ownerNamed("clara"), connectionId: await connectUser(replica.wallet, "clara") };
