@@ -18,6 +18,8 @@ import { cardTokenData } from "./payment-claims.ts";
 /** Longer than the bank may take; a claim older than this belongs to a process that died. */
 const leaseMs = 20_000;
 const pollMs = 150;
+/** A merchant needs this long to use a card token; one with less left would only be declined. */
+const tokenLeftMinMs = 30_000;
 
 /** The customer's press of Authorize. */
 export interface AuthorizeCommand {
@@ -97,6 +99,7 @@ async function keep(
     connectionId: token.connectionId,
     walletCardToken: token.card.walletCardToken,
     tokenId: token.tokenId,
+    usableUntil: new Date(token.expiresAt.getTime() - tokenLeftMinMs),
     sealedCardToken: deps.box.seal(token.cardToken, cardTokenData(paymentId)),
   });
   if (kept) return grantId;

@@ -234,6 +234,16 @@ describe("a code", () => {
     await expect(redeem(other, back)).rejects.toMatchObject({ error: "invalid_grant" });
   });
 
+  it("gives no card token that has under half a minute left", async () => {
+    const browser = new FormBrowser();
+    const trip = await ask();
+    const cards = await toCards(browser, trip);
+    world.credential.tokenLifeMs = 29_000;
+    const back = await browser.press(cards, "Authorize", {}, atMerchant);
+    world.credential.tokenLifeMs = 900_000;
+    await expect(redeem(trip, back)).rejects.toMatchObject({ error: "invalid_grant" });
+  });
+
   it("nobody fetched ends after ten minutes, and the bank is told", async () => {
     const browser = new FormBrowser();
     const trip = await ask();

@@ -125,7 +125,10 @@ export async function findPaymentProgress(db: Executor, interactionUid: string):
 
 type PaymentKey = Pick<PaymentClaim, "userId" | "paymentId">;
 
-/** `requesting` to `authorized`, with the bank's token sealed. False when the claim was lost meanwhile. */
+/**
+ * `requesting` to `authorized`, with the bank's token sealed; it may be given away until `usableUntil`, or its payment's own
+ * end if that comes first. False when the claim was lost meanwhile.
+ */
 export async function authorizePayment(
   db: Executor,
   payment: PaymentKey & {
@@ -134,6 +137,7 @@ export async function authorizePayment(
     readonly walletCardToken: string;
     readonly tokenId: string | undefined;
     readonly sealedCardToken: Buffer;
+    readonly usableUntil: Date;
   },
 ): Promise<boolean> {
   const result = await byKey(db, payment)
@@ -144,6 +148,7 @@ export async function authorizePayment(
       wallet_card_token: payment.walletCardToken,
       token_id: payment.tokenId ?? null,
       sealed_card_token: payment.sealedCardToken,
+      expires_at: sql<Date>`least(expires_at, ${payment.usableUntil}::timestamptz)`,
     })
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;

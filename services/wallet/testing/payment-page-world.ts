@@ -68,7 +68,7 @@ export async function startWorld(): Promise<World> {
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
   const clock = new ManualClock(new Date());
-  const credential = createCredentialStandIn(issuer);
+  const credential = createCredentialStandIn(issuer, clock);
   const clients = new Map([
     ["ssim-merchant", merchant("ssim-merchant")],
     ["other-shop", merchant("other-shop")],
@@ -146,7 +146,7 @@ const banks: BankDirectory = {
   enrollableBanks: () => bankRows,
 };
 
-function createCredentialStandIn(origin: string): CredentialStandIn {
+function createCredentialStandIn(origin: string, clock: ManualClock): CredentialStandIn {
   const begun = new Map<string, { userId: string; bsimId: string; redirectUri: string }>();
   const cardsOf = (bsimId: string): ListedCard[] =>
     ["VISA", "MC"].map((cardType, index) => ({
@@ -204,7 +204,11 @@ function createCredentialStandIn(origin: string): CredentialStandIn {
       if (standIn.failWith !== undefined) throw standIn.failWith;
       const cardToken = `card-token-${standIn.requested.length + 1}`;
       standIn.requested.push({ merchantId, amountMinor, currency, cardRef, cardToken });
-      return { cardToken, tokenId: `id-of-${cardToken}`, expiresAt: new Date(Date.now() + standIn.tokenLifeMs) };
+      return {
+        cardToken,
+        tokenId: `id-of-${cardToken}`,
+        expiresAt: new Date(clock.now().getTime() + standIn.tokenLifeMs),
+      };
     },
     disconnect: async () => true,
     revokeCardToken: async ({ tokenId }) => {
