@@ -1,4 +1,3 @@
-import type pg from "pg";
 import type { Database } from "../platform/db/open-database.ts";
 import { uuidv7 } from "../platform/ids/uuidv7.ts";
 import type { Logger } from "../platform/telemetry/logger.ts";
@@ -10,6 +9,7 @@ import type { BankDirectory } from "./domain/bank-directory.ts";
 import { createPaymentIds } from "./domain/payment-id.ts";
 import { observeAuthorize } from "./flows/observe-authorize.ts";
 import type { PaymentDesk } from "./flows/payment-desk.ts";
+import type { HotPool } from "./storage/hot-pool.ts";
 import { createOperationStore } from "./storage/operation-store.ts";
 import { createPaymentStore } from "./storage/payment-store.ts";
 import { createPaymentWriter } from "./storage/payment-writer.ts";
@@ -20,7 +20,7 @@ import type { RouterTables } from "./storage/tables.ts";
 /** The parts a desk is made of; whoever opened them closes them. */
 export interface DeskParts {
   readonly db: Database<RouterTables>;
-  readonly hotPool: pg.Pool;
+  readonly hotPool: HotPool;
   readonly bankHttp: BankHttp;
   readonly directory: BankDirectory;
   readonly healthIsKnown: () => boolean;

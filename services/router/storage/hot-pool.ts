@@ -21,8 +21,11 @@ export interface HotPoolOptions {
   readonly log: Pick<Logger, "warn">;
 }
 
+/** The pool of the batched statements. */
+export type HotPool = pg.Pool;
+
 /** Opens the pool for batched statements; whoever opened it ends it. */
-export function openHotPool(options: HotPoolOptions): pg.Pool {
+export function openHotPool(options: HotPoolOptions): HotPool {
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: "paymesh-router-hot",
