@@ -242,6 +242,7 @@ describe("a code", () => {
     const back = await browser.press(cards, "Authorize", {}, atMerchant);
     world.credential.tokenLifeMs = 900_000;
     await expect(redeem(trip, back)).rejects.toMatchObject({ error: "invalid_grant" });
+    expect(await endAbandonedPayments(world.deps)).toBe(1);
   });
 
   it("nobody fetched ends after ten minutes, and the bank is told", async () => {
