@@ -1,39 +1,29 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePorts, isPortTaken } from "../deploy/local/free-ports.ts";
 import { portNames } from "../deploy/local/ports.ts";
+import { createThrowawayDatabase, type ThrowawayDatabase } from "../deploy/local/throwaway-database.ts";
 import { demoWorld, repositoryRoot } from "../deploy/local/world.ts";
 import { call } from "./harness/call.ts";
 
 const startTimeoutMs = 90_000;
-const name = `start_${randomBytes(4).toString("hex")}`;
 let directory: string;
-let databaseUrl: string;
+let database: ThrowawayDatabase;
 let ports: Record<string, number>;
-let admin: pg.Client;
 
 beforeAll(async () => {
-  const adminUrl = process.env["PAYMESH_TEST_DATABASE_URL"] ?? "";
-  admin = new pg.Client({ connectionString: adminUrl });
-  await admin.connect();
-  await admin.query(`create database ${name}`);
-  const url = new URL(adminUrl);
-  url.pathname = `/${name}`;
-  databaseUrl = url.href;
+  database = await createThrowawayDatabase(process.env["PAYMESH_TEST_DATABASE_URL"] ?? "");
   directory = await mkdtemp(path.join(tmpdir(), "paymesh-start-"));
   const free = await freePorts(portNames.length);
   ports = Object.fromEntries(portNames.map((port, index) => [port, free[index] ?? 0]));
 });
 
 afterAll(async () => {
-  await admin.query(`drop database ${name} with (force)`);
-  await admin.end();
+  await database.drop();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -47,7 +37,7 @@ async function start(...args: string[]): Promise<Started> {
   const portArguments = Object.entries(ports).flatMap(([port, number]) => ["--port", `${port}=${number}`]);
   const main = path.join(repositoryRoot, "deploy/local/main.ts");
   const child = spawn(process.execPath, [main, "--directory", directory, ...portArguments, ...args], {
-    env: { ...process.env, DATABASE_URL: databaseUrl },
+    env: { ...process.env, DATABASE_URL: database.url },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
