@@ -174,15 +174,6 @@ export function receipt(options: {
   )}${options.total !== undefined && html`<tr class="total"><th scope="row">${options.total[0]}</th><td>${options.total[1]}</td></tr>`}</tbody></table>`;
 }
 
-/** A list of records, scrolled sideways where it does not fit. */
-export function dataTable(options: {
-  readonly caption: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly (string | SafeHtml)[])[];
-}): SafeHtml {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${options.caption}"><table class="list"><caption class="sr">${options.caption}</caption><thead><tr>${options.columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead><tbody>${options.rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div>`;
-}
-
 /** A short state. */
 export function badge(text: string, kind: "neutral" | "success" | "warning" | "error" = "neutral"): SafeHtml {
   return html`<span class="badge ${kind}">${text}</span>`;

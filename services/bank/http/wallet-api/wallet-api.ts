@@ -103,7 +103,7 @@ async function mintToken(deps: WalletApiDeps, request: FastifyRequest) {
     ...(currency === undefined ? {} : { currency }),
     ...(currency === undefined || amountMinor === undefined ? {} : { amount: toMajorNumber(amountMinor, currency) }),
   };
-  return toTokenAnswer(await issueWalletToken(deps.cardTokenKey, claims, now), tokenId, expiresAt, card);
+  return toTokenAnswer(issueWalletToken(deps.cardTokenKey, claims, now), tokenId, expiresAt, card);
 }
 
 function toTokenAnswer(token: string, tokenId: string, expiresAt: Date, card: OwnedCard) {
