@@ -88,8 +88,6 @@ font-size:.5625rem;font-weight:800;letter-spacing:.04em;line-height:1;background
 .facts th{text-align:left;font-weight:450;color:var(--soft);padding-right:1rem;overflow-wrap:normal}
 .facts .total :is(th,td){font-weight:700;color:var(--ink);border-bottom:0;font-size:1.125rem}
 .amount{font-size:2.5rem;font-weight:700;letter-spacing:-.03em;line-height:1.1;margin:.25rem 0 .5rem;font-variant-numeric:tabular-nums}
-.scroll{overflow-x:auto}.list{width:100%;border-collapse:collapse}.list :is(th,td){text-align:left;padding:.625rem .75rem .625rem 0;border-bottom:1px solid var(--line);white-space:nowrap}
-.list th{color:var(--soft);font-weight:550;font-size:.875rem}
 .badge{display:inline-block;border-radius:1rem;padding:.0625rem .625rem;font-size:.8125rem;font-weight:600;background:var(--tint);color:var(--accent)}
 .badge.success{background:var(--ok-bg);color:var(--ok)}.badge.error{background:var(--bad-bg);color:var(--bad)}.badge.warning{background:var(--warn-bg);color:var(--warn)}
 .who{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0 .75rem}.who .mark{flex:none;background:var(--soft);color:var(--paper)}
