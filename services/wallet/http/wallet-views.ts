@@ -39,7 +39,7 @@ function bankPanel(view: WalletPage, enrolment: EnrolmentWithCount): SafeHtml {
   const expiry = enrolment.credentialExpiresAt?.toISOString().slice(0, 10);
   const cards = view.cards.filter((card) => card.enrolmentId === enrolment.enrolmentId);
   const again = button({
-    label: stale ? `Reconnect ${name}` : "Update",
+    label: `${stale ? "Reconnect" : "Update"} ${name}`,
     kind: stale ? "primary" : "secondary",
     small: true,
   });
