@@ -9,7 +9,10 @@ export interface Usage {
   readonly residentBytes: number;
 }
 
-/** CPU time and resident memory of each named process with all its descendants (PostgreSQL forks one per connection). */
+/**
+ * CPU time and resident memory of each named process with all its descendants (PostgreSQL forks one per connection); of this
+ * process itself without them, since it started all the others.
+ */
 export function readUsage(roots: Readonly<Record<string, number>>): Record<string, Usage> {
   const table = readProcessTable();
   return Object.fromEntries(Object.entries(roots).map(([name, pid]) => [name, sum(pid, table)]));
@@ -47,6 +50,10 @@ function readProcessTable(): Map<number, Row> {
 function sum(root: number, table: ReadonlyMap<number, Row>): Usage {
   let cpuTicks = 0;
   let residentBytes = 0;
+  if (root === process.pid) {
+    const own = table.get(root);
+    return { cpuSeconds: (own?.cpuTicks ?? 0) / ticksPerSecond, residentBytes: own?.residentBytes ?? 0 };
+  }
   const pending = [root];
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     const row = table.get(pid);

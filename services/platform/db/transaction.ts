@@ -2,6 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { IsolationLevel, Transaction } from "kysely";
 import type { Database } from "./open-database.ts";
 
+/** A transaction in progress, as flows pass it between stores. */
+export type { Transaction } from "kysely";
+
 const attemptsMax = 5;
 const firstPauseMs = 5;
 const serializationFailure = "40001";

@@ -43,6 +43,7 @@ export const loggableFields: ReadonlySet<string> = new Set([
   "merchantId",
   "method",
   "migration",
+  "masterKeyVersion",
   "mode",
   "name",
   "operation",

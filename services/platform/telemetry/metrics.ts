@@ -38,13 +38,6 @@ export function histogram(
   return meter.createHistogram(name, { description: help, unit, advice: { explicitBucketBoundaries: [...buckets] } });
 }
 
-/** Registers a value that is read when the metrics are. */
-export function gauge(name: string, help: string, read: () => number | Promise<number>): void {
-  meter.createObservableGauge(name, { description: help }).addCallback(async (result) => {
-    result.observe(await read());
-  });
-}
-
 /** Answers a scrape in the Prometheus text format. */
 export function writeMetrics(request: IncomingMessage, response: ServerResponse): void {
   exporter.getMetricsRequestHandler(request, response);

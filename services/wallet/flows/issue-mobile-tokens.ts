@@ -1,4 +1,4 @@
-import type { Transaction } from "kysely";
+import type { Transaction } from "../../platform/db/transaction.ts";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { insertDeviceSession, revokeSurplusSessions } from "../storage/device-sessions-store.ts";
 import { upsertUserDevice } from "../storage/devices-store.ts";

@@ -1,4 +1,4 @@
-import type { Transaction } from "kysely";
+import type { Transaction } from "../../platform/db/transaction.ts";
 import { failAttemptsFromElsewhere } from "../storage/attempts-store.ts";
 import { revokeUnverifiedDeviceSessions } from "../storage/device-sessions-store.ts";
 import { listEnrolmentsFromElsewhere } from "../storage/enrolments-store.ts";

@@ -1,5 +1,5 @@
-import type { Transaction } from "kysely";
 import { z } from "zod";
+import type { Transaction } from "../../platform/db/transaction.ts";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { addJob } from "../../platform/jobs/worker.ts";
 import type { SealedBox } from "../../platform/vault/sealed-box.ts";

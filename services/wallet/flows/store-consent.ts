@@ -1,4 +1,4 @@
-import type { Transaction } from "kysely";
+import type { Transaction } from "../../platform/db/transaction.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { addJob } from "../../platform/jobs/worker.ts";
 import type { Connection } from "../clients/credential-connections.ts";
