@@ -59,7 +59,8 @@ async function settleNow(): Promise<void> {
 beforeEach(() => authorize());
 
 afterEach(() => {
-  bank.calls.length = 0;
+  bank.settle();
+  legacy.settle();
 });
 
 describe("a capture", () => {
@@ -105,6 +106,7 @@ describe("a capture", () => {
       expect([capture.status, voided.status].sort()).toEqual([200, 400]);
       expect([capture.body["status"], voided.body["status"]]).toEqual([state, state]);
       expect(hold()?.state).toBe(String(state).toUpperCase());
+      bank.settle();
     }
   });
 

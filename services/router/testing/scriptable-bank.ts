@@ -71,6 +71,12 @@ export class ScriptableBank {
     this.#faults[path].push(...faults);
   }
 
+  /** Forgets faults that no call has met and the calls seen so far; a race may leave some behind. */
+  settle(): void {
+    for (const faults of Object.values(this.#faults)) faults.length = 0;
+    this.calls.length = 0;
+  }
+
   /** Holds still taken from a customer. */
   get pending(): readonly Hold[] {
     return this.holds.filter((hold) => hold.state === "PENDING");
