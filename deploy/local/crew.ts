@@ -30,7 +30,16 @@ export class Crew {
   /** Process numbers are kept in `recordFile` while they run. */
   constructor(recordFile: string) {
     this.#recordFile = recordFile;
+    process.once("exit", this.#abandon);
   }
+
+  /** Whoever leaves without stopping the mesh leaves nothing running all the same; only SIGKILL gets past this. */
+  readonly #abandon = (): void => {
+    for (const managed of this.#running.values()) {
+      // The number of one that ended may be another program's by now.
+      if (managed.pid !== undefined && managed.exit() === undefined) killQuietly(managed.pid);
+    }
+  };
 
   /** What ends after all processes, in reverse order. */
   async onStop(cleanUp: () => Promise<void>): Promise<void> {
@@ -80,6 +89,16 @@ export class Crew {
       await Promise.all(group.map((name) => this.#running.get(name)?.stop(stopGraceMs)));
     }
     for (const cleanUp of this.#cleanUps.splice(0).reverse()) await cleanUp();
+    this.#running.clear();
+    process.off("exit", this.#abandon);
     rmSync(this.#recordFile, { force: true });
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // gone already
   }
 }
