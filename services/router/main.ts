@@ -65,7 +65,7 @@ async function start(scope: ServiceScope): Promise<void> {
   });
   const authorizer = createAuthorizer(desk);
   scope.onStop("payments in flight", authorizer.drain);
-  const jobs = startJobs(desk);
+  const jobs = startJobs(desk, follower.isUsable);
   scope.onStop("jobs", jobs.stop);
 
   await follower.firstPicture(firstPictureMs);

@@ -72,7 +72,11 @@ function incomingCall(context: HandlerContext): IncomingCall {
     peerService: peer.service,
     peerAddress: peer.address,
     deadlineAt: left === undefined ? Number.POSITIVE_INFINITY : Date.now() + left,
-    signal: context.signal,
+    isGone: () => context.signal.aborted,
+    onGone: (listener) => {
+      if (context.signal.aborted) listener();
+      else context.signal.addEventListener("abort", listener, { once: true });
+    },
   };
 }
 

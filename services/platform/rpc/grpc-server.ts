@@ -123,8 +123,6 @@ export function methodDefinition(method: DescMethod): MethodDefinition<Message, 
 type AnyServerCall = ServerUnaryCall<Message, Message> | ServerWritableStream<Message, Message>;
 
 function incomingCall(call: AnyServerCall): IncomingCall {
-  const gone = new AbortController();
-  call.once("cancelled", () => gone.abort());
   const deadline = call.getDeadline();
   return {
     header: (name) => {
@@ -134,7 +132,11 @@ function incomingCall(call: AnyServerCall): IncomingCall {
     peerService: peerServiceOf(call),
     peerAddress: call.getPeer().replace(/:\d+$/, ""),
     deadlineAt: deadline instanceof Date ? deadline.getTime() : deadline,
-    signal: gone.signal,
+    isGone: () => call.cancelled,
+    onGone: (listener) => {
+      if (call.cancelled) listener();
+      else call.once("cancelled", listener);
+    },
   };
 }
 
@@ -161,19 +163,19 @@ async function serveStream(
   const incoming = incomingCall(call);
   try {
     for await (const message of invoker.stream(handler, call.request, incoming)) {
-      if (incoming.signal.aborted) return;
-      if (!call.write(message)) await drained(call, incoming.signal);
+      if (call.cancelled) return;
+      if (!call.write(message)) await drained(call);
     }
     call.end();
   } catch (thrown) {
-    if (!incoming.signal.aborted) call.emit("error", statusOf(thrown));
+    if (!call.cancelled) call.emit("error", statusOf(thrown));
   }
 }
 
-function drained(call: ServerWritableStream<Message, Message>, signal: AbortSignal): Promise<void> {
+function drained(call: ServerWritableStream<Message, Message>): Promise<void> {
   return new Promise((resolve) => {
     call.once("drain", resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    call.once("cancelled", () => resolve());
   });
 }
 

@@ -31,8 +31,10 @@ export interface IncomingCall {
   readonly peerAddress: string;
   /** Epoch milliseconds, Infinity when the caller set none. */
   readonly deadlineAt: number;
-  /** Aborts when the caller goes away. */
-  readonly signal: AbortSignal;
+  /** Whether the caller has gone away. */
+  isGone(): boolean;
+  /** Calls back once when the caller goes away; at once when it already has. */
+  onGone(listener: () => void): void;
 }
 
 /** An answer as its transport sends it. */
@@ -42,6 +44,7 @@ export interface CallResult {
 
 const requestsTotal = counter("rpc_requests", "Calls by method and gRPC code");
 const requestSeconds = histogram("rpc_duration", "Time from arrival to answer by method");
+const callerGone = new DomainError("CANCELLED");
 const requestIdShape = /^[A-Za-z0-9._-]{8,64}$/;
 
 /** A method prepared once: policy, required fields, metric names. */
@@ -129,10 +132,10 @@ class CallRun implements CallContext, CallResult {
 
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      const abort = (): void => this.#abort?.abort();
-      if (this.#call.signal.aborted) abort();
-      else this.#call.signal.addEventListener("abort", abort, { once: true });
+      const abort = new AbortController();
+      this.#abort = abort;
+      // A reason made once: the default one builds an error with a stack for every call, whoever looks at it.
+      this.#call.onGone(() => abort.abort(callerGone));
     }
     return this.#abort.signal;
   }
@@ -185,7 +188,7 @@ class CallRun implements CallContext, CallResult {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        this.#abort?.abort();
+        this.#abort?.abort(callerGone);
         reject(new DomainError("DEADLINE_EXCEEDED"));
       }, this.#deadlineAt - Date.now());
     });
@@ -204,7 +207,7 @@ class CallRun implements CallContext, CallResult {
 
   /** Ends a failed call: counts it, logs the cause of an internal error, and gives what the caller may see. */
   fail(thrown: unknown): FailedCall {
-    const goneAway = this.#call.signal.aborted && !(thrown instanceof DomainError);
+    const goneAway = this.#call.isGone() && !(thrown instanceof DomainError);
     const error = translateError(this.#options.errorTable, goneAway ? new DomainError("CANCELLED") : thrown);
     this.finish(codeName(error.code));
     if (error.code === GrpcCode.INTERNAL) this.log.error({ err: thrown }, "call failed");

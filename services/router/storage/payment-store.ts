@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Database } from "../../platform/db/open-database.ts";
 import type { Payment } from "../domain/payment.ts";
 import type { PaymentStatus } from "../domain/payment-state.ts";
@@ -56,24 +57,28 @@ export function createPaymentStore(db: Database<RouterTables>): PaymentStore {
 
 async function listPayments(db: Database<RouterTables>, filter: PaymentFilter): Promise<Payment[]> {
   let query = db.query.selectFrom("payments").selectAll();
-  if (filter.merchantId !== undefined) query = query.where("merchant_id", "=", filter.merchantId);
+  // The collation is the one of the index by age.
+  const ofMerchant = sql`merchant_id collate "C"`;
+  if (filter.merchantId !== undefined) query = query.where(ofMerchant, "=", filter.merchantId);
   if (filter.orderId !== undefined) query = query.where("order_id", "=", filter.orderId);
   if (filter.status !== undefined) query = query.where("status", "=", filter.status);
   const { after } = filter;
   if (after !== undefined) {
-    query = query.where(({ eb, refTuple, tuple }) =>
-      eb(
-        refTuple("created_at", "merchant_id", "payment_id"),
-        "<",
-        tuple(after.createdAt, after.merchantId, after.paymentId),
-      ),
-    );
+    query =
+      filter.merchantId === undefined
+        ? query.where(({ eb, refTuple, tuple }) =>
+            eb(
+              refTuple("created_at", "merchant_id", "payment_id"),
+              "<",
+              tuple(after.createdAt, after.merchantId, after.paymentId),
+            ),
+          )
+        : query.where(({ eb, refTuple, tuple }) =>
+            eb(refTuple("created_at", "payment_id"), "<", tuple(after.createdAt, after.paymentId)),
+          );
   }
-  const rows = await query
-    .orderBy("created_at", "desc")
-    .orderBy("merchant_id", "desc")
-    .orderBy("payment_id", "desc")
-    .limit(filter.limit)
-    .execute();
+  query = query.orderBy("created_at", "desc");
+  if (filter.merchantId === undefined) query = query.orderBy("merchant_id", "desc");
+  const rows = await query.orderBy("payment_id", "desc").limit(filter.limit).execute();
   return rows.map(paymentOf);
 }

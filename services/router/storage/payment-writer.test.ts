@@ -122,18 +122,16 @@ describe("writing payments in batches", () => {
 
 describe("the plans of the batched statements", () => {
   /** The plan as text, of the prepared statement: the generic one that the hot pool runs. */
-  async function planOf(name: string, text: string, values: unknown[]): Promise<string> {
-    const client = await pool.connect();
+  async function planOn(client: pg.PoolClient, values: unknown[]): Promise<string> {
     try {
       await client.query("begin");
-      await client.query(`prepare ${name} as ${text}`);
+      await client.query(`prepare outcomes as ${recordOutcomesSql}`);
       const literals = values.map((value) => pg.escapeLiteral(arrayText(value))).join(", ");
-      const { rows } = await client.query(`explain (costs off) execute ${name}(${literals})`);
+      const { rows } = await client.query(`explain (costs off) execute outcomes(${literals})`);
       return rows.map((row: Record<string, string>) => row["QUERY PLAN"]).join("\n");
     } finally {
       await client.query("rollback");
-      await client.query(`deallocate all`);
-      client.release();
+      await client.query("deallocate all");
     }
   }
 
@@ -146,6 +144,24 @@ describe("the plans of the batched statements", () => {
     });
     return `{${texts.join(",")}}`;
   }
+
+  it("reach payments by the primary key alone before anything is known of the table", async () => {
+    const fresh = await createTestDatabase({ schema: "router", directory: migrations });
+    const freshPool = openHotPool({
+      url: fresh.url,
+      schema: fresh.schema,
+      log: createLogger({ service: "router", level: "silent" }),
+    });
+    const client = await freshPool.connect();
+    try {
+      const plan = await planOn(client, outcomeValues([approved(newPayment())]));
+      expect(plan).toContain("Index Scan using payments_pkey on payments p");
+    } finally {
+      client.release();
+      await freshPool.end();
+      await fresh.drop();
+    }
+  });
 
   it.each([
     ["while the table is new", 0],
@@ -163,11 +179,9 @@ describe("the plans of the batched statements", () => {
     );
     await admin.query("analyze payments");
     await admin.end();
-    const plan = await planOf(
-      "outcomes",
-      recordOutcomesSql,
-      outcomeValues([approved(newPayment()), approved(newPayment())]),
-    );
+    const client = await pool.connect();
+    const plan = await planOn(client, outcomeValues([approved(newPayment()), approved(newPayment())]));
+    client.release();
     expect(plan).toContain("Index Scan using payments_pkey on payments p");
     expect(plan).not.toMatch(/Seq Scan on payments|Hash Join|Merge Join/);
   });
