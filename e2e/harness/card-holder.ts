@@ -16,6 +16,11 @@ export interface CardTokens {
   readonly walletCardToken: string;
 }
 
+interface SharedCard {
+  readonly cardRef: string;
+  readonly lastFour: string;
+}
+
 /**
  * A customer of a demo bank who agreed that a wallet of the test's own uses his cards: the real consent, by the bank's pages, and
  * the real wallet API. For tests that need card tokens by the dozen, which the wallet's own pages would give one by one.
@@ -24,13 +29,13 @@ export class CardHolder {
   readonly #bank: string;
   readonly #bankId: string;
   readonly #credential: string;
-  readonly #cardRefs: readonly string[];
+  readonly #cards: readonly SharedCard[];
 
-  private constructor(bank: string, bankId: string, credential: string, cardRefs: readonly string[]) {
+  private constructor(bank: string, bankId: string, credential: string, cards: readonly SharedCard[]) {
     this.#bank = bank;
     this.#bankId = bankId;
     this.#credential = credential;
-    this.#cardRefs = cardRefs;
+    this.#cards = cards;
   }
 
   /** Consents at the bank that answers at `bank`, as a demo customer, for all of his active cards. */
@@ -50,20 +55,19 @@ export class CardHolder {
     const code = await consent(bank, customer, { clientId: client.clientId, redirectUri, verifier });
     const credential = await exchange(bank, { ...client, redirectUri, verifier, code });
     const { body } = await call("GET", `${bank}/api/wallet/cards`, { headers: bearer(credential) });
-    const cards = (body["cards"] ?? []) as { cardRef: string }[]; // the contract's own names
-    return new CardHolder(
-      bank,
-      bankId,
-      credential,
-      cards.map((card) => card.cardRef),
-    );
+    return new CardHolder(bank, bankId, credential, (body["cards"] ?? []) as SharedCard[]); // the contract's own names
+  }
+
+  /** The last four digits of a card. */
+  lastFour(card: number): string | undefined {
+    return this.#cards[card]?.lastFour;
   }
 
   /** A card token bound to this merchant, amount and currency; of the first card unless told. */
   async mint(wanted: TokenFor, card = 0): Promise<CardTokens> {
     const answer = await call("POST", `${this.#bank}/api/wallet/tokens`, {
       headers: bearer(this.#credential),
-      body: { cardRef: this.#cardRefs[card], merchantName: "Till", currency: "CAD", ...wanted },
+      body: { cardRef: this.#cards[card]?.cardRef, merchantName: "Till", currency: "CAD", ...wanted },
     });
     if (answer.status !== 200) throw new Error(`no card token: ${answer.status} ${answer.text}`);
     return { cardToken: String(answer.body["cardToken"]), walletCardToken: routingToken(this.#bankId) };
