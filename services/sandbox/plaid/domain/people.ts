@@ -1,0 +1,84 @@
+/** What an account is. */
+export type AccountKind = "checking" | "savings" | "credit card";
+
+/** An account as the bank opened it. Amounts in minor units. */
+export interface PersonAccount {
+  /** Names the account within its owner, in seeds and in control calls. */
+  readonly key: string;
+  readonly kind: AccountKind;
+  readonly name: string;
+  readonly officialName: string;
+  readonly mask: string;
+  /** Held before the first entry shown; owed, for a credit card. */
+  readonly openingMinor: bigint;
+  /** Of a credit card. */
+  readonly limitMinor?: bigint;
+}
+
+/** Somebody who may sign in at any institution here. */
+export interface Person {
+  readonly username: string;
+  readonly fullName: string;
+  readonly payMinor: number;
+  readonly rentMinor: number;
+  readonly accounts: readonly PersonAccount[];
+}
+
+/** Everybody's password, as in Plaid's own sandbox. */
+export const samplePassword = "pass_good";
+
+const checking = (mask: string, openingMinor: bigint): PersonAccount => ({
+  key: "checking",
+  kind: "checking",
+  name: "Everyday Checking",
+  officialName: "Everyday Checking Account",
+  mask,
+  openingMinor,
+});
+const savings = (mask: string, openingMinor: bigint): PersonAccount => ({
+  key: "savings",
+  kind: "savings",
+  name: "Rainy Day Savings",
+  officialName: "Rainy Day High Interest Savings Account",
+  mask,
+  openingMinor,
+});
+const card = (mask: string, limitMinor: bigint): PersonAccount => ({
+  key: "card",
+  kind: "credit card",
+  name: "Travel Card",
+  officialName: "Travel Rewards Credit Card",
+  mask,
+  openingMinor: 42_000n,
+  limitMinor,
+});
+
+/** The people of this sandbox. */
+export const people: readonly [Person, ...Person[]] = Object.freeze([
+  {
+    username: "user_good",
+    fullName: "Alex Doe",
+    payMinor: 245_000,
+    rentMinor: 145_000,
+    accounts: [checking("0000", 421_050n), savings("1111", 1_250_000n), card("3333", 500_000n)],
+  },
+  {
+    username: "user_maria",
+    fullName: "Maria Lopez",
+    payMinor: 312_500,
+    rentMinor: 198_000,
+    accounts: [checking("4821", 668_412n), savings("9034", 2_480_000n)],
+  },
+  {
+    username: "user_sam",
+    fullName: "Sam Chen",
+    payMinor: 198_000,
+    rentMinor: 112_000,
+    accounts: [checking("7755", 236_700n), card("6120", 300_000n)],
+  },
+]);
+
+/** The person of a user name. */
+export function findPerson(username: string): Person | undefined {
+  return people.find((each) => each.username === username);
+}
