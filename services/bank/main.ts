@@ -95,11 +95,12 @@ async function startBank(scope: ServiceScope): Promise<void> {
   });
   scope.onStop("sweeps", startSweeps({ db, clock, log }).stop);
   scope.onStop("oidc sweep", identity.startSweep().stop);
+  await app.listen({ host: config.BIND_HOST, port: config.PORT });
+  scope.onStop("http port", () => app.close());
+  // After the door itself: ready means that customers can come in.
   const checks = { database: db.isReady };
   const admin = await startAdminServer({ host: config.BIND_HOST, port: config.ADMIN_PORT, checks, log });
   scope.onStop("admin port", admin.stop);
-  await app.listen({ host: config.BIND_HOST, port: config.PORT });
-  scope.onStop("http port", () => app.close());
   startRegistering(scope, config, facts);
 }
 

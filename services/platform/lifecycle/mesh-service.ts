@@ -46,7 +46,9 @@ export async function startMeshService(scope: ServiceScope, options: MeshService
   });
   scope.onStop("tracing", tracing.stop);
 
-  const checks = { database: () => options.db.isReady(), ...options.checks };
+  // The operators' port opens first, and nobody may be sent here before the other two are open, nor once they close.
+  let serving = false;
+  const checks = { database: () => options.db.isReady(), ...options.checks, serving: async () => serving };
   const admin = await startAdminServer({ host, port: config.ADMIN_PORT, checks, log });
   scope.onStop("admin port", admin.stop);
 
@@ -60,5 +62,9 @@ export async function startMeshService(scope: ServiceScope, options: MeshService
 
   const rpc = await startRpcServer({ service: options.name, ...chain, tls, host, grpcPort: config.GRPC_PORT });
   scope.onStop("grpc port", rpc.stop);
+  serving = true;
+  scope.onStop("readiness", async () => {
+    serving = false;
+  });
   log.info({ port: rpc.port }, "serving");
 }
