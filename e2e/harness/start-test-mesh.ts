@@ -7,14 +7,17 @@ import { type PortName, type Ports, portNames } from "../../deploy/local/ports.t
 import { createThrowawayDatabase } from "../../deploy/local/throwaway-database.ts";
 
 /** Options of `startTestMesh`. */
-export type TestMeshOptions = Pick<MeshOptions, "services" | "env" | "gatewayThreads">;
+export type TestMeshOptions = Pick<MeshOptions, "services" | "env" | "gatewayThreads"> & {
+  /** A superuser's address of another PostgreSQL server than the run's, for tests that stop it. */
+  readonly adminUrl?: string;
+};
 
 /**
  * Starts a whole mesh of its own for tests: free ports, a database of its own on the test server, a directory of its own. `stop` ends
  * the processes and removes both. For tests that kill or reconfigure something; others share one, see `sharedMesh`.
  */
 export async function startTestMesh(options: TestMeshOptions = {}): Promise<Mesh> {
-  const adminUrl = process.env["PAYMESH_TEST_DATABASE_URL"];
+  const { adminUrl = process.env["PAYMESH_TEST_DATABASE_URL"], ...others } = options;
   if (adminUrl === undefined) throw new Error("PAYMESH_TEST_DATABASE_URL is not set: run through vitest");
   const database = await createThrowawayDatabase(adminUrl);
   const directory = await mkdtemp(path.join(tmpdir(), "paymesh-e2e-"));
@@ -25,7 +28,7 @@ export async function startTestMesh(options: TestMeshOptions = {}): Promise<Mesh
   try {
     const mesh = await startMesh({
       gatewayThreads: 1,
-      ...options,
+      ...others,
       directory,
       ports: await randomPorts(),
       databaseUrl: database.url,
