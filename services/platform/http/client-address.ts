@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
+import { serviceOfPeer } from "../tls/load-mesh-tls.ts";
 
 /** Whose `x-forwarded-for` counts: nobody's, any peer's (a load balancer on a closed network), or only the mesh gateway's. */
 export type TrustProxy = "none" | "peer" | "gateway";
@@ -16,9 +17,8 @@ export function clientAddress(request: IncomingMessage, trust: TrustProxy): stri
   return last !== undefined && /^[0-9a-fA-F.:]{2,45}$/.test(last) ? last : peer;
 }
 
-/** The service named by the peer's verified client certificate (`spiffe://paymesh/<service>`), if it showed one. */
-export function peerService(request: IncomingMessage): string | undefined {
+/** The service named by the peer's verified client certificate, if it showed one. */
+function peerService(request: IncomingMessage): string | undefined {
   if (!(request.socket instanceof TLSSocket) || !request.socket.authorized) return undefined;
-  const names = request.socket.getPeerCertificate().subjectaltname ?? "";
-  return /(?:^|, )URI:spiffe:\/\/paymesh\/([a-z][a-z0-9-]*)(?:,|$)/.exec(names)?.[1];
+  return serviceOfPeer(request.socket.getPeerCertificate().subjectaltname);
 }
