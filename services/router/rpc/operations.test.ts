@@ -291,6 +291,24 @@ describe("reading payments", () => {
     expect((await router.call("ListPayments", { merchantId: "merchant-2" })).status).toBe(403);
     expect((await router.call("ListPayments", { pageToken: "bm9uc2Vuc2U" })).status).toBe(400);
   });
+
+  it("refuses filters and page tokens the database could not even compare", async () => {
+    const nul = "a\u0000b";
+    const tokenOf = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+    const wrong = [
+      ["ListPayments", { merchantId: nul }],
+      ["ListPayments", { orderId: nul }],
+      ["ListPayments", { orderId: "o".repeat(300) }],
+      ["ListPayments", { pageToken: tokenOf([1, nul, id]) }],
+      ["ListPayments", { pageToken: tokenOf([-8e15, "merchant-1", id]) }],
+      ["ListReconciliation", { bsimId: nul }],
+      ["ListReconciliation", { pageToken: tokenOf([1, nul, id, id]) }],
+    ] as const;
+    for (const [method, request] of wrong) {
+      const { status } = await router.call(method, request, { operator: true });
+      expect([method, request, status]).toEqual([method, request, 400]);
+    }
+  });
 });
 
 describe("diagnostics and health", () => {

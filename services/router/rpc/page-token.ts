@@ -22,9 +22,10 @@ export function readPageToken(
   const parts = partsOf(token);
   const [at, ...ids] = parts;
   const texts = ids.filter((id) => typeof id === "string");
-  if (typeof at !== "number" || Math.abs(at) > 8e15 || texts.length !== idCount || ids.length !== idCount) {
-    throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not one this list gave" });
-  }
+  const isTime = typeof at === "number" && at >= 0 && at <= 8e15;
+  // PostgreSQL takes no NUL in a text.
+  const areIds = texts.length === idCount && ids.length === idCount && !texts.some((id) => id.includes("\0"));
+  if (!isTime || !areIds) throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not one this list gave" });
   return { at: new Date(at), ids: texts };
 }
 

@@ -12,6 +12,10 @@ import type { PaymentStore } from "../storage/payment-store.ts";
 import type { ReconciliationStore } from "../storage/reconciliation-store.ts";
 import { merchantOf } from "./merchant-of.ts";
 import { pageSizeOf, readPageToken, writePageToken } from "./page-token.ts";
+import { boundedText } from "./request-text.ts";
+
+/** Of ids a list is narrowed by; stored ones are no longer. */
+const idLengthMax = 255;
 
 /** What the read methods need. */
 export interface PaymentReads {
@@ -35,7 +39,7 @@ export function paymentReadHandlers(reads: PaymentReads): ReadHandlers {
       const after = readPageToken(request.pageToken, 2);
       const found = await reads.payments.list({
         merchantId: listedMerchant(request.merchantId, ctx),
-        orderId: request.orderId === "" ? undefined : request.orderId,
+        orderId: filterOf("orderId", request.orderId),
         status: statusOf(request.status),
         after: after && { createdAt: after.at, merchantId: after.ids[0] ?? "", paymentId: checkedUuid(after.ids[1]) },
         limit: limit + 1,
@@ -51,7 +55,7 @@ export function paymentReadHandlers(reads: PaymentReads): ReadHandlers {
       const limit = pageSizeOf(request.pageSize);
       const after = readPageToken(request.pageToken, 3);
       const found = await reads.reconciliation.list({
-        bankId: request.bsimId === "" ? undefined : request.bsimId,
+        bankId: filterOf("bsimId", request.bsimId),
         after: after && {
           createdAt: after.at,
           merchantId: after.ids[0] ?? "",
@@ -83,10 +87,14 @@ export function paymentReadHandlers(reads: PaymentReads): ReadHandlers {
 
 /** A merchant sees its own; naming another is refused. An operator sees the one named, or all. */
 function listedMerchant(asked: string, ctx: CallContext): string | undefined {
-  if (principalOf(ctx.principal, "operator") !== undefined) return asked === "" ? undefined : asked;
+  if (principalOf(ctx.principal, "operator") !== undefined) return filterOf("merchantId", asked);
   const own = merchantOf(ctx);
   if (asked !== "" && asked !== own) throw new DomainError("PERMISSION_DENIED");
   return own;
+}
+
+function filterOf(name: string, text: string): string | undefined {
+  return text === "" ? undefined : boundedText(name, text, idLengthMax);
 }
 
 function statusOf(text: string): ReturnType<typeof parsePaymentStatus> {
