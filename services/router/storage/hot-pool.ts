@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Logger } from "pino";
+import { surviveLostConnections } from "../../platform/db/open-database.ts";
 import { valueTypes } from "../../platform/db/value-types.ts";
 
 const hotConnections = 4;
@@ -36,7 +37,6 @@ export function openHotPool(options: HotPoolOptions): HotPool {
     keepAlive: true,
     types: valueTypes,
   });
-  // Without a listener a restart of the server would end the process.
-  pool.on("error", (error) => options.log.warn({ error: error.message }, "idle hot connection lost"));
+  surviveLostConnections(pool, options.log);
   return pool;
 }
