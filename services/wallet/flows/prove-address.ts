@@ -23,7 +23,7 @@ export async function proveAddress(
   },
 ): Promise<void> {
   const now = deps.clock.now();
-  const { userId, passwordHash } = proof.user;
+  const { userId } = proof.user;
   if (!(await markUserVerified(tx, userId, now))) return;
   // A browser counts as the account's own only if its session is the account's.
   const ownSession =
@@ -31,9 +31,8 @@ export async function proveAddress(
   const here = { userId, deviceId: proof.deviceId, webSessionId: ownSession };
   await revokeUnverifiedDeviceSessions(tx, { userId, exceptDeviceId: proof.deviceId, now });
   await revokeUnverifiedWebSessions(tx, { userId, exceptSessionId: ownSession, now });
-  if (passwordHash !== null && ownSession === undefined) {
-    await setUserPassword(tx, { userId, passwordHash: null, now });
-  }
+  // Whatever the password is by now: one may have been set since the user was read.
+  if (ownSession === undefined) await setUserPassword(tx, { userId, passwordHash: null, now });
   await failAttemptsFromElsewhere(tx, { ...here, now });
   for (const enrolmentId of await listEnrolmentsFromElsewhere(tx, here)) {
     await beginEnrolmentRemoval(deps, tx, { userId, enrolmentId });

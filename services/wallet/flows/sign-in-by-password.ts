@@ -1,14 +1,40 @@
+import type { Transaction } from "../../platform/db/transaction.ts";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { hashPassword, PasswordQueueFull, verifyPassword } from "../../platform/secrets/password.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import { parseEmailAddress } from "../domain/email-address.ts";
-import { findUserByEmail, type User } from "../storage/users-store.ts";
+import type { WalletTables } from "../storage/tables.ts";
+import { findUserByEmail, lockUserById, type User } from "../storage/users-store.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
 const triesPerAddressMax = 20;
 const triesWindowSeconds = 15 * 60;
 
 let decoy: Promise<string> | undefined;
+
+/** An address with the password typed beside it. */
+export interface EmailAndPassword {
+  readonly email: string;
+  readonly password: string;
+}
+
+/**
+ * Ends a sign-in by password. `signIn` runs in a transaction in which the password still is the one that was checked: a
+ * password taken away meanwhile, as the first proof of the address does, opens nothing. Throws as `checkEmailAndPassword`.
+ */
+export async function signInByPassword<R>(
+  deps: Pick<WalletDeps, "db" | "limiter">,
+  given: EmailAndPassword,
+  signIn: (tx: Transaction<WalletTables>, user: User) => Promise<R>,
+): Promise<{ readonly user: User; readonly signedIn: R }> {
+  const checked = await checkEmailAndPassword(deps, given);
+  return await inTransaction(deps.db, async (tx) => {
+    const user = await lockUserById(tx, checked.userId);
+    if (user === undefined || user.passwordHash !== checked.passwordHash) throw new DomainError("INVALID_CREDENTIALS");
+    return { user, signedIn: await signIn(tx, user) };
+  });
+}
 
 /**
  * The user whose address and password these are. An address without an account or without a password costs the same hash
@@ -17,7 +43,7 @@ let decoy: Promise<string> | undefined;
  */
 export async function checkEmailAndPassword(
   deps: Pick<WalletDeps, "db" | "limiter">,
-  given: { readonly email: string; readonly password: string },
+  given: EmailAndPassword,
 ): Promise<User> {
   const email = parseEmailAddress(given.email);
   const { allowed, retryAfterSeconds } = await deps.limiter.take({

@@ -1,8 +1,7 @@
-import { inTransaction } from "../../platform/db/transaction.ts";
 import { parseDeviceId, parsePlatform, tidyDeviceName } from "../domain/person-name.ts";
 import type { User } from "../storage/users-store.ts";
 import { grantDeviceSession, type MobileTokenSet, signTokenSet } from "./issue-mobile-tokens.ts";
-import { checkEmailAndPassword } from "./sign-in-by-password.ts";
+import { signInByPassword } from "./sign-in-by-password.ts";
 import { verifyEmailCode } from "./verify-email-code.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
@@ -38,19 +37,17 @@ export async function signInOnMobileByCode(
   return { user, tokens: await signTokenSet(deps.tokens, signedIn) };
 }
 
-/** Signs a phone in by password, which proves no address. Throws as `checkEmailAndPassword`. */
+/** Signs a phone in by password, which proves no address. Throws as `signInByPassword`. */
 export async function signInOnMobileByPassword(
   deps: WalletDeps,
   request: PhoneFacts & { readonly email: string; readonly password: string },
 ): Promise<SignedInOnMobile> {
   const phone = parsePhone(request);
-  const user = await checkEmailAndPassword(deps, request);
   // On an account nobody has proved yet a password is as good as whoever set it.
-  const verified = user.verifiedAt !== null;
-  const granted = await inTransaction(deps.db, (tx) =>
-    grantDeviceSession(deps, tx, { ...phone, userId: user.userId, verified }),
+  const { user, signedIn } = await signInByPassword(deps, request, (tx, { userId, verifiedAt }) =>
+    grantDeviceSession(deps, tx, { ...phone, userId, verified: verifiedAt !== null }),
   );
-  return { user, tokens: await signTokenSet(deps.tokens, granted) };
+  return { user, tokens: await signTokenSet(deps.tokens, signedIn) };
 }
 
 function parsePhone(facts: PhoneFacts) {

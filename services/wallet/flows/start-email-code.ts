@@ -21,7 +21,7 @@ export interface StartEmailCode {
   readonly email: string;
   readonly purpose: "mobile" | "web";
   /** The network address that asks. */
-  readonly clientAddress?: string | undefined;
+  readonly clientAddress: string;
   /** The phone the code is for; on `mobile` alone. */
   readonly deviceId?: string | undefined;
   /** On `web` alone: make this account if the address has none once the code is used. */
@@ -69,9 +69,9 @@ export async function startEmailCode(deps: WalletDeps, request: StartEmailCode):
   return { challenge, expiresAt, devCode: deps.settings.devCodes ? code : undefined };
 }
 
-async function limitCodes(deps: WalletDeps, mailbox: string, clientAddress: string | undefined): Promise<void> {
+async function limitCodes(deps: WalletDeps, mailbox: string, clientAddress: string): Promise<void> {
   const limits = [
-    { class: "email_code_client", key: `${mailbox} ${clientAddress ?? ""}`, limit: codesPerMailboxAndClientMax },
+    { class: "email_code_client", key: `${mailbox} ${clientAddress}`, limit: codesPerMailboxAndClientMax },
     { class: "email_code", key: mailbox, limit: codesPerMailboxMax },
   ];
   for (const limit of limits) {

@@ -2,8 +2,8 @@ import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { hashPassword } from "../../platform/secrets/password.ts";
 import type { OutgoingCall } from "../clients/credential-connections.ts";
 import { parseNewPassword } from "../domain/wallet-password.ts";
-import { setUserPassword } from "../storage/users-store.ts";
 import type { WebSession } from "../storage/web-sessions-store.ts";
+import { keepPassword } from "./choose-password.ts";
 import { type StartedEnrolment, startEnrolment } from "./start-enrolment.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 import { openWebSession } from "./web-session.ts";
@@ -31,11 +31,9 @@ export async function startWebEnrolment(
   const { bsimId, session, password } = request;
   const passwordHash = password ? await hashPassword(parseNewPassword(password)) : undefined;
   if (session !== undefined && session.userId !== null) {
-    const { userId } = session;
-    if (passwordHash !== undefined) {
-      await setUserPassword(deps.db.query, { userId, passwordHash, onlyFirst: true, now: deps.clock.now() });
-    }
-    const begun = await startEnrolment(deps, { via: "web", userId, bsimId, webSessionId: session.sessionId }, call);
+    const { userId, sessionId } = session;
+    if (passwordHash !== undefined) await keepPassword(deps, { userId, sessionId, inPlaceOf: null, passwordHash });
+    const begun = await startEnrolment(deps, { via: "web", userId, bsimId, webSessionId: sessionId }, call);
     return { ...begun, cookie: undefined };
   }
   const opened =

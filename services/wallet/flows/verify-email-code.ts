@@ -12,7 +12,7 @@ import {
   takeChallengeTry,
 } from "../storage/challenges-store.ts";
 import type { WalletTables } from "../storage/tables.ts";
-import { findUserByEmail, findUserById, insertUser, setUserPassword, type User } from "../storage/users-store.ts";
+import { findUserByEmail, insertUser, lockUserById, setUserPassword, type User } from "../storage/users-store.ts";
 import { newWalletId } from "./new-wallet-id.ts";
 import { proveAddress } from "./prove-address.ts";
 import { codeHash } from "./start-email-code.ts";
@@ -63,7 +63,7 @@ async function keepChosenPassword(
   userId: string,
   tried: TriedChallenge,
 ): Promise<User> {
-  const user = (await findUserById(tx, userId)) ?? refuse();
+  const user = (await lockUserById(tx, userId)) ?? refuse();
   const passwordHash = tried.pending?.passwordHash;
   if (passwordHash === undefined || user.passwordHash !== null) return user;
   await setUserPassword(tx, { userId, passwordHash, now: deps.clock.now() });

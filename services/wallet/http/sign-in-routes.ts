@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { formText } from "../../platform/http/body-parsers.ts";
-import { checkEmailAndPassword } from "../flows/sign-in-by-password.ts";
+import { signInByPassword } from "../flows/sign-in-by-password.ts";
 import { startEmailCode } from "../flows/start-email-code.ts";
 import { verifyEmailCode } from "../flows/verify-email-code.ts";
 import { type OpenedWebSession, openWebSession } from "../flows/web-session.ts";
@@ -42,9 +42,15 @@ export function createSignInRoutes(deps: OidcDeps, context: PageContext): SignIn
       body: signInView(step.frame, way, input),
       status: input.problem === undefined ? 200 : 400,
     });
-  const sendCode = async (reply: FastifyReply, step: SignInStep, given: { email: string; name?: string }) => {
+  const sendCode = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    step: SignInStep,
+    given: { email: string; name?: string },
+  ) => {
     const signUp = given.name === undefined ? undefined : { name: given.name };
-    const sent = await startEmailCode(deps, { email: given.email, purpose: "web", signUp });
+    const { clientAddress } = request;
+    const sent = await startEmailCode(deps, { email: given.email, purpose: "web", signUp, clientAddress });
     const body = codeView(step.frame, { challenge: sent.challenge, email: given.email.trim() });
     return context.show(reply, { title: "Check your mail", body });
   };
@@ -76,10 +82,11 @@ export function createSignInRoutes(deps: OidcDeps, context: PageContext): SignIn
       const email = formText(body, "email") ?? "";
       const password = formText(body, "password");
       try {
-        if (password === undefined) return await sendCode(reply, step, { email });
-        const user = await checkEmailAndPassword(deps, { email, password });
-        const owner = { userId: user.userId, verified: user.verifiedAt !== null };
-        return await enter(request, reply, step, await openWebSession(deps, deps.db.query, owner));
+        if (password === undefined) return await sendCode(request, reply, step, { email });
+        const { signedIn } = await signInByPassword(deps, { email, password }, (tx, { userId, verifiedAt }) =>
+          openWebSession(deps, tx, { userId, verified: verifiedAt !== null }),
+        );
+        return await enter(request, reply, step, signedIn);
       } catch (error) {
         const way = password === undefined ? "code" : "password";
         return showWay(reply, step, way, { email, problem: problemOf(error) });
@@ -89,7 +96,7 @@ export function createSignInRoutes(deps: OidcDeps, context: PageContext): SignIn
       const email = formText(request.body, "email") ?? "";
       const name = formText(request.body, "name") ?? "";
       try {
-        return await sendCode(reply, step, { email, name });
+        return await sendCode(request, reply, step, { email, name });
       } catch (error) {
         return showWay(reply, step, "sign-up", { email, name, problem: problemOf(error) });
       }

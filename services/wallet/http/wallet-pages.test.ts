@@ -1,3 +1,4 @@
+import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Fetched, FormBrowser, formsOf, plainText } from "../../platform/testing/form-browser.ts";
 import { startWorld, type World } from "../testing/payment-page-world.ts";
@@ -74,6 +75,29 @@ describe("the wallet's own pages", () => {
     };
     expect((await signIn("mine now!!")).status).toBe(400);
     expect(plainText((await signIn("correct horse")).text)).toContain("Hello, Grace");
+  });
+
+  it("send codes to the owner of an address whom another client keeps asking for", async () => {
+    const nuisance = new Agent({ localAddress: "127.0.0.2" });
+    const page = await new FormBrowser().open(`${world.issuer}/login`);
+    const csrf = /wsim\.csrf=[^;]+/.exec(page.headers.getSetCookie().join())?.[0] ?? "";
+    const form = formsOf(page.text).find((each) => each.buttons.has("Continue"));
+    const email = "pestered@example.com";
+    const ask = () =>
+      request(`${world.issuer}/login/login`, {
+        method: "POST",
+        dispatcher: nuisance,
+        headers: { cookie: csrf, accept: "text/html", "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams({ ...form?.values, email }).toString(),
+      });
+    const answers: string[] = [];
+    for (let count = 0; count < 11; count += 1) answers.push(await (await ask()).body.text());
+    expect(answers[9]).toContain("Check your mail");
+    expect(answers[10]).toContain("Too many tries");
+    const browser = new FormBrowser();
+    const own = await browser.press(await browser.open(`${world.issuer}/login`), "Continue", { Email: email });
+    expect(plainText(own.text)).toContain("Check your mail");
+    await nuisance.close();
   });
 
   it("say the same for a wrong password and for an unknown address", async () => {

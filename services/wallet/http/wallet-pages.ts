@@ -100,11 +100,12 @@ function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContex
   });
   app.post("/wallet/password", async (request, reply) => {
     await context.verify(request, walletPurpose);
-    const { user } = await context.visitor(request);
-    if (user === undefined) return reply.redirect("/login", 303);
+    const { user, session } = await context.visitor(request);
+    if (user === undefined || session === undefined) return reply.redirect("/login", 303);
     try {
       const password = formText(request.body, "password") ?? "";
-      await choosePassword(deps, { user, password, presentPassword: formText(request.body, "present") });
+      const presentPassword = formText(request.body, "present");
+      await choosePassword(deps, { user, sessionId: session.sessionId, password, presentPassword });
     } catch (error) {
       return show(request, reply, user, { passwordProblem: passwordProblem(error) });
     }

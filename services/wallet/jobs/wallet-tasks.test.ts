@@ -66,7 +66,11 @@ const waitingMails = async () => {
 
 it("mails the code, alone on its line, to the address as its owner wrote it, and forgets the mail", async () => {
   const { email } = await signUp(wallet.api, "Ada.Mail@example.com");
-  const started = await startEmailCode(wallet.deps, { email: email.toLowerCase(), purpose: "web" });
+  const started = await startEmailCode(wallet.deps, {
+    email: email.toLowerCase(),
+    purpose: "web",
+    clientAddress: "203.0.113.7",
+  });
   await eventually(() => mails.length === 1);
   expect(mails[0]?.to).toEqual(["Ada.Mail@example.com"]);
   expect(mails[0]?.text.split("\r\n")).toContain(started.devCode);
@@ -75,7 +79,7 @@ it("mails the code, alone on its line, to the address as its owner wrote it, and
 
 it("sends nothing to an address without an account, and forgets that too", async () => {
   const before = mails.length;
-  await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web" });
+  await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web", clientAddress: "203.0.113.7" });
   await eventually(async () => (await waitingMails()) === 0);
   expect(mails).toHaveLength(before);
 });
@@ -84,7 +88,7 @@ it("sends a mail later when the server did not take it at first, and logs no cod
   refuseMail = true;
   const { email } = await signUp(wallet.api);
   const before = mails.length;
-  const started = await startEmailCode(wallet.deps, { email, purpose: "web" });
+  const started = await startEmailCode(wallet.deps, { email, purpose: "web", clientAddress: "203.0.113.7" });
   await eventually(() => logLines.some((line) => line.includes("send_mail")));
   expect(mails).toHaveLength(before);
   refuseMail = false;
@@ -107,7 +111,7 @@ it("asks again for the cards of a consent whose bank did not answer", async () =
 });
 
 it("sweeps away what has expired", async () => {
-  await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web" });
+  await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web", clientAddress: "203.0.113.7" });
   await wallet.api.registerDevice({ deviceId: "d1", platform: "ios", deviceName: "Phone" });
   wallet.clock.advance(100 * 24 * 3_600_000);
   expect(await sweepExpired(wallet.deps, new AbortController().signal)).toBeGreaterThan(0);

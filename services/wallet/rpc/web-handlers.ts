@@ -3,7 +3,7 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import { splitName } from "../domain/person-name.ts";
-import { checkEmailAndPassword } from "../flows/sign-in-by-password.ts";
+import { signInByPassword } from "../flows/sign-in-by-password.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { clearedSessionCookie, openWebSession, readWebSession } from "../flows/web-session.ts";
 import { listActiveCards } from "../storage/cards-store.ts";
@@ -27,11 +27,11 @@ export function webHandlers(deps: WalletDeps): WebHandlers {
   return {
     signInOnWeb: async ({ email, password }, ctx) => {
       refuseOtherSites(ctx);
-      const user = await checkEmailAndPassword(deps, { email, password }).catch(asUnauthorized);
-      const verified = user.verifiedAt !== null;
-      const opened = await openWebSession(deps, deps.db.query, { userId: user.userId, verified });
+      const { user, signedIn } = await signInByPassword(deps, { email, password }, (tx, { userId, verifiedAt }) =>
+        openWebSession(deps, tx, { userId, verified: verifiedAt !== null }),
+      ).catch(asUnauthorized);
       await endPresentSession(deps, ctx);
-      ctx.setHeader("set-cookie", opened.cookie);
+      ctx.setHeader("set-cookie", signedIn.cookie);
       return webUser(user);
     },
     getWebUser: async (_request, ctx) => webUser(await currentUser(ctx)),

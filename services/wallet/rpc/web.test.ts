@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { choosePassword } from "../flows/choose-password.ts";
 import { startEmailCode } from "../flows/start-email-code.ts";
 import { startEnrolment } from "../flows/start-enrolment.ts";
 import { startWebEnrolment } from "../flows/start-web-enrolment.ts";
@@ -19,6 +21,7 @@ afterAll(() => wallet.stop());
 
 const password = "correct horse battery";
 const call = { timeoutMs: 5_000 };
+const clientAddress = "203.0.113.7";
 let people = 0;
 
 /** A person who signed up on the wallet's page and proved the address. */
@@ -26,7 +29,7 @@ async function webPerson(): Promise<{ email: string; userId: string; cookie: str
   people += 1;
   const email = `web${people}@example.com`;
   const signUpFacts = { name: "Grace Brewster Hopper", password };
-  const started = await startEmailCode(wallet.deps, { email, purpose: "web", signUp: signUpFacts });
+  const started = await startEmailCode(wallet.deps, { email, purpose: "web", signUp: signUpFacts, clientAddress });
   const { user, signedIn } = await verifyEmailCode(
     wallet.deps,
     { purpose: "web", challenge: started.challenge, code: started.devCode ?? "" },
@@ -60,7 +63,12 @@ async function beginOnWeb(bsimId: string, session?: string, chosen?: string) {
 
 it("makes the account of a web sign-up only once the code is used", async () => {
   const email = "later@example.com";
-  const started = await startEmailCode(wallet.deps, { email, purpose: "web", signUp: { name: "Later" } });
+  const started = await startEmailCode(wallet.deps, {
+    email,
+    purpose: "web",
+    signUp: { name: "Later" },
+    clientAddress,
+  });
   expect(await findUserByEmail(wallet.db.query, email)).toBeUndefined();
   const { user } = await verifyEmailCode(
     wallet.deps,
@@ -73,7 +81,7 @@ it("makes the account of a web sign-up only once the code is used", async () => 
 
 it("refuses a web challenge on the phone's route and the reverse", async () => {
   const { email } = await webPerson();
-  const web = await startEmailCode(wallet.deps, { email, purpose: "web" });
+  const web = await startEmailCode(wallet.deps, { email, purpose: "web", clientAddress });
   const attempt = api.verifySignIn({ challenge: web.challenge, code: web.devCode ?? "", deviceId: "d" });
   expect(await failureOf(attempt)).toEqual({ status: 401, error: "unauthorized" });
 });
@@ -190,7 +198,7 @@ it("takes the password of an account away that somebody else made before its own
   north.customer.email = "squatted@example.com";
   const begun = await beginOnWeb("north-bank", undefined, password);
   await webCallback("/api/enrollment/callback/north-bank", { code: "c1", state: begun.state }, begun.cookie);
-  const started = await startEmailCode(wallet.deps, { email: "squatted@example.com", purpose: "web" });
+  const started = await startEmailCode(wallet.deps, { email: "squatted@example.com", purpose: "web", clientAddress });
   const verify = { purpose: "web", challenge: started.challenge, code: started.devCode ?? "" } as const;
   const { user } = await verifyEmailCode(wallet.deps, verify, async () => undefined);
   expect(user.passwordHash).toBeNull();
@@ -202,6 +210,72 @@ it("takes the password of an account away that somebody else made before its own
     .where("user_id", "=", user.userId)
     .execute();
   expect(enrolments).toEqual([{ state: "removing" }]);
+});
+
+describe("while the owner of an address proves it", () => {
+  /** An account a squatter made by an enrolment, and the owner's proof, held before its end until `finish`. */
+  async function squatted(email: string, chosen?: string) {
+    const north = wallet.credential.banks.get("north-bank");
+    if (north === undefined) throw new Error("no bank");
+    north.customer.email = email;
+    const begun = await beginOnWeb("north-bank", undefined, chosen);
+    const query = { code: "c1", state: begun.state };
+    const { setCookie } = await webCallback("/api/enrollment/callback/north-bank", query, begun.cookie);
+    const session = await readWebSession(wallet.deps, nameAndValue(setCookie));
+    const user = await findUserByEmail(wallet.db.query, email);
+    if (user === undefined || session === undefined) throw new Error("no squatter");
+    const started = await startEmailCode(wallet.deps, { email, purpose: "web", clientAddress });
+    const verify = { purpose: "web", challenge: started.challenge, code: started.devCode ?? "" } as const;
+    const [held, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const proof = verifyEmailCode(wallet.deps, verify, async () => {
+      held.resolve();
+      await finish.promise;
+    });
+    await Promise.race([held.promise, proof]);
+    return { user, session, finish: () => finish.resolve(), proof };
+  }
+
+  /** Resolves once `work` has ended or waits for a row somebody else holds. */
+  async function stuckOrDone(work: Promise<unknown>): Promise<void> {
+    let isDone = false;
+    const done = work.then(
+      () => {
+        isDone = true;
+      },
+      () => {
+        isDone = true;
+      },
+    );
+    const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while (!isDone && (await wallet.db.pool.query(waiting)).rowCount === 0) await Promise.race([done, pause(20)]);
+  }
+
+  it("opens nothing for the squatter's password, though it was right when it was checked", async () => {
+    const { user, finish, proof } = await squatted("race1@example.com", password);
+    const phone = failureOf(api.signInWithPassword({ email: user.email, password, deviceId: "squatter-phone" }));
+    await stuckOrDone(phone);
+    const browser = failureOf(api.signInOnWeb({ email: user.email, password }));
+    await stuckOrDone(browser);
+    finish();
+    await proof;
+    expect(await phone).toEqual({ status: 401, error: "invalid_credentials" });
+    expect(await browser).toEqual({ status: 401, error: "unauthorized" });
+    for (const table of ["device_sessions", "web_sessions"]) {
+      const live = `select 1 from ${table} where user_id = $1 and revoked_at is null`;
+      expect((await wallet.db.pool.query(live, [user.userId])).rowCount).toBe(0);
+    }
+  });
+
+  it("keeps no password the squatter's browser sets at that moment", async () => {
+    const { user, session, finish, proof } = await squatted("race2@example.com");
+    const choice = { user, sessionId: session.sessionId, password, presentPassword: undefined };
+    const chosen = expect(choosePassword(wallet.deps, choice)).rejects.toMatchObject({ reason: "CONFLICT" });
+    const begun = startWebEnrolment(wallet.deps, { bsimId: "maple-bank", session, password }, call);
+    await stuckOrDone(Promise.all([chosen, begun]));
+    finish();
+    await Promise.all([proof, chosen, begun]);
+    expect((await findUserByEmail(wallet.db.query, user.email))?.passwordHash).toBeNull();
+  });
 });
 
 it("returns a person who enrolled inside a payment to that payment", async () => {
@@ -239,7 +313,12 @@ it("sets a first password at the start of an enrolment and never changes one tha
 
 it("stores neither code nor cookie nor password nor state in clear", async () => {
   const email = "sealed@example.com";
-  const started = await startEmailCode(wallet.deps, { email, purpose: "web", signUp: { name: "S", password } });
+  const started = await startEmailCode(wallet.deps, {
+    email,
+    purpose: "web",
+    signUp: { name: "S", password },
+    clientAddress,
+  });
   const code = started.devCode ?? "";
   const opened = await inTransaction(wallet.db, (tx) =>
     openWebSession(wallet.deps, tx, { userId: undefined, verified: false }),

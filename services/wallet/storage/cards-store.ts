@@ -1,5 +1,6 @@
 import type { KnownCard, ListedCard } from "../domain/card-list.ts";
 import type { Executor } from "./tables.ts";
+import { lockUserById } from "./users-store.ts";
 
 /** Cards of one wallet, at most this many are listed. */
 export const cardsListedMax = 200;
@@ -66,13 +67,7 @@ export async function findActiveCard(db: Executor, userId: string, cardId: strin
  * of them never leave a wallet with two defaults or none. False when there is no such user.
  */
 export async function lockUser(db: Executor, userId: string): Promise<boolean> {
-  const row = await db
-    .selectFrom("users")
-    .select("user_id")
-    .where("user_id", "=", userId)
-    .forUpdate()
-    .executeTakeFirst();
-  return row !== undefined;
+  return (await lockUserById(db, userId)) !== undefined;
 }
 
 /** All cards of a user at one bank, whatever their state. */

@@ -70,6 +70,14 @@ export async function findUserByEmail(db: Executor, emailNormalised: string): Pr
     .executeTakeFirst();
 }
 
+/**
+ * The person with this id, whose row nobody else changes until the transaction ends. Whatever was read of a person before,
+ * such as a password that took its time to be checked, may have been overtaken by the proof of the address.
+ */
+export async function lockUserById(db: Executor, userId: string): Promise<User | undefined> {
+  return await db.selectFrom("users").select(columns).where("user_id", "=", userId).forUpdate().executeTakeFirst();
+}
+
 /** Notes that the address is proved. True for exactly one caller: the first. */
 export async function markUserVerified(db: Executor, userId: string, now: Date): Promise<boolean> {
   const result = await db
@@ -81,24 +89,18 @@ export async function markUserVerified(db: Executor, userId: string, now: Date):
   return result.numUpdatedRows === 1n;
 }
 
-/** Sets or, with null, takes away the password; with `onlyFirst` one that is set already stays. */
+/** Sets or, with null, takes away the password of a person whose row the transaction holds. */
 export async function setUserPassword(
   db: Executor,
-  change: {
-    readonly userId: string;
-    readonly passwordHash: string | null;
-    readonly onlyFirst?: boolean;
-    readonly now: Date;
-  },
+  change: { readonly userId: string; readonly passwordHash: string | null; readonly now: Date },
 ): Promise<void> {
-  let update = db
+  await db
     .updateTable("users")
     .set({
       password_hash: change.passwordHash,
       password_set_at: change.passwordHash === null ? null : change.now,
       updated_at: change.now,
     })
-    .where("user_id", "=", change.userId);
-  if (change.onlyFirst === true) update = update.where("password_hash", "is", null);
-  await update.execute();
+    .where("user_id", "=", change.userId)
+    .execute();
 }

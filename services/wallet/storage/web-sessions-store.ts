@@ -57,6 +57,22 @@ export async function findUserSession(db: Executor, userId: string, sessionId: s
   return row?.sessionId;
 }
 
+/** Whether a session of this user still stands. */
+export async function isUserSessionLive(
+  db: Executor,
+  by: { readonly userId: string; readonly sessionId: string; readonly now: Date },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("web_sessions")
+    .select("session_id")
+    .where("session_id", "=", by.sessionId)
+    .where("user_id", "=", by.userId)
+    .where("revoked_at", "is", null)
+    .where("expires_at", ">", by.now)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Ends one session. A repeat changes nothing. */
 export async function revokeWebSession(db: Executor, sessionId: string, now: Date): Promise<void> {
   await db
