@@ -38,7 +38,9 @@ export function addAccessTokenRoutes(provider: Provider, deps: OidcDeps, jwks: {
     await next();
     if (isRefusedJwt(ctx, "revocation")) await revoke(deps, ctx, readToken);
     if (isRefusedJwt(ctx, "introspection")) await introspect(ctx, readToken);
-    if (ctx.oidc?.route === "end_session_confirm" && ctx.status === 303) await endWalletSession(deps, ctx);
+    // "Stay signed in" ends the same way, without the word.
+    const isSignedOut = ctx.oidc?.route === "end_session_confirm" && ctx.status === 303 && ctx.oidc.params?.["logout"];
+    if (isSignedOut) await endWalletSession(deps, ctx);
   };
   provider.use(serve as never); // Koa's own types know no oidc member; the provider defines it before this runs
 }

@@ -66,7 +66,7 @@ export async function createWalletProvider(deps: OidcDeps): Promise<Provider> {
 
 function configuration(deps: OidcDeps, jwks: Awaited<ReturnType<typeof loadSigningKeys>>): Configuration {
   const secure = deps.settings.oidcIssuer.startsWith("https:");
-  const cookie = { signed: true, httpOnly: true, sameSite: "lax", secure, path: "/" } as const;
+  const cookie = { signed: true, httpOnly: true, sameSite: "lax", secure } as const;
   return {
     jwks,
     adapter: createOidcAdapter({
@@ -90,7 +90,8 @@ function configuration(deps: OidcDeps, jwks: Awaited<ReturnType<typeof loadSigni
     cookies: {
       names: { session: "wsim.oidc", interaction: "wsim.oidc.interaction", resume: "wsim.oidc.resume" },
       keys: [deps.keys.cookies],
-      long: cookie,
+      long: { ...cookie, path: "/" },
+      // Each interaction's cookie lies below its own path, so that two payments can be open in one browser.
       short: cookie,
     },
     features: features(deps),

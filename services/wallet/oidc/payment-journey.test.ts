@@ -75,6 +75,7 @@ async function ask(
   return { config, url: url.href, checks };
 }
 
+const claimsOf = (amount: string) => JSON.stringify({ payment: { ...payment, amount } });
 const atMerchant = (url: string) => url.startsWith(redirectUri);
 
 async function signUp(browser: FormBrowser, page: Fetched, email: string): Promise<Fetched> {
@@ -344,6 +345,17 @@ describe("the payment page", () => {
     await expect(redeem(trip, back)).resolves.toBeDefined();
   });
 
+  it("keeps two payments apart that are open in one browser, whichever is paid first", async () => {
+    const browser = new FormBrowser();
+    const [first, second] = [await ask(), await ask({ claims: claimsOf("99.50") })];
+    const firstCards = await toCards(browser, first);
+    const secondCards = await browser.open(second.url);
+    const paidFirst = await redeem(first, await browser.press(firstCards, "Authorize", {}, atMerchant));
+    const paidSecond = await redeem(second, await browser.press(secondCards, "Authorize", {}, atMerchant));
+    expect(decodeJwt(paidFirst.access_token)["payment_amount"]).toBe("12.34");
+    expect(decodeJwt(paidSecond.access_token)["payment_amount"]).toBe("99.50");
+  });
+
   it("asks the bank once when Authorize is pressed twice", async () => {
     const browser = new FormBrowser();
     const trip = await ask();
@@ -511,6 +523,24 @@ describe("a request", () => {
     const tokens = await oidc.authorizationCodeGrant(trip.config, new URL(back.url), trip.checks);
     const me = await oidc.fetchUserInfo(trip.config, tokens.access_token, decodeJwt(tokens.id_token ?? "").sub ?? "");
     expect(me).toMatchObject({ email, email_verified: true, name: "Ada Example" });
+  });
+});
+
+describe("signing out at the issuer", () => {
+  /** Somebody who has paid is asked, and answers with `choice`. */
+  async function answer(choice: Record<string, string>): Promise<Fetched> {
+    const { browser } = await pay();
+    const question = await browser.open(`${world.issuer}/session/end?client_id=ssim-merchant`);
+    expect(plainText(question.text)).toContain("Sign out of your wallet?");
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(question.text)?.[1] ?? "";
+    const body = new URLSearchParams({ xsrf, ...choice });
+    await browser.open(`${world.issuer}/session/end/confirm`, { method: "POST", body });
+    return browser.open(`${world.issuer}/wallet`);
+  }
+
+  it("signs the browser out of the wallet, and leaves it signed in when that is the answer", async () => {
+    expect((await answer({ logout: "yes" })).url).toBe(`${world.issuer}/login`);
+    expect((await answer({})).url).toBe(`${world.issuer}/wallet`);
   });
 });
 
