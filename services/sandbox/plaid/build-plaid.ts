@@ -8,7 +8,6 @@ import { createSealedBox } from "../../platform/vault/sealed-box.ts";
 import { createWebhookSigner } from "./clients/webhook-signer.ts";
 import type { PlaidSandboxConfig } from "./config.ts";
 import { expirationNoticeDays } from "./domain/item.ts";
-import { createTokens } from "./domain/tokens.ts";
 import { createPlaidServer } from "./http/create-plaid-server.ts";
 import { deliverWebhooks } from "./jobs/deliver-webhooks.ts";
 import { createControlStore } from "./storage/control-store.ts";
@@ -18,6 +17,7 @@ import { createKeyStore } from "./storage/key-store.ts";
 import { createLinkStore } from "./storage/link-store.ts";
 import type { PlaidTables } from "./storage/tables.ts";
 import { createWebhookStore } from "./storage/webhook-store.ts";
+import { createTokens } from "./tokens.ts";
 
 const feedEveryMs = 250;
 const deliverEveryMs = 200;

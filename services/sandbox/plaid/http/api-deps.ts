@@ -1,12 +1,12 @@
 import type { Clock } from "../../../platform/time/clock.ts";
 import type { WebhookSigner } from "../clients/webhook-signer.ts";
-import type { Tokens } from "../domain/tokens.ts";
 import type { ControlStore } from "../storage/control-store.ts";
 import type { FeedStore } from "../storage/feed-store.ts";
 import type { ItemStore } from "../storage/item-store.ts";
 import type { KeyStore } from "../storage/key-store.ts";
 import type { LinkStore } from "../storage/link-store.ts";
 import type { WebhookStore } from "../storage/webhook-store.ts";
+import type { Tokens } from "../tokens.ts";
 
 /** What the sandbox's routes work with. */
 export interface ApiDeps {

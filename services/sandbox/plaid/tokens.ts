@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { keyedHash } from "../../../platform/secrets/keyed-hash.ts";
-import type { SealedBox } from "../../../platform/vault/sealed-box.ts";
-import { plaidError } from "./plaid-error.ts";
+import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import type { SealedBox } from "../../platform/vault/sealed-box.ts";
+import { plaidError } from "./domain/plaid-error.ts";
 
 /** What a token is for; the first word of its text. */
 export type TokenKind = "link" | "public" | "access";
