@@ -4,7 +4,7 @@ import { consentTokenLifeMs } from "../domain/card-token.ts";
 import type { ConsentStore } from "../storage/consent-store.ts";
 import type { MintedTokenStore } from "../storage/minted-token-store.ts";
 import type { RegisteredClients } from "../storage/registered-client-store.ts";
-import { consentTokenRef } from "./card-token-reader.ts";
+import { consentTokenRef } from "./consent-token-ref.ts";
 
 const tokenBytes = 16;
 

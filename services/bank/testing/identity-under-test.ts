@@ -11,9 +11,9 @@ import { createTestDatabase } from "../../platform/testing/postgres.ts";
 import { ManualClock } from "../../platform/time/manual-clock.ts";
 import { openBanking } from "../http/open-banking/open-banking.ts";
 import { paymentNetwork } from "../http/payment-network/payment-network.ts";
+import { createCardTokenVerifier } from "../http/payment-network/verify-card-token.ts";
 import { type BankIdentityOptions, openBankIdentity } from "../oidc/bank-identity.ts";
 import { deriveBankKeys } from "../oidc/bank-keys.ts";
-import { createCardTokenReader } from "../oidc/card-token-reader.ts";
 import { hashClientSecret } from "../oidc/client-secret.ts";
 import { createAccountStore } from "../storage/account-store.ts";
 import { createAuthorizationStore } from "../storage/authorization-store.ts";
@@ -96,7 +96,7 @@ export async function startIdentity(options: { credential?: BankIdentityOptions[
       authorizer: createAuthorizer({ pool: db.pool, clock }),
       authorizations: createAuthorizationStore(db),
       cardTokens: createCardTokenStore(db),
-      readCardToken: createCardTokenReader({ keys, bsimId }),
+      readCardToken: createCardTokenVerifier({ keys, bsimId, readAccess: identity.readAccess }),
       clock,
       log,
     });

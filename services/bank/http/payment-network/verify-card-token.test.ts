@@ -2,28 +2,24 @@ import { SignJWT } from "jose";
 import { expect, it } from "vitest";
 import { issueWalletToken } from "../../domain/card-token.ts";
 import { deriveBankKeys } from "../../oidc/bank-keys.ts";
-import { createCardTokenReader } from "../../oidc/card-token-reader.ts";
+import { consentTokenRef } from "../../oidc/consent-token-ref.ts";
 import { createCardTokenVerifier } from "./verify-card-token.ts";
 
 const secret = "s".repeat(32);
 const keys = deriveBankKeys(secret, "north-bank");
 const noAccess = async () => undefined;
 const verify = createCardTokenVerifier({ keys, bsimId: "north-bank", readAccess: noAccess });
-const read = createCardTokenReader({ keys, bsimId: "north-bank" });
 const claims = { jti: "a-jti", cardId: "c", fiUserRef: "u", walletId: "w", bsimId: "north-bank" };
 
 const sign = (header: { alg: string; typ?: string; crit?: string[] }, payload: object, key = keys.cardToken) =>
   new SignJWT({ ...payload }).setProtectedHeader(header).sign(key, { crit: { exp: true } });
 
-it("gives the reference of the bank's own tokens, expired ones too, as the wallet API's reader does", async () => {
+it("gives the reference of the bank's own tokens, expired ones too", async () => {
   const fresh = await issueWalletToken(keys.cardToken, claims, new Date());
   const old = await issueWalletToken(keys.cardToken, claims, new Date(0));
-  for (const token of [fresh, old]) {
-    expect(await verify(token)).toBe("a-jti");
-    expect(await read(token)).toBe("a-jti");
-  }
+  for (const token of [fresh, old]) expect(await verify(token)).toBe("a-jti");
   const consent = `ctok_${"a1".repeat(16)}`;
-  expect(await verify(consent)).toBe(await read(consent));
+  expect(await verify(consent)).toBe(consentTokenRef(keys.tokenPepper, consent));
 });
 
 it("refuses forged, altered, unsigned and foreign tokens", async () => {
