@@ -4,7 +4,8 @@ import { parseAmount } from "../../../platform/money/amount.ts";
 import { type Currency, defaultCurrency, parseCurrency } from "../../../platform/money/currency.ts";
 
 const cardTokenLengthMax = 8_192;
-const idLengthMax = 200;
+/** As long as the Router lets an order id be. */
+const idLengthMax = 255;
 const textLengthMax = 1_000;
 const keyLengthMax = 255;
 
