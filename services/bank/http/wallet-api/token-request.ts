@@ -3,10 +3,15 @@ import { DomainError } from "../../../platform/errors/domain-error.ts";
 import { parseAmount } from "../../../platform/money/amount.ts";
 import { type Currency, parseCurrency } from "../../../platform/money/currency.ts";
 
-const id = z.string().min(1).max(200);
+// PostgreSQL takes no NUL in a text.
+const id = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((text) => !text.includes("\0"));
 const body = z.object({
-  cardId: id.optional(),
-  cardRef: id.optional(),
+  cardId: id.nullish(),
+  cardRef: id.nullish(),
   merchantId: id.nullish(),
   merchantName: z.string().max(200).nullish(),
   amount: z.union([z.number(), z.string().max(30)]).nullish(),
@@ -27,7 +32,7 @@ export function readTokenRequest(given: unknown): TokenRequest {
   if (!parsed.success) throw new DomainError("INVALID_ARGUMENT", { why: "The request is malformed" });
   const { merchantId, amount, currency } = parsed.data;
   const cardId = parsed.data.cardId ?? parsed.data.cardRef;
-  if (cardId === undefined) throw new DomainError("INVALID_ARGUMENT", { why: "cardId is required" });
+  if (cardId == null) throw new DomainError("INVALID_ARGUMENT", { why: "cardId is required" });
   const bound = currency ?? (amount == null ? undefined : "CAD");
   const parsedCurrency = bound === undefined ? undefined : parseCurrency(bound);
   return {

@@ -205,6 +205,15 @@ describe("card token", () => {
     for (const amount of [0, -1, 0.30000000000000004, 1e15, "NaN", "1,00"]) {
       expect((await bank.api("/tokens", credential, { cardId: customer.visa, ...payment, amount })).status).toBe(400);
     }
+    const nul = { cardId: customer.visa, ...payment, merchantId: "a\0b" };
+    expect((await bank.api("/tokens", credential, nul)).status).toBe(400);
+  });
+
+  it("takes the card by either name, the other absent or null", async () => {
+    const { customer, credential } = await enrolled();
+    for (const card of [{ cardRef: customer.visa }, { cardId: null, cardRef: customer.visa }]) {
+      expect((await bank.api("/tokens", credential, { ...card, ...payment })).status).toBe(200);
+    }
   });
 
   it("without merchant and amount is answered, and becomes bound by its first authorization", async () => {
