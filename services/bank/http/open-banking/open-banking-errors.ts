@@ -2,9 +2,14 @@ import type { ErrorEntry, ErrorTable } from "../../../platform/errors/error-tabl
 import { GrpcCode } from "../../../platform/errors/grpc-code.ts";
 import { httpErrors } from "../../../platform/http/http-errors.ts";
 
-/** The words of Open Banking: RFC 6750 codes, each with `error_description`. */
+/** The words of Open Banking: codes of RFC 6749 and 6750, each with `error_description`. */
 export const openBankingErrors: ErrorTable = Object.freeze({
   ...httpErrors,
+  INVALID_ARGUMENT: {
+    ...entry(GrpcCode.INVALID_ARGUMENT, 400, "invalid_request", "The request is not valid"),
+    message: whyOf,
+    members: (facts) => ({ error_description: whyOf(facts) }),
+  },
   TOKEN_MISSING: entry(GrpcCode.UNAUTHENTICATED, 401, "unauthorized", "An access token is required"),
   TOKEN_INVALID: entry(
     GrpcCode.UNAUTHENTICATED,
@@ -20,6 +25,10 @@ export const openBankingErrors: ErrorTable = Object.freeze({
   NOT_FOUND: entry(GrpcCode.NOT_FOUND, 404, "not_found", "Not found"),
   INTERNAL: entry(GrpcCode.INTERNAL, 500, "server_error", "Something went wrong on our side"),
 });
+
+function whyOf(facts: Readonly<Record<string, unknown>>): string {
+  return typeof facts["why"] === "string" ? facts["why"] : "The request is not valid";
+}
 
 function entry(code: ErrorEntry["code"], http: number, error: string, message: string): ErrorEntry {
   return { code, http, error, message, members: () => ({ error_description: message }) };

@@ -76,7 +76,9 @@ describe("accounts", () => {
     expect(second.body.accounts[0].accountId).not.toBe(first.body.accounts[0].accountId);
     expect((await get("/accounts?limit=1000000")).status).toBe(200);
     for (const query of ["limit=0", "limit=-1", "limit=ten", "offset=1.5", "offset=99999999999"]) {
-      expect([query, (await get(`/accounts?${query}`)).status]).toEqual([query, 400]);
+      const { status, body } = await get(`/accounts?${query}`);
+      expect([query, status, body.error]).toEqual([query, 400, "invalid_request"]);
+      expect(body.error_description).toBe(body.message);
     }
   });
 
