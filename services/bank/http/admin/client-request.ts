@@ -1,20 +1,8 @@
 import { z } from "zod";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
+import { bankScopes } from "../../oidc/bank-provider.ts";
 import { clientSecretLengthMin } from "../../oidc/client-secret.ts";
 import type { OauthClient } from "../../storage/oauth-client-store.ts";
-
-/** Scopes a client may be allowed: those of the bank's OIDC server. */
-export const bankScopes: readonly string[] = [
-  "openid",
-  "offline_access",
-  "profile",
-  "email",
-  "fdx:accountdetailed:read",
-  "fdx:transactions:read",
-  "fdx:customercontact:read",
-  "payment:authorize",
-  "wallet:enroll",
-];
 
 const uri = z.url().max(2_000);
 const text = z.string().min(1).max(200);
