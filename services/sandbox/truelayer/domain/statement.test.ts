@@ -1,0 +1,44 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { accountsOf, banks, people } from "./banks.ts";
+import { statementUntil } from "./statement.ts";
+import { pauseAfter } from "./webhook-schedule.ts";
+
+const accounts = banks.flatMap((bank) => people.flatMap((person) => accountsOf(bank, person)));
+
+describe("a statement", () => {
+  it("is the same whenever it is made, and a later one only adds to it", () => {
+    for (const account of accounts.slice(0, 3)) {
+      const short = statementUntil(account, "2025-06-30");
+      const long = statementUntil(account, "2025-08-31");
+      const keys = new Set(short.entries.map((entry) => entry.key));
+      expect(long.entries.filter((entry) => keys.has(entry.key))).toEqual(short.entries);
+      expect(long.entries.length).toBeGreaterThan(short.entries.length);
+    }
+  });
+
+  it("keeps every balance within what a person might have for three years", () => {
+    for (const account of accounts) {
+      const { openingMinor, entries } = statementUntil(account, "2027-12-31");
+      let balance = openingMinor;
+      for (const entry of entries) {
+        balance += entry.minor;
+        if (account.kind === "card") expect(balance <= account.limitMinor).toBe(true);
+        else expect(balance > -100_000n && balance < 2_500_000n).toBe(true);
+      }
+    }
+  });
+});
+
+describe("the pause between attempts", () => {
+  it("grows with each attempt and never leaves a second to eighteen minutes", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 400 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempts, random) => {
+        const pause = pauseAfter(attempts, 1_000, random);
+        expect(pause).toBeGreaterThanOrEqual(800);
+        expect(pause).toBeLessThanOrEqual(18 * 60_000);
+        expect(pauseAfter(attempts + 1, 1_000, random)).toBeGreaterThanOrEqual(pause);
+      }),
+    );
+  });
+});

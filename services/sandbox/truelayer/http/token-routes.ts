@@ -1,0 +1,77 @@
+import type { FastifyInstance } from "fastify";
+import { TrueLayerError } from "../domain/truelayer-error.ts";
+import type { TokenDesk } from "../token-desk.ts";
+import { notesOf } from "./call-notes.ts";
+import { bearerOf, fieldOf } from "./request-fields.ts";
+
+/** The auth host's part for programs: tokens made, renewed, deleted; consents extended. */
+export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
+  scope.post("/connect/token", async (request) => {
+    const field = (name: string) => fieldOf(request.body, name);
+    desk.checkApp(field("client_id"), field("client_secret"));
+    switch (field("grant_type")) {
+      case "authorization_code": {
+        const { credentialsId, answer } = await desk.exchange(field);
+        notesOf(request).credentialsId = credentialsId;
+        return answer;
+      }
+      case "refresh_token": {
+        const { credentialsId, answer } = await desk.refresh(field("refresh_token"));
+        notesOf(request).credentialsId = credentialsId;
+        return answer;
+      }
+      case undefined:
+        throw new TrueLayerError("validation_error", "grant_type is required.");
+      default:
+        throw new TrueLayerError("unsupported_grant_type");
+    }
+  });
+  scope.delete<{ Params: { credentialsId: string } }>("/connect/token/:credentialsId", async (request, reply) => {
+    const { credentialsId } = request.params;
+    const { authorization } = request.headers;
+    if (authorization?.startsWith("Bearer ") === true) {
+      const connection = await desk.connectionOf(bearerOf(authorization));
+      if (connection.credentialsId !== credentialsId) throw new TrueLayerError("not_found");
+    } else {
+      const [clientId, clientSecret] = basicOf(authorization);
+      desk.checkApp(
+        clientId ?? fieldOf(request.body, "client_id"),
+        clientSecret ?? fieldOf(request.body, "client_secret"),
+      );
+    }
+    await desk.remove(credentialsId);
+    notesOf(request).credentialsId = credentialsId;
+    return reply.code(204).send();
+  });
+  // The documentation names the data host; both hosts are this process.
+  for (const path of ["/connections/extend", "/data/v1/connections/extend"]) {
+    scope.post(path, async (request) => {
+      const field = (name: string) => fieldOf(request.body, name);
+      desk.checkApp(field("client_id"), field("client_secret"));
+      const refreshToken = field("refresh_token");
+      const redirectUri = field("redirect_uri");
+      if (refreshToken === undefined || redirectUri === undefined) {
+        throw new TrueLayerError("validation_error", "refresh_token and redirect_uri are required.");
+      }
+      if (!isReconfirmed(request.body)) {
+        throw new TrueLayerError("validation_error", "user_has_reconfirmed_consent must be true.");
+      }
+      const { credentialsId, answer } = await desk.extend({ refreshToken, redirectUri, state: field("state") ?? null });
+      notesOf(request).credentialsId = credentialsId;
+      return answer;
+    });
+  }
+}
+
+function isReconfirmed(body: unknown): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  return Reflect.get(body, "user_has_reconfirmed_consent") === true;
+}
+
+function basicOf(header: string | undefined): readonly (string | undefined)[] {
+  const encoded = /^Basic ([A-Za-z0-9+/=]{1,1000})$/i.exec(header ?? "")?.[1];
+  if (encoded === undefined) return [];
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const at = text.indexOf(":");
+  return at < 0 ? [] : [text.slice(0, at), text.slice(at + 1)];
+}
