@@ -1,8 +1,9 @@
 import { sql } from "kysely";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { hashesEqual } from "../../platform/secrets/keyed-hash.ts";
 import { type ChainedEntry, entryHash, genesisHash } from "./audit-chain.ts";
 import { secretFingerprint } from "./secret-store.ts";
-import type { Storage } from "./storage.ts";
+import type { Storage, Tx } from "./storage.ts";
 
 const batchSize = 1_000;
 const problemsMax = 1_000;
@@ -20,26 +21,32 @@ export interface AuditProblem {
 /**
  * Follows every chain from its first entry: an edited, removed or reordered entry is found, and so is a stored secret that is not
  * the one the audit saw stored last, which is how a whole row put back shows. What cannot be found here is a chain cut at its end together with
- * its head: keep the heads elsewhere to find that. Reads in batches; at most 1000 problems.
+ * its head: keep the heads elsewhere to find that. Reads in batches, all from one snapshot, so that acts may go on meanwhile; at
+ * most 1000 problems.
  */
-export async function verifyAudit(
-  storage: Pick<Storage, "db" | "auditKey">,
-): Promise<{ entries: bigint; problems: readonly AuditProblem[] }> {
-  const heads = await storage.db.query
-    .selectFrom("audit_chains")
-    .selectAll()
-    .orderBy("tenant")
-    .orderBy("chain")
-    .execute();
+export async function verifyAudit(storage: Pick<Storage, "db" | "auditKey">): Promise<AuditVerification> {
+  return await inTransaction(storage.db, (tx) => verifySnapshot(tx, storage.auditKey), {
+    isolation: "repeatable read",
+  });
+}
+
+/** What was looked through, and what was found. */
+export interface AuditVerification {
+  readonly entries: bigint;
+  readonly problems: readonly AuditProblem[];
+}
+
+async function verifySnapshot(tx: Tx, auditKey: Uint8Array): Promise<AuditVerification> {
+  const heads = await tx.selectFrom("audit_chains").selectAll().orderBy("tenant").orderBy("chain").execute();
   const lastStored = new Map<string, string>();
   const problems: AuditProblem[] = [];
   let entries = 0n;
   for (const head of heads) {
     const { tenant, chain } = head;
     let [sequence, hash]: [bigint, Uint8Array] = [0n, genesisHash];
-    for await (const { entry, stored } of entriesOf(storage, tenant, chain)) {
+    for await (const { entry, stored } of entriesOf(tx, tenant, chain)) {
       if (entry.sequence !== sequence + 1n) problems.push(problem("entry_missing", entry, `${sequence + 1n}`));
-      const expected = entryHash(storage.auditKey, hash, entry);
+      const expected = entryHash(auditKey, hash, entry);
       if (!hashesEqual(expected, stored)) problems.push(problem("entry_altered", entry, `${entry.sequence}`));
       noteSecrets(lastStored, entry);
       // Goes on from what is stored, so that one altered entry is one problem and not a thousand.
@@ -50,17 +57,17 @@ export async function verifyAudit(
     const isWhole = sequence === head.head_sequence && hashesEqual(hash, head.head_hash);
     if (!isWhole) problems.push({ kind: "chain_cut", tenant, chain, where: `after ${sequence}` });
   }
-  problems.push(...(await compareSecrets(storage, lastStored)));
+  problems.push(...(await compareSecrets(tx, lastStored)));
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 
 async function* entriesOf(
-  storage: Pick<Storage, "db">,
+  tx: Tx,
   tenant: string,
   chain: number,
 ): AsyncGenerator<{ entry: ChainedEntry; stored: Uint8Array }> {
   for (let after = 0n; ; ) {
-    const rows = await storage.db.query
+    const rows = await tx
       .selectFrom("audit_entries")
       .selectAll()
       .where("tenant", "=", tenant)
@@ -117,14 +124,11 @@ function storedIn(details: string): string[] {
   }
 }
 
-async function compareSecrets(
-  storage: Pick<Storage, "db">,
-  lastStored: ReadonlyMap<string, string>,
-): Promise<AuditProblem[]> {
+async function compareSecrets(tx: Tx, lastStored: ReadonlyMap<string, string>): Promise<AuditProblem[]> {
   const problems: AuditProblem[] = [];
   let after = { connectionId: "00000000-0000-0000-0000-000000000000", purpose: "" };
   for (;;) {
-    const rows = await storage.db.query
+    const rows = await tx
       .selectFrom("connection_secrets")
       .select(["tenant", "connection_id", "purpose", "record_version", "ciphertext"])
       .where(sql<boolean>`(connection_id, purpose) > (${after.connectionId}::uuid, ${after.purpose}::text)`)

@@ -70,6 +70,20 @@ describe("the audit", () => {
     expect(await problems()).toEqual([]);
   });
 
+  it("verifies while acts go on, and takes none of them for tampering", async () => {
+    const call = { owner: ownerNamed("busy"), connectionId: await connectUser(replica.wallet, "busy") };
+    let isOver = false;
+    const acts = (async () => {
+      while (!isOver) await replica.wallet.refreshConnection(call);
+    })();
+    try {
+      for (let count = 0; count < 12; count += 1) expect(await problems()).toEqual([]);
+    } finally {
+      isOver = true;
+      await acts;
+    }
+  });
+
   it("counts an attack on a state as a security alert", async () => {
     const answer = await consentAtBank(replica.wallet, "victim");
     await replica.wallet.completeConnect({ owner: ownerNamed("mallory"), ...answer }).catch(() => undefined);
