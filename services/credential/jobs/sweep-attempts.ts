@@ -12,6 +12,7 @@ import {
   deleteOldAttempts,
   findAbandonedAttempts,
   finishAttempt,
+  postponeAttempt,
 } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { listConnections } from "../storage/connection-store.ts";
@@ -20,13 +21,16 @@ import { insertRevocation } from "../storage/revocation-store.ts";
 // Longer than any exchange with its retries of saving: what is older has lost its process.
 const abandonedAfterMs = 90_000;
 const keepMs = 86_400_000;
+// By then no bank knows the code any more; what it had issued ends by itself.
+const giveUpAfterMs = 86_400_000;
 const batchSize = 20;
 const deleteBatchSize = 500;
 
 /**
  * Cleans up after consents whose process died between the exchange and storing what it brought. The code is sent once more: a bank
  * that has seen it refuses and revokes what it had issued for it (RFC 6749, 4.1.2), and one that has not issues tokens that are
- * queued for revocation at once, since the user was told that the consent failed. Old attempts are removed.
+ * queued for revocation at once, since the user was told that the consent failed. A bank that does not answer is asked again for a
+ * day. Old attempts are removed.
  */
 export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Promise<number> {
   const nowMs = deps.clock.now().getTime();
@@ -46,9 +50,12 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
   let grant: Grant | undefined;
   if (!isShared) {
     const replay = await replayCode(deps, attempt);
-    if (replay === "later") return;
-    outcome = replay === "refused" ? "code_reused" : "revoked";
-    if (replay !== "refused") grant = replay;
+    const now = deps.clock.now();
+    const isPointless = now.getTime() > attempt.createdAt.getTime() + giveUpAfterMs;
+    // A bank that is down, or gone, must not keep the others' clean-up waiting.
+    if (replay === "later" && !isPointless) return await postponeAttempt(deps.storage.db.query, attempt, now);
+    outcome = replay === "later" ? "gave_up" : replay === "refused" ? "code_reused" : "revoked";
+    if (typeof replay === "object") grant = replay;
   }
   const now = deps.clock.now();
   await inTransaction(deps.storage.db, async (tx) => {

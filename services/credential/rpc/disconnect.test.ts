@@ -5,6 +5,7 @@ import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
 import { consumeAttempt } from "../storage/attempt-store.ts";
 import {
+  asOperator,
   type CredentialWorld,
   connectUser,
   consentAtBank,
@@ -114,8 +115,10 @@ describe("another owner's connection", () => {
 });
 
 describe("a process that dies between the exchange and storing what it brought", () => {
-  async function dieAfterTakingTheState(): Promise<{ code: string; exchange(): Promise<string | undefined> }> {
-    const answer = await consentAtBank(replica.wallet, user);
+  async function dieAfterTakingTheState(
+    institutionId = "north-bank",
+  ): Promise<{ code: string; exchange(): Promise<string | undefined> }> {
+    const answer = await consentAtBank(replica.wallet, user, institutionId);
     const { deps } = replica;
     const work = { owner: ownerNamed(user), state: answer.state, code: answer.code, now: world.clock.now() };
     const attempt = await inTransaction(deps.storage.db, (tx) => consumeAttempt(deps.storage, tx, work));
@@ -152,6 +155,29 @@ describe("a process that dies between the exchange and storing what it brought",
     expect(await sweepRevocations(replica.deps, live)).toBe(1);
     expect(world.bank.liveCredentials.size).toBe(before);
     expect((await replica.wallet.listConnections({ owner: ownerNamed(user) })).connections).toEqual([]);
+  });
+
+  it("at a bank that is gone holds up no other bank's clean-up, and is given up after a day", async () => {
+    const statusOf = async (userId: string) => {
+      const query = replica.deps.storage.db.query.selectFrom("connect_attempts").select("status");
+      return (await query.where("user_id", "=", userId).executeTakeFirstOrThrow()).status;
+    };
+    world.banks.set("gone-bank", { ...world.bank.bank, bankId: "gone-bank" });
+    await replica.gateway.putProviderClient({ id: "gone-bank", ...world.bank.client }, asOperator);
+    const stuck = Array.from({ length: 20 }, (_, count) => `stuck-${count}`);
+    for (user of stuck) await dieAfterTakingTheState("gone-bank");
+    world.banks.delete("gone-bank");
+    world.clock.advance(1_000);
+    user = "behind-the-stuck";
+    await dieAfterTakingTheState();
+    world.clock.advance(120_000);
+    expect(await sweepAttempts(replica.deps, live)).toBe(20);
+    expect(await sweepAttempts(replica.deps, live)).toBe(1);
+    expect(await statusOf("behind-the-stuck")).toBe("cleaned");
+    expect(await statusOf("stuck-0")).toBe("exchanging");
+    world.clock.advance(86_400_000);
+    await sweepAttempts(replica.deps, live);
+    expect(await statusOf("stuck-0")).toBe("cleaned");
   });
 
   it("leaves a working connection to the same bank alone", async () => {

@@ -103,6 +103,23 @@ export async function finishAttempt(
 /** A consent whose exchange was never finished, with the code that was sent. */
 export interface AbandonedAttempt extends ConnectAttempt {
   readonly code: string;
+  readonly createdAt: Date;
+}
+
+/** Puts a consent that cannot be cleaned up yet behind all others. */
+export async function postponeAttempt(
+  db: Queryable,
+  attempt: Pick<ConnectAttempt, "owner" | "attemptId">,
+  now: Date,
+): Promise<void> {
+  await db
+    .updateTable("connect_attempts")
+    .set({ exchanging_since: now })
+    .where("tenant", "=", attempt.owner.tenant)
+    .where("user_id", "=", attempt.owner.userId)
+    .where("attempt_id", "=", attempt.attemptId)
+    .where("status", "=", "exchanging")
+    .execute();
 }
 
 /** Consents whose exchange began before `before` and never ended: their process died. Oldest first. */
@@ -130,7 +147,8 @@ export async function findAbandonedAttempts(
     try {
       const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
       const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
-      found.push({ ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs, code });
+      const { connector, redirect_uri: redirectUri, created_at: createdAt } = row;
+      found.push({ ...facts, connector, redirectUri, proofs, code, createdAt });
     } catch (error) {
       if (!(error instanceof SealedRecordError)) throw error;
       // A damaged row can never be cleaned up; left at the head of the queue it would keep the others from it.
