@@ -14,8 +14,8 @@ const schema = z.object({
   CREDENTIAL_ENCRYPTION_KEY: z
     .string({ error: encryptionKeyRequired })
     .min(encryptionKeyLengthMin, encryptionKeyRequired),
-  /** The longest one request to a bank may take. */
-  PROVIDER_TIMEOUT_MS: wholeNumber({ min: 100, max: 30_000, otherwise: 8_000 }),
+  /** The longest one request to a bank may take. Two of them have to fit into the lease of a refresh, 20 s. */
+  PROVIDER_TIMEOUT_MS: wholeNumber({ min: 100, max: 9_000, otherwise: 8_000 }),
 });
 
 /** The settings of the Credential service. */

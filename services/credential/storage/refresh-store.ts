@@ -131,6 +131,8 @@ export async function journalAnswer(
       sealed_answer: Buffer.from(sealed.ciphertext),
       answered_at: answer.now,
     })
+    // A repeat after a lost commit: the answer of this flight is here already.
+    .onConflict((conflict) => conflict.doNothing())
     .execute();
   return true;
 }
