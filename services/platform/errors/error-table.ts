@@ -1,3 +1,4 @@
+import { sqlStateOf } from "../db/transaction.ts";
 import { DomainError } from "./domain-error.ts";
 import { GrpcCode } from "./grpc-code.ts";
 
@@ -123,12 +124,15 @@ export const genericErrors: ErrorTable = Object.freeze({
   INTERNAL: internal,
 } satisfies Record<string, ErrorEntry>);
 
+/** PostgreSQL's word for a text it cannot hold: a NUL, which only a request can have brought. */
+const characterNotInRepertoire = "22021";
+
 /**
  * The only translation of errors to callers. A reason the table does not name, and anything that is not a DomainError, is
  * `INTERNAL` with a fixed text: the cause is for the log alone.
  */
 export function translateError(table: ErrorTable, thrown: unknown): TranslatedError {
-  const reason = thrown instanceof DomainError && Object.hasOwn(table, thrown.reason) ? thrown.reason : "INTERNAL";
+  const reason = reasonOf(table, thrown);
   const facts = thrown instanceof DomainError ? thrown.facts : {};
   const entry = table[reason] ?? internal;
   return {
@@ -139,6 +143,12 @@ export function translateError(table: ErrorTable, thrown: unknown): TranslatedEr
     message: typeof entry.message === "string" ? entry.message : entry.message(facts),
     members: entry.members?.(facts) ?? {},
   };
+}
+
+function reasonOf(table: ErrorTable, thrown: unknown): string {
+  if (thrown instanceof DomainError) return Object.hasOwn(table, thrown.reason) ? thrown.reason : "INTERNAL";
+  const isBadText = sqlStateOf(thrown) === characterNotInRepertoire && Object.hasOwn(table, "INVALID_ARGUMENT");
+  return isBadText ? "INVALID_ARGUMENT" : "INTERNAL";
 }
 
 /** The REST body of an error, the same whoever writes it: `{error, message, code, details}` and the reason's members. */

@@ -115,7 +115,8 @@ function clientAdapter(findClient: OidcAdapterOptions["findClient"]): Adapter {
     throw new Error("clients are registered by an operator, not through the OIDC server");
   };
   return {
-    find: findClient,
+    // Asked with whatever a request names; PostgreSQL takes no NUL in a text.
+    find: async (clientId) => (clientId.includes("\0") ? undefined : findClient(clientId)),
     upsert: refuse,
     findByUserCode: async () => undefined,
     findByUid: async () => undefined,

@@ -50,6 +50,14 @@ describe("sign-in page", () => {
     expect(texts[1]).toBe(texts[0]);
   });
 
+  it("answers what no database could hold as a mistake of the request, not of ours", async () => {
+    const browser = bank.browser();
+    const page = await browser.open(bank.authUrl(wallet, walletScope).url);
+    expect((await browser.submit(page, { email: "a\0b", password })).status).toBe(400);
+    const unknown = await fetch(`${bank.issuer}/auth?client_id=a%00b&response_type=code`);
+    expect(unknown.status).toBe(400);
+  });
+
   it("stops guessing at one account after so many attempts, also with the right password, and leaves others alone", async () => {
     const customer = await bank.addCustomer();
     const browser = bank.browser();
