@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type DemoBankId, demoWorld } from "../world.ts";
 import { Mailbox } from "./mailbox.ts";
 import { expectSame, type Narrator } from "./narrator.ts";
 import { type Json, listOf, objectOf, rest, textOf } from "./rest.ts";
 import { Visitor } from "./visitor.ts";
 import type { WorldAddresses } from "./world-addresses.ts";
+
+/** Another replica than the one that signed the phone out remembers it for up to five seconds. */
+const signOutSeenMsMax = 6_000;
 
 /** A person's phone: the app's REST calls, and its browser for the bank's pages. */
 export class Phone {
@@ -89,7 +93,16 @@ export class Phone {
 
   async signOut(): Promise<void> {
     await this.#post("/auth/logout", {});
+    const until = Date.now() + signOutSeenMsMax;
+    while (Date.now() < until && (await this.#isStillSignedIn())) await sleep(250);
     await this.#call("GET", "/accounts", undefined, 401);
+  }
+
+  /** Asks twice, for behind a balancer the next answer may be another replica's. */
+  async #isStillSignedIn(): Promise<boolean> {
+    const headers = { authorization: `Bearer ${this.#accessToken}` };
+    const ask = () => fetch(`${this.#world.gateway}/api/mobile/enrollment/list`, { headers });
+    return (await ask()).ok || (await ask()).ok;
   }
 
   #get(path: string): Promise<Json> {
