@@ -22,7 +22,7 @@ async function walk(parameters: Readonly<Record<string, string>>): Promise<{ bro
   const banks = await browser.open(world.link(parameters));
   const signIn = await browser.press(banks, "Saltire Bank");
   const consent = await browser.press(signIn, "Sign in", { "User name": "john", Password: "doe" });
-  expect(plainText(consent.text)).toContain("Saltire Bank will let app-of-the-test see");
+  expect(plainText(consent.text)).toContain("Saltire Bank will let Paymesh see");
   return { browser, url: (await browser.press(consent, "Allow", {}, isBack)).url };
 }
 

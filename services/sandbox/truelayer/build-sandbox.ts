@@ -84,7 +84,7 @@ export async function buildTrueLayerSandbox(
     desk: createTokenDesk({ ...shared, app, flow, tokenPepper }),
     events: createEvents({ ...shared, defaults }),
     csrf: createCsrf({ key: keyFor("csrf"), siteId: sandboxBrand.id, secure: origin.startsWith("https:") }),
-    appName: app.clientId,
+    appName: config.TRUELAYER_APP_NAME,
     controlKey: config.SANDBOX_CONTROL_KEY,
     isReady: () => db.isReady(),
   });

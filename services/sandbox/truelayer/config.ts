@@ -15,6 +15,8 @@ export const trueLayerSandboxConfig = z
     /** The app that may use the sandbox, as registered in TrueLayer's Console. */
     TRUELAYER_CLIENT_ID: z.string().min(1).max(200),
     TRUELAYER_CLIENT_SECRET: secretText(8),
+    /** What people know the app by. */
+    TRUELAYER_APP_NAME: z.string().min(1).max(60).default("Paymesh"),
     /** Registered return addresses, separated by commas. */
     TRUELAYER_REDIRECT_URIS: z.string().transform(parseUris),
     /** Where events go; none are sent when unset, unless the control API names an address. */

@@ -16,7 +16,7 @@ export interface AuthPagesDeps {
   readonly flow: AuthFlow;
   readonly csrf: Csrf;
   readonly moment: ReadMoment;
-  /** The app's name on the pages: its client id. */
+  /** The app's name on the pages. */
   readonly appName: string;
 }
 
