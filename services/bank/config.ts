@@ -16,6 +16,11 @@ const schema = z.object({
   BIND_HOST: z.string().default("127.0.0.1"),
   /** The public port: OIDC, pages, wallet API, payment network, Open Banking. */
   PORT: port,
+  /**
+   * True where a proxy of the bank's own stands in front and writes `x-forwarded-for`: attempts to sign in are counted by
+   * address, and without it all customers would count as one. False where anybody can reach PORT: he could write it too.
+   */
+  TRUST_PROXY: flag,
   /** Health and metrics for operators; a free port when absent. */
   ADMIN_PORT: port.default(0),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),

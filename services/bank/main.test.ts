@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../platform/testing/postgres.ts";
+import { TestBrowser } from "./testing/test-browser.ts";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
 const seedScript = fileURLToPath(new URL("seed-bench.ts", import.meta.url));
@@ -32,6 +34,7 @@ beforeAll(async () => {
     BSIM_ENCRYPTION_KEY: "e".repeat(32),
     WALLET_CREDENTIAL_SECRET: "w".repeat(32),
     BSIM_DEMO_DATA: "1",
+    TRUST_PROXY: "true",
   };
 });
 afterAll(() => test.drop());
@@ -146,6 +149,32 @@ describe("a running bank", () => {
       }
       expect(statuses).toEqual(["approved", "declined"]);
     }
+  });
+
+  it("counts attempts to sign in by the address its own proxy saw", async () => {
+    const redirect = "https://wallet.example/callback";
+    const client = { clientId: "pocket", redirectUris: [redirect], scopes: ["openid"] };
+    const registered = await fetch(`${origin}/api/admin/clients`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-admin-key": "demo-operator-key" },
+      body: JSON.stringify(client),
+    });
+    expect(registered.status).toBe(201);
+    const asked = new URLSearchParams({
+      client_id: client.clientId,
+      redirect_uri: redirect,
+      response_type: "code",
+      scope: "openid",
+      code_challenge: "c".repeat(43),
+      code_challenge_method: "S256",
+    });
+    const browser = new TestBrowser(origin, { "x-forwarded-for": "9.9.9.9, 203.0.113.7" });
+    const page = await browser.open(`${origin}/oidc/auth?${asked}`);
+    expect((await browser.submit(page, { email: "nobody@example.com", password: "wrong" })).status).toBe(401);
+    const { rows } = await test
+      .open()
+      .pool.query("select key_hash from rate_limit_windows where class = 'sign_in_address'");
+    expect(rows).toEqual([{ key_hash: createHash("sha256").update("203.0.113.7").digest() }]);
   });
 
   it("keeps no full card or account number anywhere", async () => {

@@ -63,7 +63,8 @@ async function startBank(scope: ServiceScope): Promise<void> {
 
   const identity = await openIdentity(scope, config, db, keys);
   const facts = factsOf(config);
-  const app = createHttpServer({ service: "bank", errorTable: {}, log });
+  const trustProxy = config.TRUST_PROXY ? "peer" : "none";
+  const app = createHttpServer({ service: "bank", errorTable: {}, log, trustProxy });
   await app.register(publicFacts, { facts, version, isReady: db.isReady, clock });
   await app.register(paymentNetwork, {
     prefix: "/api/payment-network",

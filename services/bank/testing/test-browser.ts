@@ -17,10 +17,13 @@ export interface Shown {
 /** A browser without scripts: cookies with their paths, redirects, forms. Enough for pages that promise to need no more. */
 export class TestBrowser {
   readonly #origin: string;
+  readonly #headers: Readonly<Record<string, string>>;
   #cookies: JarCookie[] = [];
 
-  constructor(origin: string) {
+  /** `headers` go with every request, as a proxy in between adds them. */
+  constructor(origin: string, headers: Readonly<Record<string, string>> = {}) {
     this.#origin = origin;
+    this.#headers = headers;
   }
 
   async open(url: string): Promise<Shown> {
@@ -63,7 +66,12 @@ export class TestBrowser {
       const response = await fetch(url, {
         ...request,
         redirect: "manual",
-        headers: { accept: "text/html", cookie: this.cookieHeader(url.pathname), origin: this.#origin },
+        headers: {
+          ...this.#headers,
+          accept: "text/html",
+          cookie: this.cookieHeader(url.pathname),
+          origin: this.#origin,
+        },
       });
       this.#keep(response.headers.getSetCookie());
       const location = response.headers.get("location");
