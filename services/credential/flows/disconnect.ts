@@ -7,8 +7,9 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { endConnection } from "../storage/consent-store.ts";
 import { hasPendingRevocation, insertRevocation } from "../storage/revocation-store.ts";
-import { deleteSecrets, openSecret } from "../storage/secret-store.ts";
+import { deleteSecrets } from "../storage/secret-store.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
+import { openForEnding } from "./open-for-use.ts";
 import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
 
 /**
@@ -35,9 +36,9 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
     if (connection.state === "REVOKED") return undefined;
     const [credential, refreshToken, accessToken] = [
-      await openSecret(storage, tx, connection, "wallet_credential"),
-      await openSecret(storage, tx, connection, "refresh_token"),
-      await openSecret(storage, tx, connection, "access_token"),
+      await openForEnding(storage, tx, connection, "wallet_credential"),
+      await openForEnding(storage, tx, connection, "refresh_token"),
+      await openForEnding(storage, tx, connection, "access_token"),
     ];
     const revocationId = randomUUID();
     await insertRevocation(storage, tx, {
@@ -47,9 +48,9 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
       institutionId: connection.institutionId,
       cause: "disconnect",
       secrets: {
-        credential: credential?.plaintext,
-        refreshToken: refreshToken?.plaintext,
-        accessToken: accessToken?.plaintext,
+        credential: credential.plaintext,
+        refreshToken: refreshToken.plaintext,
+        accessToken: accessToken.plaintext,
       },
       now,
       dueAt: now,
@@ -63,6 +64,7 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     const common = { connectionId: key.connectionId, institutionId: connection.institutionId };
     await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, [
       { action: "disconnect", outcome: "ok", ...common, durationMs: 0 },
+      ...[credential, refreshToken, accessToken].flatMap((secret) => secret.alerts),
       await deleteSecrets(tx, connection),
     ]);
     return revocationId;

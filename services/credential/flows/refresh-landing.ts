@@ -7,9 +7,9 @@ import { refreshDueAt } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { clearJournal, landFlight, type RefreshedColumns } from "../storage/refresh-store.ts";
-import { type NewSecret, openSecret, storeSecrets } from "../storage/secret-store.ts";
-import type { Tx } from "../storage/storage.ts";
+import { type NewSecret, storeSecrets } from "../storage/secret-store.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { openForEnding } from "./open-for-use.ts";
 
 /** A flight that brings an answer home. */
 export interface LandingWork {
@@ -29,7 +29,9 @@ export async function land(deps: Dependencies, work: LandingWork): Promise<boole
   return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, flight);
     if (current === undefined) return false;
-    const renewed = await isRenewed(deps, tx, current, answer);
+    const before = await openForEnding(deps.storage, tx, current, "wallet_credential");
+    // Banks repeat the credential at every refresh; only another one is new.
+    const renewed = answer.credential !== undefined && answer.credential !== before.plaintext;
     // A refusal may have been believed while this answer was on its way: whoever holds new tokens has not been refused.
     const epoch = mayRescue(flight, current) ? current.refreshEpoch : flight.refreshEpoch;
     const landed = await landFlight(
@@ -48,6 +50,7 @@ export async function land(deps: Dependencies, work: LandingWork): Promise<boole
     const durationMs = performance.now() - work.startedMs;
     await appendAudit(deps.storage, tx, { owner, actor: work.actor, now }, [
       { action: "token_refresh", outcome: "ok", connectionId, institutionId, durationMs },
+      ...before.alerts,
       stored,
     ]);
     return true;
@@ -61,13 +64,6 @@ function mayRescue(flight: Connection, current: Connection): boolean {
     current.generation === flight.generation &&
     current.tokenVersion === flight.tokenVersion
   );
-}
-
-/** Banks repeat the credential at every refresh; only another one is new. */
-async function isRenewed(deps: Dependencies, tx: Tx, current: Connection, answer: TokenSet): Promise<boolean> {
-  if (answer.credential === undefined) return false;
-  const stored = await openSecret(deps.storage, tx, current, "wallet_credential");
-  return stored?.plaintext !== answer.credential;
 }
 
 function columnsOf(current: Connection, facts: { answer: TokenSet; renewed: boolean; now: Date }): RefreshedColumns {

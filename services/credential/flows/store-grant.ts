@@ -11,15 +11,10 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
 import { insertRevocation } from "../storage/revocation-store.ts";
-import {
-  deleteSecrets,
-  type NewSecret,
-  openSecret,
-  type SecretPurpose,
-  storeSecrets,
-} from "../storage/secret-store.ts";
+import { deleteSecrets, type NewSecret, type SecretPurpose, storeSecrets } from "../storage/secret-store.ts";
 import type { Tx } from "../storage/storage.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { openForEnding } from "./open-for-use.ts";
 import { revocationLifeMs } from "./revoke-secrets.ts";
 
 /** A grant to store, and the attempt it ends. */
@@ -75,9 +70,9 @@ async function supersede(
   work: { existing: Connection; facts: ConsentFacts; grant: Grant },
 ): Promise<{ connection: Connection; acts: AuditAct[] }> {
   const { existing, facts, grant } = work;
-  const old = await openSecret(deps.storage, tx, existing, "wallet_credential");
+  const old = await openForEnding(deps.storage, tx, existing, "wallet_credential");
   // Only the credential: banks end a whole grant with its refresh token, and the new consent may share the old one's grant.
-  if (old !== undefined && old.plaintext !== grant.credential) {
+  if (old.plaintext !== undefined && old.plaintext !== grant.credential) {
     await insertRevocation(deps.storage, tx, {
       owner: existing.owner,
       revocationId: randomUUID(),
@@ -94,8 +89,8 @@ async function supersede(
   const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));
   const all: SecretPurpose[] = ["access_token", "refresh_token", "wallet_credential"];
   const stale = all.filter((purpose) => !kept.has(purpose));
-  const acts = stale.length === 0 ? [] : [await deleteSecrets(tx, existing, stale)];
-  return { connection: await replaceConsent(tx, existing, facts), acts };
+  const deleted = stale.length === 0 ? [] : [await deleteSecrets(tx, existing, stale)];
+  return { connection: await replaceConsent(tx, existing, facts), acts: [...old.alerts, ...deleted] };
 }
 
 function consentFacts({ attempt, grant }: GrantToStore, now: Date): ConsentFacts {

@@ -146,6 +146,33 @@ describe("a stored secret that was tampered with", () => {
   });
 });
 
+describe("a stored secret that does not open", () => {
+  const damage = (user: string) =>
+    admin.query("update connection_secrets set ciphertext = ciphertext || '\\x00' where user_id = $1", [user]);
+  const alerts = async (connectionId: string): Promise<string[]> => {
+    const found = "select details from audit_entries where outcome = 'secret_rejected' and connection_id = $1";
+    const { rows } = await admin.query(found, [connectionId]);
+    return rows.map((row) => String(JSON.parse(row.details).purpose)).sort();
+  };
+
+  it("is replaced by a new consent, under the same connection", async () => {
+    const connectionId = await connectUser(replica.wallet, "fritz");
+    await damage("fritz");
+    expect(await connectUser(replica.wallet, "fritz")).toBe(connectionId);
+    const call = { owner: ownerNamed("fritz"), connectionId };
+    expect((await replica.wallet.listCards(call)).cards).not.toEqual([]);
+    expect(await alerts(connectionId)).toEqual(["wallet_credential"]);
+  });
+
+  it("does not keep its user from leaving", async () => {
+    const connectionId = await connectUser(replica.wallet, "gerda");
+    await damage("gerda");
+    await replica.wallet.disconnect({ owner: ownerNamed("gerda"), connectionId });
+    expect((await replica.wallet.listConnections({ owner: ownerNamed("gerda") })).connections).toEqual([]);
+    expect(await alerts(connectionId)).toEqual(["access_token", "refresh_token", "wallet_credential"]);
+  });
+});
+
 describe("what is stored", () => {
   it("holds no secret in clear in any table, and neither does the log", async () => {
     const call = { owner: ownerNamed("clara"), connectionId: await connectUser(replica.wallet, "clara") };
