@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { genericErrors, translateError } from "../errors/error-table.ts";
 import { hashPassword, PasswordQueueFull, verifyPassword } from "./password.ts";
 
 // Made once with N = 2^10 so that the checks on broken strings stay cheap; the salt is sixteen zero bytes.
@@ -52,7 +53,10 @@ describe("verifyPassword", () => {
     const results = await Promise.allSettled(Array.from({ length: 300 }, () => verifyPassword("x", stored)));
     const refused = results.filter((result) => result.status === "rejected");
     expect(refused.length).toBe(300 - 256 - 2);
-    for (const result of refused) expect(result.reason).toBeInstanceOf(PasswordQueueFull);
+    for (const result of refused) {
+      expect(result.reason).toBeInstanceOf(PasswordQueueFull);
+      expect(translateError(genericErrors, result.reason)).toMatchObject({ http: 503, error: "unavailable" });
+    }
     expect(await verifyPassword("x", stored)).toBe(false);
   });
 });

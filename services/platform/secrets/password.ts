@@ -1,4 +1,5 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:crypto";
+import { DomainError } from "../errors/domain-error.ts";
 
 /*
  * The stored form is `scrypt$<log2 N>$<r>$<p>$<salt>$<hash>`, salt and hash in base64url: parameters travel with the hash, so
@@ -8,7 +9,8 @@ import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:c
 const cost = { logN: 15, blockSize: 8, parallelization: 3 } as const;
 const saltBytes = 16;
 const hashBytes = 32;
-const passwordBytesMax = 1024;
+/** The longest password that is hashed, in bytes of UTF-8 after NFKC. */
+export const passwordBytesMax = 1024;
 // A stored string is data: a corrupted one must not ask for gigabytes.
 const logNMax = 18;
 // Two hashes at once keep a burst of sign-ins at 64 MiB and leave the thread pool two of its four threads.
@@ -40,11 +42,11 @@ export async function verifyPassword(text: string, stored: string): Promise<bool
   return timingSafeEqual(hash, parsed.hash);
 }
 
-/** Thrown when more passwords wait to be hashed than the process takes on; the caller answers 503 or 429. */
-export class PasswordQueueFull extends Error {
+/** Thrown when more passwords wait to be hashed than the process takes on; callers are told `UNAVAILABLE`. */
+export class PasswordQueueFull extends DomainError {
   override readonly name = "PasswordQueueFull";
   constructor() {
-    super("too many passwords wait to be hashed");
+    super("UNAVAILABLE");
   }
 }
 

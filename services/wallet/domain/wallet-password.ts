@@ -1,4 +1,5 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { passwordBytesMax } from "../../platform/secrets/password.ts";
 
 const lengthMin = 8;
 const lengthMax = 200;
@@ -6,7 +7,9 @@ const lengthMax = 200;
 /** A password as a person may choose it: 8 to 200 characters. Throws `INVALID_ARGUMENT`. */
 export function parseNewPassword(text: string): string {
   const length = [...text].length;
-  if (length < lengthMin || length > lengthMax) {
+  // Some characters stand for a whole sentence once they are written out.
+  const isTooMuch = Buffer.byteLength(text.normalize("NFKC")) > passwordBytesMax;
+  if (length < lengthMin || length > lengthMax || isTooMuch) {
     throw new DomainError("INVALID_ARGUMENT", { why: `A password has ${lengthMin} to ${lengthMax} characters` });
   }
   return text;

@@ -1,7 +1,7 @@
 import type { Transaction } from "../../platform/db/transaction.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import { hashPassword, PasswordQueueFull, verifyPassword } from "../../platform/secrets/password.ts";
+import { hashPassword, verifyPassword } from "../../platform/secrets/password.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import { parseEmailAddress } from "../domain/email-address.ts";
 import type { WalletTables } from "../storage/tables.ts";
@@ -54,14 +54,17 @@ export async function checkEmailAndPassword(
   });
   if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
   const user = await findUserByEmail(deps.db.query, email.normalised);
-  try {
-    decoy ??= hashPassword(randomToken(32));
-    const matches = await verifyPassword(given.password, user?.passwordHash ?? (await decoy));
-    if (user === undefined || user.passwordHash === null || !matches) throw new DomainError("INVALID_CREDENTIALS");
-    return user;
-  } catch (error) {
-    if (!(error instanceof PasswordQueueFull)) throw error;
+  decoy ??= hashDecoy();
+  const matches = await verifyPassword(given.password, user?.passwordHash ?? (await decoy));
+  if (user === undefined || user.passwordHash === null || !matches) throw new DomainError("INVALID_CREDENTIALS");
+  return user;
+}
+
+/** Not everyone awaits it: a failure is for whoever does, and the next sign-in tries again. */
+function hashDecoy(): Promise<string> {
+  const made = hashPassword(randomToken(32));
+  made.catch(() => {
     decoy = undefined;
-    throw new DomainError("UNAVAILABLE", {}, { cause: error });
-  }
+  });
+  return made;
 }
