@@ -63,7 +63,7 @@ export async function operate(desk: PaymentDesk, command: OperateCommand): Promi
     const earlier = requestKey && (await findEarlier(desk, command, requestKey, askedMinor));
     if (earlier !== undefined && earlier.state !== "open") return answerEarlier(payment, earlier);
     const decision = decide(command.kind, payment, askedMinor);
-    if (earlier === undefined && decision.kind === "done") return { kind: "done", payment, operation: undefined };
+    if (earlier === undefined && decision.kind === "done") return answerDone(desk, command, payment);
     if (earlier === undefined && decision.kind === "refused") return { ...decision, payment };
     // Kept from the first look on: by the next the sum may have grown, by this very refund sent twice.
     if (decision.kind === "proceed") requestKey ??= keyOfSum(desk, command, payment, decision.amountMinor);
@@ -130,6 +130,13 @@ function answerEarlier(payment: Payment, earlier: Operation): OperateAnswer {
   if (earlier.state === "unresolved") return { kind: "in_doubt", payment };
   if (earlier.unreachable) return { kind: "unavailable", payment };
   return { kind: "refused", payment, why: "The bank refused the refund", showFailed: true };
+}
+
+/** What was done before, told again: of refunds the one that left nothing. */
+async function answerDone(desk: PaymentDesk, command: OperateCommand, payment: Payment): Promise<OperateAnswer> {
+  const { merchantId, paymentId } = payment;
+  const operation = command.kind === "refund" ? await desk.operations.lastRefund(merchantId, paymentId) : undefined;
+  return { kind: "done", payment, operation };
 }
 
 interface Barred {

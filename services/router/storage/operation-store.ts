@@ -54,6 +54,8 @@ export interface OperationStore {
   takeDue(now: Date, leaseMs: number, limit: number): Promise<Operation[]>;
   find(merchantId: string, operationId: string): Promise<Operation | undefined>;
   findByRequestKey(merchantId: string, paymentId: string, requestKey: Buffer): Promise<Operation | undefined>;
+  /** The latest refund that succeeded. */
+  lastRefund(merchantId: string, paymentId: string): Promise<Operation | undefined>;
 }
 
 type OperationRow = Selectable<OperationsTable>;
@@ -197,6 +199,16 @@ export function createOperationStore(db: Database<RouterTables>): OperationStore
       const { rows } = await pool.query<OperationRow>(
         "select * from operations where merchant_id = $1 and payment_id = $2 and request_key = $3",
         [merchantId, paymentId, requestKey],
+      );
+      return firstOperation(rows);
+    },
+    lastRefund: async (merchantId, paymentId) => {
+      // One at a time, each after the one before: the sum tells their order.
+      const { rows } = await pool.query<OperationRow>(
+        `select * from operations
+         where merchant_id = $1 and payment_id = $2 and kind = 'refund' and state = 'succeeded'
+         order by refunded_after_minor desc limit 1`,
+        [merchantId, paymentId],
       );
       return firstOperation(rows);
     },
