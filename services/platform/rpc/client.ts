@@ -55,6 +55,7 @@ export function createRpcClient<S extends DescService>(service: S, options: RpcC
     "grpc.max_reconnect_backoff_ms": 2_000,
     "grpc.max_receive_message_length": 4 * 1024 * 1024,
     "grpc.enable_retries": 0,
+    "grpc.enable_channelz": 0,
     // Addresses are often numbers, which TLS server names may not be; the certificate carries the service's name.
     "grpc.ssl_target_name_override": options.serverName,
   });
