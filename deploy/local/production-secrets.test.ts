@@ -57,6 +57,9 @@ describe.each(programs)("%s in production", (name, read) => {
     expect(() => read({ ...env, [secret]: undefined })).toThrow(secret);
     // The registration key is the operator's who issued it, and so is its length.
     if (secret !== "BSIM_REGISTRATION_KEY") expect(() => read({ ...env, [secret]: "short" })).toThrow(secret);
+    if (secret === "OPERATOR_KEYS") {
+      expect(() => read({ ...env, [secret]: `ops:${"o".repeat(15)}` })).toThrow(secret);
+    }
     for (const demo of demoSecrets) {
       const value = secret === "OPERATOR_KEYS" ? `ops:${demo}` : `${demo}${"-".repeat(32)}`;
       expect(() => read({ ...env, [secret]: value })).toThrow(secret);
