@@ -131,13 +131,13 @@ async function store(
 ): Promise<EnrolmentResult> {
   let cookie: string | undefined;
   const stored = await storeConsent(deps, { attempt, ...completed }, async (tx) => {
-    if (!attempt.newAccount) return undefined;
-    const made = await insertAccount(deps, tx, attempt, completed);
-    if (made !== undefined) return made;
+    if (!attempt.newAccount) return {};
+    const failure = await insertAccount(deps, tx, attempt, completed);
+    if (failure !== undefined) return { failure };
     const opened = await openWebSession(deps, tx, { userId: attempt.userId, verified: false });
     cookie = opened.cookie;
     if (callback.webSession !== undefined) await revokeWebSession(tx, callback.webSession.sessionId, deps.clock.now());
-    return undefined;
+    return { webSessionId: opened.session.sessionId };
   });
   if ("failure" in stored) return failed(stored.failure, attempt);
   return {

@@ -27,15 +27,23 @@ export interface Consent {
 
 type ConsentDeps = Pick<WalletDeps, "clock" | "db">;
 
+/** What was done before a consent is stored. */
+export interface Preparation {
+  /** Refuses the consent, with this word. */
+  readonly failure?: string | undefined;
+  /** The browser session that stands for the one the attempt began in. */
+  readonly webSessionId?: string | undefined;
+}
+
 /**
  * Stores a consent: the enrolment new or replaced in place, its card list, and the attempt as completed, in one
- * transaction. `before` runs first in it and may refuse with a failure word. A connection that thereby belongs to no
+ * transaction. `prepare` runs first in it and may refuse. A connection that thereby belongs to no
  * enrolment is ended by a job. Resolves with the number of the enrolment's cards, or the word of the failure.
  */
 export async function storeConsent(
   deps: ConsentDeps,
   consent: Consent,
-  before: (tx: Transaction<WalletTables>) => Promise<string | undefined> = async () => undefined,
+  prepare: (tx: Transaction<WalletTables>) => Promise<Preparation> = async () => ({}),
 ): Promise<{ readonly cardCount: number } | { readonly failure: string }> {
   const { attempt, connection } = consent;
   const { userId, attemptId } = attempt;
@@ -46,13 +54,14 @@ export async function storeConsent(
       await dropUnlessUsed(tx, consent);
       return { failure: "invalid_state" };
     }
-    const failure = (await before(tx)) ?? ((await lockUser(tx, userId)) ? undefined : "user_not_found");
+    const prepared = await prepare(tx);
+    const failure = prepared.failure ?? ((await lockUser(tx, userId)) ? undefined : "user_not_found");
     await endAttempt(tx, { userId, attemptId, failure, now });
     if (failure !== undefined) {
       await dropUnlessUsed(tx, consent);
       return { failure };
     }
-    const enrolmentId = await storeEnrolment(deps, tx, consent);
+    const enrolmentId = await storeEnrolment(deps, tx, consent, prepared.webSessionId ?? attempt.webSessionId);
     const { bsimId } = attempt;
     if (consent.cards !== undefined) await storeCards(deps, tx, { userId, enrolmentId, bsimId, cards: consent.cards });
     else if (connection.hasCredential) await queueCardSync(tx, { userId, enrolmentId });
@@ -85,7 +94,12 @@ async function dropUnlessUsed(tx: Transaction<WalletTables>, { attempt, connecti
   }
 }
 
-async function storeEnrolment(deps: ConsentDeps, tx: Transaction<WalletTables>, consent: Consent): Promise<string> {
+async function storeEnrolment(
+  deps: ConsentDeps,
+  tx: Transaction<WalletTables>,
+  consent: Consent,
+  webSessionId: string | null,
+): Promise<string> {
   const { attempt, connection } = consent;
   const { userId, bsimId } = attempt;
   const { connectionId } = connection;
@@ -100,7 +114,7 @@ async function storeEnrolment(deps: ConsentDeps, tx: Transaction<WalletTables>, 
     credentialExpiresAt: connection.credentialExpiresAt,
     reauthReason: reauthReasonOf(connection, now),
     deviceId: attempt.deviceId,
-    webSessionId: attempt.webSessionId,
+    webSessionId,
     now,
   };
   // The holder keeps one connection for one bank user: a removal of it still under way would end the new consent.

@@ -174,6 +174,23 @@ it("makes an unverified account from an enrolment by someone who has none, with 
   expect(await readWebSession(wallet.deps, begun.cookie)).toBeUndefined();
 });
 
+it("keeps what a person enrolled before the account when the address is proved in that same browser", async () => {
+  const north = wallet.credential.banks.get("north-bank");
+  if (north === undefined) throw new Error("no bank");
+  const email = "proved-here@example.com";
+  north.customer.email = email;
+  const begun = await beginOnWeb("north-bank", undefined, password);
+  const query = { code: "c1", state: begun.state };
+  const { setCookie } = await webCallback("/api/enrollment/callback/north-bank", query, begun.cookie);
+  const cookie = nameAndValue(setCookie);
+  const session = await readWebSession(wallet.deps, cookie);
+  const started = await startEmailCode(wallet.deps, { email, purpose: "web", clientAddress });
+  const code = { purpose: "web", challenge: started.challenge, code: started.devCode ?? "" } as const;
+  await verifyEmailCode(wallet.deps, { ...code, webSessionId: session?.sessionId }, async () => undefined);
+  expect((await api.listWebEnrollments({}, withCookie(cookie))).enrollments).toMatchObject([{ bsimId: "north-bank" }]);
+  expect(await api.signInOnWeb({ email, password })).toMatchObject({ email });
+});
+
 it("never lets an enrolment take over an account that has the address", async () => {
   const person = await webPerson();
   const north = wallet.credential.banks.get("north-bank");
