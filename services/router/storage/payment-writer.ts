@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { sqlStateOf } from "../../platform/db/transaction.ts";
-import type { Currency } from "../../platform/money/currency.ts";
+import type { Payment } from "../domain/payment.ts";
 import type { PaymentEvent } from "../domain/payment-event.ts";
 import { type Batcher, createBatcher } from "./batcher.ts";
 
@@ -8,22 +8,22 @@ const rowsMax = 128;
 const flightsMax = 2;
 const waitingMax = 10_000;
 
-/** A payment as it is first written. Amounts are minor units. */
-export interface NewPayment {
-  readonly merchantId: string;
-  readonly paymentId: string;
-  readonly orderId: string;
-  /** From 1; 0 for a payment under an Idempotency-Key. */
-  readonly attempt: number;
-  readonly requestHash: Buffer;
-  readonly bankId: string | undefined;
-  readonly amountMinor: bigint;
-  readonly currency: Currency;
-  readonly merchantName: string | undefined;
-  readonly description: string | undefined;
-  readonly metadataJson: string | undefined;
-  readonly createdAt: Date;
-}
+/** A payment as it is first written. */
+export type NewPayment = Pick<
+  Payment,
+  | "merchantId"
+  | "paymentId"
+  | "orderId"
+  | "attempt"
+  | "requestHash"
+  | "bankId"
+  | "amountMinor"
+  | "currency"
+  | "merchantName"
+  | "description"
+  | "metadataJson"
+  | "createdAt"
+>;
 
 /** What follows from an outcome that leaves a hold in doubt: release it by key, or list it for an operator. */
 export type DoubtfulHold = "release" | "list";
