@@ -14,7 +14,7 @@ export interface AuditProblem {
   readonly tenant: string;
   /** The chain, or -1 for a secret. */
   readonly chain: number;
-  /** The entry, or the connection and purpose of a secret. */
+  /** The entry, or the connection (for an OAuth client the bank) and purpose of a secret. */
   readonly where: string;
 }
 
@@ -57,7 +57,7 @@ async function verifySnapshot(tx: Tx, auditKey: Uint8Array): Promise<AuditVerifi
     const isWhole = sequence === head.head_sequence && hashesEqual(hash, head.head_hash);
     if (!isWhole) problems.push({ kind: "chain_cut", tenant, chain, where: `after ${sequence}` });
   }
-  problems.push(...(await compareSecrets(tx, lastStored)));
+  problems.push(...(await compareSecrets(tx, lastStored)), ...(await compareClients(tx, lastStored)));
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 
@@ -106,10 +106,11 @@ function problem(kind: AuditProblem["kind"], entry: ChainedEntry, where: string)
 }
 
 function noteSecrets(lastStored: Map<string, string>, entry: ChainedEntry): void {
-  if (entry.action !== "credential_store" || entry.connectionId === undefined) return;
+  if (entry.action !== "credential_store") return;
   for (const fingerprint of storedIn(entry.details)) {
     const purpose = fingerprint.slice(0, fingerprint.indexOf(":"));
-    lastStored.set(`${entry.connectionId}/${purpose}`, fingerprint);
+    // The OAuth clients at banks belong to no connection.
+    lastStored.set(`${entry.connectionId ?? entry.institutionId}/${purpose}`, fingerprint);
   }
 }
 
@@ -147,4 +148,15 @@ async function compareSecrets(tx: Tx, lastStored: ReadonlyMap<string, string>): 
     if (last === undefined) return problems;
     after = { connectionId: last.connection_id, purpose: last.purpose };
   }
+}
+
+async function compareClients(tx: Tx, lastStored: ReadonlyMap<string, string>): Promise<AuditProblem[]> {
+  const columns = ["bsim_id", "record_version", "sealed_secret"] as const;
+  const rows = await tx.selectFrom("provider_clients").select(columns).orderBy("bsim_id").execute();
+  return rows.flatMap((row): AuditProblem[] => {
+    const where = `${row.bsim_id}/client_secret`;
+    const fingerprint = secretFingerprint("client_secret", row.record_version, row.sealed_secret);
+    if (lastStored.get(where) === fingerprint) return [];
+    return [{ kind: "secret_put_back", tenant: "operator", chain: -1, where }];
+  });
 }

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  asOperator,
   type CredentialWorld,
   connectUser,
   consentAtBank,
@@ -127,6 +128,22 @@ describe("the audit", () => {
       ciphertext = old.ciphertext, data_key_id = old.data_key_id from old
       where s.connection_id = old.connection_id and s.purpose = old.purpose`);
     expect(putBack).toEqual(["secret_put_back"]);
+    await replica.wallet.refreshConnection(call);
+    expect(await problems()).toEqual([]);
+  });
+
+  it("shows an older OAuth client of a bank put back", async () => {
+    const put = (clientSecret: string) =>
+      replica.gateway.putProviderClient({ id: "other-bank", clientId: "wsim-wallet", clientSecret }, asOperator);
+    await put("the first secret");
+    await admin.query("create table old_client as select * from provider_clients where bsim_id = 'other-bank'");
+    await put("the second secret");
+    expect(await problems()).toEqual([]);
+    const putBack = await whileTampered(`update provider_clients c set record_version = o.record_version,
+      sealed_secret = o.sealed_secret, data_key_id = o.data_key_id from old_client o where c.bsim_id = o.bsim_id`);
+    expect(putBack).toEqual(["secret_put_back"]);
+    await put("the third secret");
+    expect(await problems()).toEqual([]);
   });
 });
 
