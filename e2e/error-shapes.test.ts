@@ -104,6 +104,12 @@ describe("what the gateway itself refuses", () => {
     ["a wrong method", "DELETE", "/api/v1/payments/authorize", 404, "not_found"],
     ["an escaped slash in an id", "GET", "/api/v1/payments/a%2Fb", 400, "bad_request"],
     ["a route between services", "GET", "/internal/mobile-jwks", 404, "not_found"],
+    ["biometric sign-in, which is not offered", "POST", "/api/mobile/auth/biometric/verify", 404, "not_found"],
+    ["payment requests from the phone", "POST", "/api/mobile/payment/request", 404, "not_found"],
+    ["merchants' webhooks", "POST", "/api/v1/webhooks", 404, "not_found"],
+    ["person to person transfers", "POST", "/api/v1/transfers", 404, "not_found"],
+    ["the profile", "PUT", "/api/mobile/profile", 404, "not_found"],
+    ["merchants' sessions", "GET", "/api/merchant/user", 404, "not_found"],
   ])("answers %s in the error shape", async (_what, verb, path, status, error) => {
     const answer = await call(verb, gateway + path);
     expectErrorShape(answer);
