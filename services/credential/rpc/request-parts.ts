@@ -1,12 +1,13 @@
 import type { Money } from "../../../gen/es/paymesh/type/v1/money_pb.js";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { amountMinorMax } from "../../platform/money/amount.ts";
 import { parseCurrency } from "../../platform/money/currency.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import { principalKey } from "../../platform/rpc/principal.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
 import type { Caller } from "../flows/dependencies.ts";
-import { isUuid, type NeedingUserCursor } from "../storage/connection-store.ts";
+import type { NeedingUserCursor } from "../storage/connection-store.ts";
 
 const ownerLengthMax = 255;
 const pageSizeDefault = 50;

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import type { Connection, ConnectionKey, Owner, StateReason } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import type { Queryable, Tx } from "./storage.ts";
@@ -129,9 +130,4 @@ export function toConnection(row: ConnectionRow): Connection {
     connectedAt: row.connected_at,
     updatedAt: row.updated_at,
   };
-}
-
-/** Whether a text can be a connection's id; anything else is unknown without asking the database, which would refuse it. */
-export function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);
 }
