@@ -12,6 +12,7 @@ import { Shopper } from "../deploy/local/demo/shopper.ts";
 import type { Mesh } from "../deploy/local/mesh.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../deploy/local/postgres.ts";
 import { demoWorld, repositoryRoot } from "../deploy/local/world.ts";
+import { call } from "./harness/call.ts";
 import { CardHolder, type CardTokens } from "./harness/card-holder.ts";
 import { SecretKeeper, secretsGivenTo } from "./harness/secret-keeper.ts";
 import { startTestMesh } from "./harness/start-test-mesh.ts";
@@ -63,6 +64,12 @@ async function seedTokens(count: number, merchantId: string): Promise<CardTokens
       const [cardToken = "", walletCardToken = ""] = line.split(" ");
       return { cardToken, walletCardToken };
     });
+}
+
+/** What each service of the mesh says of itself. */
+function readiness(): Promise<number[]> {
+  const ask = async (admin: string) => (await call("GET", `${admin}/health/ready`)).status;
+  return Promise.all(Object.values(mesh.urls.admin).map(ask));
 }
 
 /** Waits until nothing is under way, then holds Router and bank against each other, to the cent. */
@@ -131,8 +138,10 @@ describe("PostgreSQL restarted under load", { timeout: 180_000 }, () => {
     // At once, as in a crash: what was not on disk is gone.
     process.kill(server.pid, "SIGQUIT");
     await server.ended;
+    for (const status of await readiness()) expect(status).toBe(503);
     server = await startEmbeddedPostgres({ dataDirectory, port: server.port, durable: true });
     await load;
+    await expect.poll(readiness, { timeout: 20_000 }).toEqual([200, 200, 200, 200]);
     expect(errors.length).toBeGreaterThan(0);
     for (const status of errors) expect([400, 500, 503, 504]).toContain(status);
     await rows(`update router.payments set due_at = now() where status = 'pending'`);
@@ -177,6 +186,23 @@ describe("the services killed in the middle of a person's way", { timeout: 120_0
     await killAndRestart("wallet", "credential");
     expect(await phone.accounts()).toHaveLength(2);
     expect(await phone.enrolments()).toMatchObject([{ bsimId: "maple-bank", cardCount: 2 }]);
+    narrator.secrets.add(phone.accessToken);
+  });
+
+  it("show the balances of one bank while the other is gone, and of both when it is back", async () => {
+    const phone = new Phone(mesh.urls, narrator, "phone-of-two-banks@example.com", "device-of-two-banks");
+    await phone.signUp("Ada Example");
+    await phone.enrol("north-bank", customer);
+    await phone.enrol("maple-bank", customer);
+    await mesh.kill("maple-bank", "SIGKILL");
+    const headers = { authorization: `Bearer ${phone.accessToken}` };
+    const { status, body } = await call("GET", `${mesh.urls.gateway}/api/mobile/accounts`, { headers });
+    expect(status).toBe(200);
+    expect(body["accounts"]).toMatchObject([{ bsimId: "north-bank" }, { bsimId: "north-bank" }]);
+    expect(body["errors"]).toMatchObject([{ bsimId: "maple-bank", error: "bsim_unavailable" }]);
+    expect(JSON.stringify(body["errors"])).not.toMatch(/ECONN|127\.0\.0\.1|stack/);
+    await mesh.restart("maple-bank");
+    await expect.poll(async () => (await phone.accounts()).length, { timeout: settleMs, interval: 500 }).toBe(4);
     narrator.secrets.add(phone.accessToken);
   });
 });
