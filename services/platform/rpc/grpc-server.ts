@@ -10,6 +10,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
+import { genericErrors, translateError } from "../errors/error-table.ts";
 import type { MeshTls } from "../tls/load-mesh-tls.ts";
 import { errorHeaders } from "./error-headers.ts";
 import { FailedCall, type IncomingCall, type InvokeOptions, MethodInvoker } from "./invoke.ts";
@@ -194,8 +195,9 @@ function statusOf(thrown: unknown): {
   name: string;
   message: string;
 } {
-  if (!(thrown instanceof FailedCall)) throw thrown; // the chain rejects with nothing else
-  const { translated, headers } = thrown;
+  // The chain itself rejects with FailedCalls alone; what fails before it (a socket that is just going away) is ours to hide.
+  const { translated, headers } =
+    thrown instanceof FailedCall ? thrown : new FailedCall(translateError(genericErrors, thrown), []);
   return {
     name: "StatusError",
     message: translated.message,

@@ -9,7 +9,7 @@ import { counter, histogram } from "../telemetry/metrics.ts";
 import { openTrace } from "../telemetry/tracing.ts";
 import { type Authenticators, authenticate } from "./authenticate.ts";
 import type { CallContext } from "./call-context.ts";
-import { policyOf, type ResolvedPolicy } from "./policy.ts";
+import { policyOf, type RateLimitClass, type ResolvedPolicy, refusedCalls } from "./policy.ts";
 import { principalKey } from "./principal.ts";
 import { requiredFieldsCheck } from "./required-fields.ts";
 import type { AnyStreamHandler, AnyUnaryHandler } from "./service-implementation.ts";
@@ -167,19 +167,30 @@ class CallRun implements CallContext, CallResult {
 
   /** Authentication, limits, then the shape of the request: an unknown caller learns nothing of the contract. */
   async admit(checkRequest: () => void): Promise<void> {
-    this.principal = await authenticate(this.#policy, this.#call.peerService, this.#options.authenticators, this);
-    const { rateClass } = this.#policy;
-    if (rateClass.name !== "unlimited" && this.principal.kind !== "service" && this.#options.limiter !== undefined) {
-      const { allowed, retryAfterSeconds } = await this.#options.limiter.take({
-        class: rateClass.name,
-        key: principalKey(this.principal, this.clientAddress),
-        limit: rateClass.limit,
-        windowSeconds: rateClass.windowSeconds,
-        chunk: rateClass.chunk,
-      });
-      if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
+    const { authenticators } = this.#options;
+    try {
+      this.principal = await authenticate(this.#policy, this.#call.peerService, authenticators, this);
+    } catch (refusal) {
+      await this.#count(refusedCalls, `address:${this.clientAddress}`);
+      throw refusal;
+    }
+    if (this.principal.kind !== "service") {
+      await this.#count(this.#policy.rateClass, principalKey(this.principal, this.clientAddress));
     }
     checkRequest();
+  }
+
+  /** Takes one permit of a class; throws `RATE_LIMITED`, or `UNAVAILABLE` where the counters cannot be reached. */
+  async #count(rateClass: RateLimitClass, key: string): Promise<void> {
+    const { limiter } = this.#options;
+    if (limiter === undefined || rateClass.name === "unlimited") return;
+    const { limit, windowSeconds, chunk } = rateClass;
+    const taken = await limiter
+      .take({ class: rateClass.name, key, limit, windowSeconds, chunk })
+      .catch((cause: unknown) => {
+        throw new DomainError("UNAVAILABLE", {}, { cause });
+      });
+    if (!taken.allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds: taken.retryAfterSeconds });
   }
 
   /** Waits for the handler until the deadline; the handler's signal aborts then. */

@@ -19,7 +19,7 @@ export interface ResolvedPolicy {
 
 /** Requests of one caller within a window. */
 export interface RateLimitClass {
-  readonly name: "unlimited" | "standard" | "sign_in" | "payment" | "admin";
+  readonly name: "unlimited" | "standard" | "sign_in" | "payment" | "admin" | "refused";
   readonly limit: number;
   readonly windowSeconds: number;
   /** How many permits a replica takes from the shared counter at once. */
@@ -34,6 +34,9 @@ const rateClasses: Readonly<Record<RateClass, RateLimitClass | undefined>> = {
   [RateClass.PAYMENT]: { name: "payment", limit: 600_000, windowSeconds: 60, chunk: 1_000 },
   [RateClass.ADMIN]: { name: "admin", limit: 300, windowSeconds: 60, chunk: 10 },
 };
+
+/** Calls whose credentials were refused, for each address: what slows the guessing of keys down. */
+export const refusedCalls: RateLimitClass = { name: "refused", limit: 600, windowSeconds: 60, chunk: 1 };
 
 const audienceKinds: Readonly<Record<Audience, PrincipalKind | undefined>> = {
   [Audience.UNSPECIFIED]: undefined,

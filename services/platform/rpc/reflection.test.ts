@@ -74,3 +74,23 @@ it.each(["v1", "v1alpha"])("answers several questions on one stream of %s", asyn
   await new Promise((resolve) => call.on("status", resolve));
   expect(answers.map((answer) => answer.includes("paymesh.router.v1.Router"))).toEqual([true, true]);
 });
+
+it("refuses a question that cannot be read, and goes on serving", async () => {
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  const ask = (question: Buffer): Promise<{ code: number; answers: number }> =>
+    new Promise((resolve) => {
+      const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+      const call = client.makeBidiStreamRequest(path, asIs, asIs);
+      let answers = 0;
+      call.on("data", () => {
+        answers += 1;
+      });
+      call.on("error", () => {});
+      call.on("status", ({ code }: { code: number }) => resolve({ code, answers }));
+      call.write(question);
+      call.end();
+    });
+  expect((await ask(Buffer.from([0x1a, 0x7f, 0x01]))).code).toBe(3);
+  const listServices = Buffer.from(new BinaryWriter().tag(7, WireType.LengthDelimited).string("*").finish());
+  expect(await ask(listServices)).toEqual({ code: 0, answers: 1 });
+});

@@ -40,7 +40,15 @@ export function addReflection(server: Server): void {
 
 function serveReflection(call: ServerDuplexStream<Buffer, Buffer>): void {
   call.on("data", (question: Buffer) => {
-    call.write(Buffer.from(writeReflectionResponse(question, answerTo(readReflectionRequest(question)))));
+    try {
+      const answer = Buffer.from(writeReflectionResponse(question, answerTo(readReflectionRequest(question))));
+      if (call.write(answer)) return;
+      // Small questions have large answers: nothing more is read until these have left.
+      call.pause();
+      call.once("drain", () => call.resume());
+    } catch {
+      call.emit("error", { code: GrpcCode.INVALID_ARGUMENT, details: "the question cannot be read" });
+    }
   });
   call.on("end", () => call.end());
 }

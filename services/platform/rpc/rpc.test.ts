@@ -192,3 +192,38 @@ it("keeps a call in flight through a shutdown", async () => {
   await stopped;
   otherClient.close();
 });
+
+it("limits refused credentials by address, and says unavailable where the counters cannot be reached", async () => {
+  const taken: string[] = [];
+  let answer: () => Promise<{ allowed: boolean; retryAfterSeconds: number }> = async () => ({
+    allowed: taken.length < 3,
+    retryAfterSeconds: 7,
+  });
+  const limited = await startRpcServer({
+    service: "router",
+    implementations: [implement(Router, handlers())],
+    authenticators,
+    errorTable: genericErrors,
+    log,
+    limiter: {
+      take: async (request) => {
+        taken.push(`${request.class} ${request.key}`);
+        return answer();
+      },
+    },
+    host: "127.0.0.1",
+    grpcPort: 0,
+  });
+  const caller = createRpcClient(Router, { address: `127.0.0.1:${limited.port}`, serverName: "router" });
+  const guess = (): Promise<RpcError> => failureOf(caller.authorize(order, { headers: { "x-api-key": "guess" } }));
+  expect((await guess()).httpStatus).toBe(401);
+  expect((await guess()).httpStatus).toBe(401);
+  expect(await guess()).toMatchObject({ httpStatus: 429, reason: "rate_limit_exceeded" });
+  expect(new Set(taken)).toEqual(new Set(["refused address:127.0.0.1"]));
+  answer = async () => {
+    throw new Error("connection refused");
+  };
+  expect((await failureOf(caller.authorize(order, asMerchant))).httpStatus).toBe(503);
+  caller.close();
+  await limited.stop();
+});

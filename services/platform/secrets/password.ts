@@ -9,8 +9,7 @@ import { DomainError } from "../errors/domain-error.ts";
 const cost = { logN: 15, blockSize: 8, parallelization: 3 } as const;
 const saltBytes = 16;
 const hashBytes = 32;
-/** The longest password that is hashed, in bytes of UTF-8 after NFKC. */
-export const passwordBytesMax = 1024;
+const passwordBytesMax = 1024;
 // A stored string is data: a corrupted one must not ask for gigabytes.
 const logNMax = 18;
 // Two hashes at once keep a burst of sign-ins at 64 MiB and leave the thread pool two of its four threads.
