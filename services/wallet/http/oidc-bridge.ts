@@ -3,7 +3,8 @@ import type { Provider } from "oidc-provider";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 
-const callsPerMinuteMax = 600;
+/** One merchant server exchanges every code of its shop from one address. */
+const callsPerMinuteMax = 6_000;
 const version = "0.1.0";
 
 const providerPaths = [
