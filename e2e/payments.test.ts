@@ -92,8 +92,13 @@ describe("an order", () => {
   ])("for the wallet card token %s is declined, and no bank is asked", async (walletCardToken) => {
     await newTill();
     const { cardToken } = await atNorth.mint({ merchantId: till.merchantId, amount: 4 });
-    const answer = await till.authorize({ cardToken, walletCardToken }, 4);
-    expect(answer).toMatchObject({ status: 400, body: { status: "declined" } });
+    // One card token names North Bank, the other no bank at all: neither may decide in place of the wallet card token.
+    for (const each of [cardToken, `ctok_${"0".repeat(32)}`]) {
+      const answer = await till.authorize({ cardToken: each, walletCardToken }, 4);
+      expect(answer).toMatchObject({ status: 400, body: { status: "declined" } });
+      // The Router's own words; a bank that was asked would have had others.
+      expect(["Unknown bank", "Invalid wallet card token"]).toContain(answer.body["declineReason"]);
+    }
     // The token is still whole: whoever had been asked would have used it up.
     const paid = await till.authorize({ cardToken, walletCardToken: routingToken("north-bank") }, 4);
     expect(paid.body["status"]).toBe("authorized");
