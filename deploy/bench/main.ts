@@ -18,7 +18,7 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const facts = machineFacts(new Date());
 say(
-  `${facts.cores} cores, ${facts.cpu}, ${facts.memoryGiB} GiB, Node ${facts.node}, commit ${facts.commit}, ${facts.date}`,
+  `${facts.cores} cores, ${facts.cpu}, ${facts.memoryGiB} GiB, Node ${facts.node}, commit ${facts.commit}, ${facts.date}; ${facts.sealsPerSecond} seals a second`,
 );
 const world = await startBenchWorld(say);
 try {
