@@ -47,8 +47,8 @@ describe("disconnecting", () => {
     expect(world.bank.liveCredentials.has(credential)).toBe(false);
     expect(world.bank.count("POST /oidc/token/revocation refresh_token") - before).toBe(1);
     expect(await secretRows()).toBe(0);
-    for (const read of [replica.wallet.getConnection(call), replica.wallet.listCards(call)]) {
-      await expect(read).rejects.toMatchObject({ reason: "connection_not_found" });
+    for (const read of [() => replica.wallet.getConnection(call), () => replica.wallet.listCards(call)]) {
+      await expect(read()).rejects.toMatchObject({ reason: "connection_not_found" });
     }
     expect((await replica.wallet.listConnections({ owner: call.owner })).connections).toEqual([]);
   });
