@@ -63,6 +63,8 @@ describe("authorize", () => {
       ),
     );
     expect(answers.filter((answer) => answer.body.status === "approved")).toHaveLength(1);
+    const declined = { status: 200, body: { status: "declined", declineReason: "Invalid card token" } };
+    expect(answers.filter((answer) => answer.body.status !== "approved")).toEqual(Array(19).fill(declined));
     expect(await bank.card(card.id)).toEqual({ owed: 0n, held: 100n });
   });
 
