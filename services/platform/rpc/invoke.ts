@@ -7,7 +7,7 @@ import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { counter, histogram } from "../telemetry/metrics.ts";
 import { openTrace } from "../telemetry/tracing.ts";
-import { type Authenticators, authenticate } from "./authenticate.ts";
+import { type Authenticators, authenticate, gatewayName } from "./authenticate.ts";
 import type { CallContext } from "./call-context.ts";
 import { policyOf, type RateLimitClass, type ResolvedPolicy, refusedCalls } from "./policy.ts";
 import { principalKey } from "./principal.ts";
@@ -122,7 +122,7 @@ class CallRun implements CallContext, CallResult {
     this.#endTrace = trace.end;
     // Only the gateway stands where it can know the client; it writes the header anew for each request.
     const forwarded =
-      call.peerService === "gateway"
+      call.peerService === gatewayName
         ? (call.header("x-envoy-external-address") ?? lastHop(call.header("x-forwarded-for")))
         : undefined;
     this.clientAddress = forwarded ?? call.peerAddress;

@@ -1,10 +1,10 @@
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import { addDays, dayOf } from "./domain/calendar.ts";
+import { derivedId } from "./domain/derived-id.ts";
 import { feedOfDays } from "./domain/feed.ts";
 import type { Institution } from "./domain/institutions.ts";
 import { consentEnd } from "./domain/item.ts";
 import type { Person } from "./domain/people.ts";
-import { derivedId } from "./domain/seeded-random.ts";
 import type { ApiDeps } from "./http/api-deps.ts";
 import type { NewItem } from "./storage/create-item.ts";
 

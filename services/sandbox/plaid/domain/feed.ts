@@ -1,6 +1,6 @@
 import { addDays, type Day, daysBetween } from "./calendar.ts";
+import { derivedId } from "./derived-id.ts";
 import type { Person } from "./people.ts";
-import { derivedId } from "./seeded-random.ts";
 import { type Entry, entriesOfDay, freshPurchase } from "./statement.ts";
 
 /** A transaction of one item. */

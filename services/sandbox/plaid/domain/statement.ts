@@ -1,7 +1,7 @@
+import { type SeededRandom, seededRandom } from "../../kit/seeded-random.ts";
 import type { Day } from "./calendar.ts";
 import { isLastOfMonth } from "./calendar.ts";
 import type { Person, PersonAccount } from "./people.ts";
-import { type SeededRandom, seededRandom } from "./seeded-random.ts";
 
 /** One line of a bank statement. */
 export interface Entry {

@@ -1,4 +1,4 @@
-import { derivedId } from "./seeded-random.ts";
+import { derivedId } from "./derived-id.ts";
 
 /** A bank the sandbox plays. */
 export interface Bank {

@@ -1,7 +1,7 @@
 import { toMajorNumber } from "../../../platform/money/amount.ts";
 import { type Currency, parseCurrency } from "../../../platform/money/currency.ts";
 import { type Account, type Bank, ibanOf, type Person } from "./banks.ts";
-import { derivedId } from "./seeded-random.ts";
+import { derivedId } from "./derived-id.ts";
 import { type Entry, historyMs, type Statement } from "./statement.ts";
 
 const gbp: Currency = parseCurrency("GBP");

@@ -22,11 +22,3 @@ export function seededRandom(seed: string): SeededRandom {
     pick: (list) => list[Math.floor(next() * list.length)] ?? list[0],
   };
 }
-
-const idAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789";
-
-/** An identifier in the look of Plaid's (37 characters) that stands for these words. */
-export function derivedId(...words: readonly string[]): string {
-  const digest = createHash("sha512").update(words.join("\n")).digest();
-  return Array.from(digest.subarray(0, 37), (byte) => idAlphabet[byte % idAlphabet.length]).join("");
-}
