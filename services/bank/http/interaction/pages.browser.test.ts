@@ -127,9 +127,14 @@ describe("payment consent on a phone", () => {
 describe("by keyboard alone", () => {
   it("signs in, leaves a card out and denies", async () => {
     const page = await openPage(desktop);
+    // Focus is given a moment after the page has loaded: keys struck before would be lost.
+    const email = page.getByLabel("Email");
+    await email.and(page.locator(":focus")).waitFor();
     await page.keyboard.type(customer.email);
     await page.keyboard.press("Tab");
+    await page.getByLabel("Password").and(page.locator(":focus")).waitFor();
     await page.keyboard.type(password);
+    expect(await email.inputValue()).toBe(customer.email);
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: /Add your cards/ }).waitFor();
     const first = page.getByRole("checkbox", { name: /Visa ending in 4242/ });
