@@ -2,10 +2,12 @@ import { z } from "zod";
 import { meshConfigShape } from "../platform/config/mesh-config.ts";
 import { type Environment, readConfig, wholeNumber } from "../platform/config/read-config.ts";
 import { encryptionKeyRequired } from "../platform/vault/master-key.ts";
+import { connectorSettingsShape } from "./connectors/registry.ts";
 
 const encryptionKeyLengthMin = 32;
 
 const schema = z.object({
+  ...connectorSettingsShape,
   ...meshConfigShape,
   DATABASE_SCHEMA: meshConfigShape.DATABASE_SCHEMA.default("credential"),
   /** `host:port` of the Registry's gRPC port. */

@@ -7,8 +7,8 @@ import { randomHex } from "../platform/secrets/random-token.ts";
 import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { watchBanks } from "./clients/bank-directory.ts";
 import { readCredentialConfig } from "./config.ts";
-import { createBsimConnector } from "./connectors/bsim/bsim-connector.ts";
 import { openProviderHttp } from "./connectors/provider-http.ts";
+import { createConnectors } from "./connectors/registry.ts";
 import type { Dependencies } from "./flows/dependencies.ts";
 import { createRefresher } from "./flows/refresh.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
@@ -16,6 +16,7 @@ import { credentialImplementation } from "./rpc/credential-handlers.ts";
 import { credentialErrors } from "./rpc/error-table.ts";
 import { verifyAudit } from "./storage/audit-verify.ts";
 import { openStorage } from "./storage/open-storage.ts";
+import { providerClientsOf } from "./storage/provider-client-store.ts";
 import type { Tables } from "./storage/tables.ts";
 
 /** Holds every bank and provider secret. Any number of replicas share one database. */
@@ -43,11 +44,11 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   scope.onStop("registry watch", banks.stop);
 
   const insecureAllowed = config.PAYMESH_ENV === "local";
-  const bsim = createBsimConnector({ http, insecureAllowed });
+  const providerClients = providerClientsOf(storage);
+  const parts = { http, banks, providerClients, insecureAllowed, clock, log };
   const deps: Dependencies = {
     storage,
-    connectors: new Map([[bsim.name, bsim]]),
-    banks,
+    connectors: createConnectors(parts, config),
     clock,
     log,
     insecureAllowed,

@@ -5,8 +5,7 @@ import { createRpcClient } from "../../platform/rpc/client.ts";
 import { followStream } from "../../platform/rpc/follow-stream.ts";
 import type { Logger } from "../../platform/telemetry/logger.ts";
 import type { MeshTls } from "../../platform/tls/load-mesh-tls.ts";
-import type { Bank } from "../domain/bank.ts";
-import type { BankDirectory } from "../flows/dependencies.ts";
+import type { Bank, BankDirectory } from "../domain/bank.ts";
 
 // The Registry sends a keep-alive every five seconds.
 const staleAfterMs = 15_000;
@@ -58,11 +57,13 @@ export function watchBanks(options: BankDirectoryOptions): WatchedBankDirectory 
     staleAfterMs,
     log,
   });
+  const known = (): ReadonlyMap<string, Bank> => {
+    if (!ready) throw new DomainError("PROVIDER_UNAVAILABLE");
+    return banks;
+  };
   return {
-    find: (bankId) => {
-      if (!ready) throw new DomainError("PROVIDER_UNAVAILABLE");
-      return banks.get(bankId);
-    },
+    find: (bankId) => known().get(bankId),
+    list: () => [...known().values()],
     isReady: () => ready,
     stop: async () => {
       await following.stop();

@@ -1,4 +1,4 @@
-/** What went wrong with a bank, as far as we act on it. Its own text is never kept: it may quote what we sent. */
+/** What went wrong with a bank or provider, as far as we act on it. Its own text is never kept: it may quote what we sent. */
 export type ProviderFailure =
   /** No usable answer: down, slow, 5xx, or an answer that is not what the contract says. */
   | "unavailable"
@@ -12,19 +12,45 @@ export type ProviderFailure =
   /** `invalid_client`: our own client id or secret is wrong there. */
   | "client_refused"
   /** The answer to our consent request was not for us: state, `iss` or nonce do not fit. */
-  | "mismatch";
+  | "mismatch"
+  /** It asks us to come back later (429), after `retryAfterMs` where it says so. */
+  | "rate_limited"
+  /** Only the user can help, by consenting anew; the credential itself may still exist. */
+  | "reauthorize"
+  /** This part of the consent needs the user now, such as a strong authentication; the rest of the connection works. */
+  | "scope_limited";
 
-/** A call to a bank that failed. `oauthError` is an OAuth error code such as `access_denied`, checked to be one. */
+/** What is known of a failure besides its kind. */
+export interface ProviderErrorFacts {
+  /** An OAuth error code such as `access_denied`, checked to be one. */
+  readonly oauthError?: string | undefined;
+  /** Words of ours, for logs. */
+  readonly detail?: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  /** By which the provider finds the call in its own logs. */
+  readonly correlationId?: string | undefined;
+}
+
+/** A call to a bank or provider that failed. */
 export class ProviderError extends Error {
   override readonly name = "ProviderError";
   readonly failure: ProviderFailure;
   readonly oauthError: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly correlationId: string | undefined;
 
-  constructor(failure: ProviderFailure, options: { oauthError?: string | undefined; detail?: string } = {}) {
-    super(options.detail === undefined ? `provider: ${failure}` : `provider: ${failure} (${options.detail})`);
+  constructor(failure: ProviderFailure, facts: ProviderErrorFacts = {}) {
+    super(facts.detail === undefined ? `provider: ${failure}` : `provider: ${failure} (${facts.detail})`);
     this.failure = failure;
-    this.oauthError = options.oauthError;
+    this.oauthError = facts.oauthError;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.correlationId = facts.correlationId;
   }
+}
+
+/** Whether another try with the same credential may work, later or at once. */
+export function isTransient(failure: ProviderFailure): boolean {
+  return failure === "unavailable" || failure === "rate_limited";
 }
 
 /** An OAuth error code as RFC 6749 writes them, or undefined for any other text a bank may put there. */

@@ -5,11 +5,13 @@ import { ProviderError } from "./provider-error.ts";
 
 const responseBytesMax = 1024 * 1024;
 const connectionsPerBank = 64;
+const retryAfterMsMax = 86_400_000;
+const correlationHeaders = ["x-correlation-id", "x-tl-correlation-id", "x-request-id", "x-trace-id", "request-id"];
 
 /** A request to a bank. */
 export interface ProviderRequest {
   readonly url: string;
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
 }
@@ -18,6 +20,8 @@ export interface ProviderRequest {
 export interface ProviderResponse {
   readonly status: number;
   readonly contentType: string;
+  /** Names in lower case; of several with one name the first. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
 }
 
@@ -48,8 +52,8 @@ export function openProviderHttp(): ProviderHttp {
           ...(outgoing.body === undefined ? {} : { body: outgoing.body }),
         });
         const text = await response.body.text();
-        const contentType = response.headers["content-type"];
-        return { status: response.statusCode, contentType: String(contentType ?? ""), text };
+        const headers = firstOfEach(response.headers);
+        return { status: response.statusCode, contentType: headers["content-type"] ?? "", headers, text };
       } catch (cause) {
         // The cause may quote the address with what stands in it; its code is all that is worth telling.
         throw new ProviderError("unavailable", { detail: codeOf(cause) });
@@ -60,25 +64,49 @@ export function openProviderHttp(): ProviderHttp {
 }
 
 /**
- * The JSON of a successful answer, parsed. Throws `ProviderError` by status: 401 unauthorized, 403 forbidden, 404 not_found,
- * anything else that is not 2xx, or not of the shape, unavailable.
+ * The JSON of a successful answer, parsed. Throws `ProviderError` by status: 401 unauthorized, 403 forbidden, 404 not_found, 429
+ * rate_limited, anything else that is not 2xx, or not of the shape, unavailable. `parse` reads the text, `parseJson` unless told.
  */
-export function parseAnswer<T>(response: ProviderResponse, shape: ZodType<T>): T {
+export function parseAnswer<T>(
+  response: ProviderResponse,
+  shape: ZodType<T>,
+  parse: (text: string) => unknown = parseJson,
+): T {
+  const correlationId = correlationIdOf(response);
   switch (response.status) {
     case 401:
-      throw new ProviderError("unauthorized");
+      throw new ProviderError("unauthorized", { correlationId });
     case 403:
-      throw new ProviderError("forbidden");
+      throw new ProviderError("forbidden", { correlationId });
     case 404:
-      throw new ProviderError("not_found");
+      throw new ProviderError("not_found", { correlationId });
+    case 429:
+      throw new ProviderError("rate_limited", { correlationId, retryAfterMs: retryAfterOf(response) });
     default:
       if (response.status < 200 || response.status > 299) {
-        throw new ProviderError("unavailable", { detail: `status ${response.status}` });
+        throw new ProviderError("unavailable", { correlationId, detail: `status ${response.status}` });
       }
   }
-  const parsed = shape.safeParse(parseJson(response.text));
-  if (!parsed.success) throw new ProviderError("unavailable", { detail: "answer not understood" });
+  const parsed = shape.safeParse(parse(response.text));
+  if (!parsed.success) throw new ProviderError("unavailable", { correlationId, detail: "answer not understood" });
   return parsed.data;
+}
+
+/** How long the provider asks us to wait (RFC 9110, 10.2.3), at most a day; undefined when it does not say. */
+export function retryAfterOf(response: Pick<ProviderResponse, "headers">, now = new Date()): number | undefined {
+  const given = response.headers["retry-after"];
+  if (given === undefined) return undefined;
+  const waitMs = /^\d{1,9}$/.test(given) ? Number.parseInt(given, 10) * 1000 : Date.parse(given) - now.getTime();
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(0, waitMs), retryAfterMsMax);
+}
+
+/** The id by which a provider finds this answer in its logs; undefined when it sent none, or one that is not an id. */
+export function correlationIdOf(response: Pick<ProviderResponse, "headers">): string | undefined {
+  for (const name of correlationHeaders) {
+    const value = response.headers[name];
+    if (value !== undefined && /^[\w.:/+=-]{1,128}$/.test(value)) return value;
+  }
+  return undefined;
 }
 
 /** JSON as unknown; undefined for what is not JSON. */
@@ -88,6 +116,15 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function firstOfEach(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  const first: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const [text] = [value ?? []].flat();
+    if (text !== undefined) first[name.toLowerCase()] = text;
+  }
+  return first;
 }
 
 function codeOf(cause: unknown): string {

@@ -12,6 +12,14 @@ export interface Bank extends BankAddresses {
   readonly walletEnrollmentSupported: boolean;
 }
 
+/** The banks that take part, from memory. */
+export interface BankDirectory {
+  /** Undefined for a bank nobody registered. Throws `PROVIDER_UNAVAILABLE` before the first snapshot has arrived. */
+  find(bankId: string): Bank | undefined;
+  /** All of them, in no order. Throws like `find`. */
+  list(): readonly Bank[];
+}
+
 /** Whether the bank may be called now. One that is paused, removed or failing its probes is not waited for. */
 export function isReachable(bank: Bank): boolean {
   return bank.status === "active" && bank.health !== "unhealthy";

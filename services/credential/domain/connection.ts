@@ -30,13 +30,23 @@ export type StateReason =
   | "provider_unavailable"
   | "disconnected";
 
+/** What its owner set for a connection; what is absent has the service's default. */
+export interface ConnectionSettings {
+  /** Older transactions are removed. */
+  readonly retentionDays?: number | undefined;
+}
+
 /** A connection as the domain sees it; secrets are elsewhere. */
 export interface Connection extends ConnectionKey {
   readonly connector: string;
   /** The bank's id in the Registry. */
   readonly institutionId: string;
   readonly issuer: string;
+  /** What people call the institution; empty for connections made before it was kept. */
+  readonly institutionName: string;
   readonly ownerReference: string;
+  /** How the provider's webhooks name it; empty when they cannot. */
+  readonly providerReference: string;
   readonly state: ConnectionState;
   readonly stateReason: StateReason;
   /** Grows with every consent. */
@@ -48,6 +58,10 @@ export interface Connection extends ConnectionKey {
   readonly hasCredential: boolean;
   readonly accessTokenExpiresAt: Date | undefined;
   readonly credentialExpiresAt: Date | undefined;
+  /** When the consent itself ends; undefined when the provider does not say. */
+  readonly consentExpiresAt: Date | undefined;
+  readonly lastSyncAt: Date | undefined;
+  readonly settings: ConnectionSettings;
   readonly refreshEpoch: bigint;
   readonly refreshHolder: string | undefined;
   readonly refreshOutcome: string | undefined;

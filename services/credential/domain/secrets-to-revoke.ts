@@ -3,4 +3,6 @@ export interface SecretsToRevoke {
   readonly credential?: string | undefined;
   readonly refreshToken?: string | undefined;
   readonly accessToken?: string | undefined;
+  /** How the provider names the connection; no secret, and needed by some to end it. */
+  readonly providerReference?: string | undefined;
 }

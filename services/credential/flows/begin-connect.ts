@@ -3,13 +3,13 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
-import { assertReachable } from "../domain/bank.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { insertAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { hasRoomForConnection } from "../storage/connection-store.ts";
-import { type Caller, callFor, connectorNamed, type Dependencies, targetOf } from "./dependencies.ts";
+import { userReference } from "../storage/user-reference.ts";
+import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
 
 /** How long a user may take at the bank, milliseconds. */
 export const attemptLifeMs = 10 * 60_000;
@@ -42,18 +42,14 @@ export async function beginConnect(
   const { owner, institutionId, redirectUri } = command;
   const connector = connectorNamed(deps, command.connector);
   assertRedirect(redirectUri, deps.insecureAllowed);
-  const bank = deps.banks.find(institutionId);
-  if (bank === undefined || bank.status === "inactive" || !bank.walletEnrollmentSupported) {
-    throw new DomainError("BANK_NOT_FOUND");
-  }
-  assertReachable(bank);
+  await connector.check(institutionId, "begin");
   if (!(await hasRoomForConnection(deps.storage.db.query, owner))) {
     throw new DomainError("INVALID_ARGUMENT", { why: "Too many connections" });
   }
-  const target = await targetOf(deps, { institutionId });
   const state = randomToken(32);
   const startedMs = performance.now();
-  const start = await connector.begin(target, { redirectUri, state }, callFor(deps, caller)).catch((cause: unknown) => {
+  const request = { institutionId, redirectUri, state, userReference: userReference(deps.storage, owner) };
+  const start = await connector.begin(request, callFor(deps, caller)).catch((cause: unknown) => {
     if (cause instanceof ProviderError) throw new DomainError("PROVIDER_UNAVAILABLE", {}, { cause });
     throw cause;
   });
@@ -74,7 +70,7 @@ export async function beginConnect(
       { action: "connect", outcome: "started", institutionId, durationMs: performance.now() - startedMs },
     ]);
   });
-  return { authUrl: start.authUrl, state, expiresAt };
+  return { authUrl: start.authUrl ?? "", state, expiresAt };
 }
 
 function assertRedirect(redirectUri: string, insecureAllowed: boolean): void {

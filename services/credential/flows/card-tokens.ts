@@ -1,4 +1,4 @@
-import type { CardToken, CardTokenRequest } from "../connectors/connector.ts";
+import type { CardToken, CardTokenRequest } from "../connectors/card-connector.ts";
 import type { Connection } from "../domain/connection.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
 import { useCredential } from "./use-credential.ts";
@@ -14,7 +14,7 @@ export async function requestCardToken(
     operation: "request_card_token",
     connection,
     caller,
-    run: (cards, target, credential) => cards.requestToken(target, credential, request, callFor(deps, caller)),
+    run: (cards, access) => cards.requestToken(access, request, callFor(deps, caller)),
   });
 }
 
@@ -29,6 +29,6 @@ export async function revokeCardToken(
     operation: "revoke_card_token",
     connection,
     caller,
-    run: (cards, target, credential) => cards.revokeToken(target, credential, tokenId, callFor(deps, caller)),
+    run: (cards, access) => cards.revokeToken(access, tokenId, callFor(deps, caller)),
   });
 }

@@ -1,12 +1,14 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { Grant, ProviderCard } from "../connectors/connector.ts";
-import { ProviderError, parseOauthError } from "../connectors/provider-error.ts";
+import type { ProviderCard } from "../connectors/card-connector.ts";
+import type { Grant } from "../connectors/connector.ts";
+import { isTransient, ProviderError, parseOauthError } from "../connectors/provider-error.ts";
 import type { AuditAct } from "../domain/audit.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
 import { type ConnectAttempt, consumeAttempt, finishAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
-import { type Caller, connectorNamed, type Dependencies, detachedCall, targetOf } from "./dependencies.ts";
+import { userReference } from "../storage/user-reference.ts";
+import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { listCards } from "./list-cards.ts";
 import { savePatiently } from "./save-patiently.ts";
 import { storeGrant } from "./store-grant.ts";
@@ -89,12 +91,13 @@ async function exchange(
   command: CompleteConnectCommand,
   caller: Caller,
 ): Promise<Grant> {
-  const connector = connectorNamed(deps, attempt.connector);
-  const { redirectUri, proofs } = attempt;
+  const connector = connectorOf(deps, attempt);
+  const { institutionId, redirectUri, proofs } = attempt;
   const { state, code, iss } = command;
   try {
-    const target = await targetOf(deps, attempt);
-    return await connector.complete(target, { redirectUri, state, code, iss, proofs }, detachedCall(deps));
+    const answer = { institutionId, redirectUri, state, code, iss, proofs };
+    const user = userReference(deps.storage, attempt.owner);
+    return await connector.complete({ ...answer, userReference: user }, detachedCall(deps));
   } catch (cause) {
     if (!(cause instanceof ProviderError)) throw cause;
     await recordFailedExchange(deps, { attempt, cause, caller });
@@ -110,7 +113,7 @@ async function recordFailedExchange(
   const now = deps.clock.now();
   await inTransaction(deps.storage.db, async (tx) => {
     // Without an answer the bank may have issued tokens: the attempt stays open for the clean-up.
-    if (cause.failure !== "unavailable") await finishAttempt(tx, attempt, "failed");
+    if (!isTransient(cause.failure)) await finishAttempt(tx, attempt, "failed");
     const isAlert = cause.failure === "mismatch";
     await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: failed.caller.actor, now }, [
       {
@@ -125,7 +128,7 @@ async function recordFailedExchange(
 
 function exchangeError(cause: ProviderError): DomainError {
   if (cause.failure === "mismatch") return new DomainError("INVALID_STATE", {}, { cause });
-  const ourFault = cause.failure === "client_refused" || cause.failure === "unavailable";
+  const ourFault = cause.failure === "client_refused" || isTransient(cause.failure);
   if (cause.oauthError !== undefined && !ourFault) {
     return new DomainError("CONSENT_REFUSED", { error: cause.oauthError }, { cause });
   }

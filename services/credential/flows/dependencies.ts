@@ -1,24 +1,14 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { Logger } from "../../platform/telemetry/logger.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import type { Connector, ProviderCall, ProviderTarget } from "../connectors/connector.ts";
+import type { Connector, ProviderCall } from "../connectors/connector.ts";
 import type { Actor } from "../domain/audit.ts";
-import type { Bank } from "../domain/bank.ts";
-import type { Connection } from "../domain/connection.ts";
-import { openProviderClient } from "../storage/provider-client-store.ts";
 import type { Storage } from "../storage/storage.ts";
-
-/** The banks that take part, from memory. */
-export interface BankDirectory {
-  /** Undefined for a bank nobody registered. Throws `PROVIDER_UNAVAILABLE` before the first snapshot has arrived. */
-  find(bankId: string): Bank | undefined;
-}
 
 /** What the flows work with. */
 export interface Dependencies {
   readonly storage: Storage;
   readonly connectors: ReadonlyMap<string, Connector>;
-  readonly banks: BankDirectory;
   readonly clock: Clock;
   readonly log: Logger;
   /** Admits http addresses; for the local world alone. */
@@ -35,23 +25,23 @@ export interface Caller {
   timeoutMs(): number;
 }
 
-/** The connector of this name. Throws `INVALID_ARGUMENT`. */
+/** The connector a caller names. Throws `INVALID_ARGUMENT` for one that is not set up here. */
 export function connectorNamed(deps: Dependencies, name: string): Connector {
   const connector = deps.connectors.get(name);
   if (connector === undefined) throw new DomainError("INVALID_ARGUMENT", { why: "Unknown connector" });
   return connector;
 }
 
-/** The bank of a connection and who we are there. Throws `PROVIDER_NOT_CONFIGURED` when either is unknown. */
-export async function targetOf(
-  deps: Dependencies,
-  connection: Pick<Connection, "institutionId">,
-): Promise<ProviderTarget> {
-  const bank = deps.banks.find(connection.institutionId);
-  if (bank === undefined) throw new DomainError("PROVIDER_NOT_CONFIGURED");
-  const client = await openProviderClient(deps.storage, connection.institutionId);
-  if (client === undefined) throw new DomainError("PROVIDER_NOT_CONFIGURED");
-  return { bank, client };
+/** The connector of what is stored. Throws `PROVIDER_NOT_CONFIGURED` when its settings are gone by now. */
+export function connectorOf(deps: Dependencies, stored: { readonly connector: string }): Connector {
+  const connector = deps.connectors.get(stored.connector);
+  if (connector === undefined) throw new DomainError("PROVIDER_NOT_CONFIGURED");
+  return connector;
+}
+
+/** Whether a connection of this connector is expected to hold a wallet credential. */
+export function knowsCards(deps: Dependencies, stored: { readonly connector: string }): boolean {
+  return deps.connectors.get(stored.connector)?.cards !== undefined;
 }
 
 /** Limits of a request that ends when its caller goes away. */

@@ -51,6 +51,7 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
         credential: credential.plaintext,
         refreshToken: refreshToken.plaintext,
         accessToken: accessToken.plaintext,
+        providerReference: connection.providerReference,
       },
       now,
       dueAt: now,

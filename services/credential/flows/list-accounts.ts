@@ -1,13 +1,13 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { ProviderAccount, ProviderTarget } from "../connectors/connector.ts";
+import type { Connector } from "../connectors/connector.ts";
+import type { ProviderAccount } from "../connectors/provider-data.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
-import { isReachable } from "../domain/bank.ts";
 import { assertAccountsReadable, type Connection } from "../domain/connection.ts";
 import { needsRefresh } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { type Caller, callFor, connectorNamed, type Dependencies, targetOf } from "./dependencies.ts";
+import { type Caller, callFor, connectorOf, type Dependencies } from "./dependencies.ts";
 import { openForUse } from "./open-for-use.ts";
 import type { Refresher, RefreshResult } from "./refresh.ts";
 
@@ -42,19 +42,31 @@ async function fetchAccounts(
   caller: Caller,
 ): Promise<readonly ProviderAccount[]> {
   const { deps } = parts;
-  const target = await targetOf(deps, connection);
+  const connector = connectorOf(deps, connection);
+  const unreachable = await outageOf(connector, connection);
   assertAccountsReadable(connection);
-  if (!isReachable(target.bank)) throw new DomainError("BSIM_UNAVAILABLE");
+  if (unreachable !== undefined) throw unreachable;
   const fresh = needsRefresh(connection.accessTokenExpiresAt, deps.clock.now())
     ? await refreshed(parts, connection, caller)
     : connection;
   try {
-    return await ask(deps, { connection: fresh, target, caller });
+    return await ask(deps, { connection: fresh, connector, caller });
   } catch (error) {
     if (!(error instanceof ProviderError && error.failure === "unauthorized")) throw error;
     // Read again: when someone has refreshed since, his token is tried, and the bank is not asked for yet another.
     const again = await refreshed(parts, fresh, caller);
-    return await ask(deps, { connection: again, target, caller });
+    return await ask(deps, { connection: again, connector, caller });
+  }
+}
+
+/** An outage that is known without asking; a user who has to come anyway is told that first. */
+async function outageOf(connector: Connector, connection: Connection): Promise<DomainError | undefined> {
+  try {
+    await connector.check(connection.institutionId, "use");
+    return undefined;
+  } catch (error) {
+    if (error instanceof DomainError && error.reason === "PROVIDER_UNAVAILABLE") return error;
+    throw error;
   }
 }
 
@@ -94,13 +106,14 @@ function connectionAfter(result: RefreshResult): Connection {
 
 async function ask(
   deps: Dependencies,
-  work: { connection: Connection; target: ProviderTarget; caller: Caller },
+  work: { connection: Connection; connector: Connector; caller: Caller },
 ): Promise<readonly ProviderAccount[]> {
-  const { connection, target, caller } = work;
+  const { connection, connector, caller } = work;
   const token = await openForUse(deps, connection, "access_token", caller.actor);
   if (token === undefined) throw new DomainError("MISSING_ACCESS_TOKEN");
-  const connector = connectorNamed(deps, connection.connector);
-  return await connector.listAccounts(target, token.plaintext, callFor(deps, caller));
+  const { institutionId, providerReference, ownerReference } = connection;
+  const access = { institutionId, providerReference, ownerReference, accessToken: token.plaintext };
+  return await connector.listAccounts(access, callFor(deps, caller));
 }
 
 function accountsError(error: unknown): DomainError | undefined {

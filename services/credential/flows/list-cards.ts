@@ -1,5 +1,5 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { ProviderCard } from "../connectors/connector.ts";
+import type { ProviderCard } from "../connectors/card-connector.ts";
 import type { Connection } from "../domain/connection.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
 import { useCredential } from "./use-credential.ts";
@@ -14,7 +14,7 @@ export async function listCards(
     operation: "list_cards",
     connection,
     caller,
-    run: (cards, target, credential) => cards.list(target, credential, callFor(deps, caller)),
+    run: (cards, access) => cards.list(access, callFor(deps, caller)),
   }).catch((error: unknown) => {
     if (error instanceof DomainError && error.reason === "CARD_NOT_AUTHORIZED") {
       throw new DomainError("REAUTHORIZATION_REQUIRED", {}, { cause: error });

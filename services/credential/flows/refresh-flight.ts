@@ -4,14 +4,13 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { TokenSet } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Actor } from "../domain/audit.ts";
-import { assertReachable } from "../domain/bank.ts";
 import type { Connection } from "../domain/connection.ts";
 import { nextStanding } from "../domain/connection-state.ts";
 import { needsRefresh, retryAt } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { abortFlight, type FlightOutcome, findJournaledAnswer, journalAnswer } from "../storage/refresh-store.ts";
-import { connectorNamed, type Dependencies, detachedCall, targetOf } from "./dependencies.ts";
+import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
 import { openForUse } from "./open-for-use.ts";
 import { land } from "./refresh-landing.ts";
@@ -64,12 +63,13 @@ async function askAndJournal(deps: Dependencies, { flight, actor }: FlightWork):
 }
 
 async function askBank(deps: Dependencies, flight: Connection, refreshToken: string): Promise<TokenSet> {
-  const target = await targetOf(deps, flight);
-  assertReachable(target.bank);
-  const connector = connectorNamed(deps, flight.connector);
+  const connector = connectorOf(deps, flight);
+  await connector.check(flight.institutionId, "use");
+  if (connector.refresh === undefined) throw new ProviderError("grant_refused", { detail: "nothing to refresh" });
+  const { institutionId, providerReference } = flight;
   for (let ask = 1; ; ask += 1) {
     try {
-      return await connector.refresh(target, refreshToken, detachedCall(deps));
+      return await connector.refresh({ institutionId, refreshToken, providerReference }, detachedCall(deps));
     } catch (error) {
       const isWorthAnother = error instanceof ProviderError && error.failure === "unavailable";
       if (!isWorthAnother || ask === asksMax) throw error;
@@ -132,6 +132,7 @@ async function end(
   });
   if (!ended) return "overtaken";
   const facts = { connectionId: flight.connectionId, bankId: flight.institutionId, outcome };
-  deps.log.warn({ ...facts, reason: failed.error.failure }, "refresh without new tokens");
+  const { failure, correlationId } = failed.error;
+  deps.log.warn({ ...facts, reason: failure, correlationId }, "refresh without new tokens");
   return outcome;
 }

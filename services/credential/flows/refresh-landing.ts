@@ -8,7 +8,7 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { clearJournal, landFlight, type RefreshedColumns } from "../storage/refresh-store.ts";
 import { type NewSecret, storeSecrets } from "../storage/secret-store.ts";
-import type { Dependencies } from "./dependencies.ts";
+import { type Dependencies, knowsCards } from "./dependencies.ts";
 import { openForEnding } from "./open-for-use.ts";
 
 /** A flight that brings an answer home. */
@@ -37,7 +37,7 @@ export async function land(deps: Dependencies, work: LandingWork): Promise<boole
     const landed = await landFlight(
       tx,
       { ...flight, refreshEpoch: epoch },
-      columnsOf(current, { answer, renewed, now }),
+      columnsOf(current, { answer, renewed, now, isWithoutCards: !knowsCards(deps, current) }),
     );
     if (!landed) return false;
     const stored = await storeSecrets(deps.storage, tx, {
@@ -66,14 +66,17 @@ function mayRescue(flight: Connection, current: Connection): boolean {
   );
 }
 
-function columnsOf(current: Connection, facts: { answer: TokenSet; renewed: boolean; now: Date }): RefreshedColumns {
+function columnsOf(
+  current: Connection,
+  facts: { answer: TokenSet; renewed: boolean; isWithoutCards: boolean; now: Date },
+): RefreshedColumns {
   const { answer, renewed, now } = facts;
   const hasRefreshToken = current.hasRefreshToken || answer.refreshToken !== undefined;
   const hasCredential = current.hasCredential || renewed;
   const credentialExpiresAt = renewed ? answer.credentialExpiresAt : current.credentialExpiresAt;
   const { accessTokenExpiresAt } = answer;
   const hasEnded = isCredentialExpired({ credentialExpiresAt }, now);
-  const kept = !hasCredential ? "missing" : hasEnded ? "ended" : "kept";
+  const kept = facts.isWithoutCards ? "kept" : !hasCredential ? "missing" : hasEnded ? "ended" : "kept";
   // A rescue starts from before the refusal it undoes.
   const ended = current.stateReason === "consent_ended";
   const before = ended

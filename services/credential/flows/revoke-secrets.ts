@@ -3,7 +3,6 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import { type Actor, jobActor } from "../domain/audit.ts";
-import { isReachable } from "../domain/bank.ts";
 import { retryAt } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import {
@@ -13,7 +12,7 @@ import {
   postponeRevocation,
   type Revocation,
 } from "../storage/revocation-store.ts";
-import { connectorNamed, type Dependencies, detachedCall, targetOf } from "./dependencies.ts";
+import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 
 /** After this long everything a bank could still honour has ended by itself (credentials and refresh tokens live 90 days). */
 export const revocationLifeMs = 100 * 86_400_000;
@@ -25,6 +24,7 @@ const secretsShape = z.object({
   credential: z.string().optional(),
   refreshToken: z.string().optional(),
   accessToken: z.string().optional(),
+  providerReference: z.string().optional(),
 });
 
 /** Works off due revocations until none is left or the signal aborts; safe on several replicas. Returns how many it confirmed. */
@@ -81,12 +81,12 @@ async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor):
 /** The reason it failed; undefined once the bank has confirmed. */
 async function tryToRevoke(deps: Dependencies, revocation: Revocation): Promise<string | undefined> {
   try {
-    const target = await targetOf(deps, revocation);
-    if (!isReachable(target.bank)) return "unreachable";
+    const connector = connectorOf(deps, revocation);
+    await connector.check(revocation.institutionId, "use");
     const text = await openRevocation(deps.storage, revocation);
     if (text === undefined) return undefined;
     const secrets = secretsShape.parse(JSON.parse(text));
-    await connectorNamed(deps, revocation.connector).revoke(target, secrets, detachedCall(deps));
+    await connector.revoke(revocation.institutionId, secrets, detachedCall(deps));
     return undefined;
   } catch (error) {
     if (error instanceof ProviderError) return error.failure;

@@ -13,7 +13,7 @@ import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsen
 import { insertRevocation } from "../storage/revocation-store.ts";
 import { deleteSecrets, type NewSecret, type SecretPurpose, storeSecrets } from "../storage/secret-store.ts";
 import type { Tx } from "../storage/storage.ts";
-import type { Dependencies } from "./dependencies.ts";
+import { type Dependencies, knowsCards } from "./dependencies.ts";
 import { openForEnding } from "./open-for-use.ts";
 import { revocationLifeMs } from "./revoke-secrets.ts";
 
@@ -35,10 +35,10 @@ export async function storeGrant(deps: Dependencies, work: GrantToStore): Promis
   const now = deps.clock.now();
   return await inTransaction(deps.storage.db, async (tx) => {
     if (!(await finishAttempt(tx, attempt, "completed"))) throw new DomainError("PROVIDER_UNAVAILABLE");
-    const facts = consentFacts(work, now);
+    const facts = consentFacts(deps, work, now);
     const { connection, acts } = await placeConsent(deps, tx, facts, grant);
     const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
-    const common = { connectionId: connection.connectionId, institutionId: attempt.institutionId };
+    const common = { connectionId: connection.connectionId, institutionId: grant.institutionId };
     await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: work.actor, now }, [
       { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
       { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },
@@ -93,23 +93,29 @@ async function supersede(
   return { connection: await replaceConsent(tx, existing, facts), acts: [...old.alerts, ...deleted] };
 }
 
-function consentFacts({ attempt, grant }: GrantToStore, now: Date): ConsentFacts {
-  const { accessTokenExpiresAt, credentialExpiresAt } = grant;
+function consentFacts(deps: Dependencies, { attempt, grant }: GrantToStore, now: Date): ConsentFacts {
+  const { accessTokenExpiresAt, credentialExpiresAt, consentExpiresAt } = grant;
   const hasRefreshToken = grant.refreshToken !== undefined;
   const hasCredential = grant.credential !== undefined;
   return {
     owner: attempt.owner,
     newConnectionId: randomUUID(),
     connector: attempt.connector,
-    institutionId: attempt.institutionId,
+    institutionId: grant.institutionId,
+    institutionName: grant.institutionName,
     issuer: grant.issuer,
     ownerReference: grant.ownerReference,
-    standing: nextStanding({ state: "ACTIVE", reason: "" }, { kind: "consented", hasCredential, hasAccessToken: true }),
+    providerReference: grant.providerReference,
+    standing: nextStanding(
+      { state: "ACTIVE", reason: "" },
+      { kind: "consented", hasCredential: hasCredential || !knowsCards(deps, attempt), hasAccessToken: true },
+    ),
     hasAccessToken: true,
     hasRefreshToken,
     hasCredential,
     accessTokenExpiresAt,
     credentialExpiresAt,
+    consentExpiresAt,
     refreshDueAt: refreshDueAt({ now, storedAt: now, accessTokenExpiresAt, credentialExpiresAt, hasRefreshToken }),
     now,
   };

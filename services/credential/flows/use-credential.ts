@@ -1,14 +1,13 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { CardConnector, ProviderTarget } from "../connectors/connector.ts";
+import type { CardAccess, CardConnector } from "../connectors/card-connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
-import { assertReachable } from "../domain/bank.ts";
 import { assertCardsUsable, type Connection, isCredentialExpired } from "../domain/connection.ts";
 import { type ConnectionEvent, nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection, setStanding } from "../storage/connection-store.ts";
 import { type OpenedSecret, openSecret } from "../storage/secret-store.ts";
-import { type Caller, connectorNamed, type Dependencies, targetOf } from "./dependencies.ts";
+import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { openForUse } from "./open-for-use.ts";
 
 /** One use of the wallet credential. */
@@ -17,7 +16,7 @@ export interface CredentialUse<T> {
   readonly operation: string;
   readonly connection: Connection;
   readonly caller: Caller;
-  run(cards: CardConnector, target: ProviderTarget, credential: string): Promise<T>;
+  run(cards: CardConnector, access: CardAccess): Promise<T>;
 }
 
 // One more try, when the credential was renewed between our reading it and the bank's refusal.
@@ -31,16 +30,17 @@ const triesMax = 2;
 export async function useCredential<T>(deps: Dependencies, use: CredentialUse<T>): Promise<T> {
   const { connection } = use;
   await assertUsable(deps, use);
-  const cards = connectorNamed(deps, connection.connector).cards;
+  const connector = connectorOf(deps, connection);
+  const { cards } = connector;
   if (cards === undefined) throw new DomainError("INVALID_ARGUMENT", { why: "This connection has no cards" });
-  const target = await targetOf(deps, connection);
-  assertReachable(target.bank);
+  await connector.check(connection.institutionId, "use");
   for (let tries = 1; ; tries += 1) {
     const secret = await openForUse(deps, connection, "wallet_credential", use.caller.actor);
     if (secret === undefined) throw new DomainError("REAUTHORIZATION_REQUIRED");
     const startedMs = performance.now();
     try {
-      const result = await use.run(cards, target, secret.plaintext);
+      const access = { institutionId: connection.institutionId, credential: secret.plaintext };
+      const result = await use.run(cards, access);
       await audit(deps, use, "ok", performance.now() - startedMs);
       return result;
     } catch (cause) {

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { Grant } from "../connectors/connector.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
+import { isTransient, ProviderError } from "../connectors/provider-error.ts";
 import { jobActor } from "../domain/audit.ts";
 import { attemptLifeMs } from "../flows/begin-connect.ts";
-import { connectorNamed, type Dependencies, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { connectorOf, type Dependencies, detachedCall } from "../flows/dependencies.ts";
 import { revocationLifeMs } from "../flows/revoke-secrets.ts";
 import {
   type AbandonedAttempt,
@@ -17,6 +17,7 @@ import {
 import { appendAudit } from "../storage/audit-store.ts";
 import { listConnections } from "../storage/connection-store.ts";
 import { insertRevocation } from "../storage/revocation-store.ts";
+import { userReference } from "../storage/user-reference.ts";
 
 // Longer than any exchange with its retries of saving: what is older has lost its process.
 const abandonedAfterMs = 90_000;
@@ -61,7 +62,7 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
   await inTransaction(deps.storage.db, async (tx) => {
     if (!(await finishAttempt(tx, attempt, "cleaned"))) return;
     if (grant !== undefined) {
-      const { credential, refreshToken, accessToken } = grant;
+      const { credential, refreshToken, accessToken, providerReference } = grant;
       await insertRevocation(deps.storage, tx, {
         owner: attempt.owner,
         revocationId: randomUUID(),
@@ -69,7 +70,7 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
         connector: attempt.connector,
         institutionId: attempt.institutionId,
         cause: "orphaned",
-        secrets: { credential, refreshToken, accessToken },
+        secrets: { credential, refreshToken, accessToken, providerReference },
         now,
         dueAt: now,
         giveUpAt: new Date(now.getTime() + revocationLifeMs),
@@ -83,13 +84,13 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
 
 async function replayCode(deps: Dependencies, attempt: AbandonedAttempt): Promise<Grant | "refused" | "later"> {
   try {
-    const target = await targetOf(deps, attempt);
-    const { redirectUri, code, proofs } = attempt;
+    const { institutionId, redirectUri, code, proofs } = attempt;
     // The callback's own state and `iss` were checked when it came; the exchange is between the bank and us.
-    const answer = { redirectUri, state: attempt.attemptId, code, iss: target.bank.issuer, proofs };
-    return await connectorNamed(deps, attempt.connector).complete(target, answer, detachedCall(deps));
+    const answer = { institutionId, redirectUri, state: attempt.attemptId, code, iss: undefined, proofs };
+    const user = userReference(deps.storage, attempt.owner);
+    return await connectorOf(deps, attempt).complete({ ...answer, userReference: user }, detachedCall(deps));
   } catch (error) {
-    if (error instanceof ProviderError) return error.failure === "unavailable" ? "later" : "refused";
+    if (error instanceof ProviderError) return isTransient(error.failure) ? "later" : "refused";
     if (error instanceof DomainError) return "later";
     throw error;
   }

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
-import { connectorNamed, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
 import { consumeAttempt } from "../storage/attempt-store.ts";
@@ -127,9 +127,8 @@ describe("a process that dies between the exchange and storing what it brought",
     return {
       code: answer.code,
       exchange: async () => {
-        const target = await targetOf(deps, attempt);
-        const given = { ...answer, redirectUri, proofs };
-        const grant = await connectorNamed(deps, "bsim").complete(target, given, detachedCall(deps));
+        const given = { ...answer, institutionId, redirectUri, proofs, userReference: "" };
+        const grant = await connectorNamed(deps, "bsim").complete(given, detachedCall(deps));
         return grant.refreshToken;
       },
     };
@@ -140,8 +139,8 @@ describe("a process that dies between the exchange and storing what it brought",
     const refreshToken = (await dead.exchange()) ?? "";
     world.clock.advance(120_000);
     expect(await sweepAttempts(replica.deps, live)).toBe(1);
-    const target = await targetOf(replica.deps, { institutionId: "north-bank" });
-    const orphan = connectorNamed(replica.deps, "bsim").refresh(target, refreshToken, detachedCall(replica.deps));
+    const grant = { institutionId: "north-bank", refreshToken, providerReference: "" };
+    const orphan = connectorNamed(replica.deps, "bsim").refresh?.(grant, detachedCall(replica.deps));
     await expect(orphan).rejects.toMatchObject({ failure: "grant_refused" });
     expect(await sweepAttempts(replica.deps, live)).toBe(0);
   });

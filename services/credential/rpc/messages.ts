@@ -6,7 +6,8 @@ import type {
   ConnectionSchema,
   ProviderClientSchema,
 } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
-import type { ProviderAccount, ProviderCard } from "../connectors/connector.ts";
+import type { ProviderCard } from "../connectors/card-connector.ts";
+import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { ProviderClientSummary } from "../storage/provider-client-store.ts";
 
@@ -36,12 +37,12 @@ export function cardMessage(card: ProviderCard): MessageInitShape<typeof CardSch
 
 /** An account as the contract says it, money exact. */
 export function accountMessage(account: ProviderAccount): MessageInitShape<typeof AccountSchema> {
-  const { currency, availableMinor, asOf } = account;
+  const { currency, balanceMinor, availableMinor, asOf } = account;
   return {
     accountId: account.accountId,
     accountType: account.accountType,
     maskedNumber: account.maskedNumber,
-    balance: { currency, minorUnits: account.balanceMinor },
+    ...(balanceMinor === undefined ? {} : { balance: { currency, minorUnits: balanceMinor } }),
     ...(availableMinor === undefined ? {} : { available: { currency, minorUnits: availableMinor } }),
     ...(asOf === undefined ? {} : { asOf: timestampFromDate(asOf) }),
   };

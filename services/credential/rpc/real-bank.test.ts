@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { Visitor } from "../../../deploy/local/demo/visitor.ts";
-import { connectorNamed, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
@@ -96,8 +96,9 @@ it("refreshes again and again, and a flight that died is flown once more with th
   if (seen === undefined) throw new Error("no connection");
   const flight = await claimFlight(deps.storage.db.query, { seen, holder: "dead", leaseMs: 1 });
   const token = await openSecret(deps.storage, deps.storage.db.query, seen, "refresh_token");
-  const target = await targetOf(deps, seen);
-  await connectorNamed(deps, "bsim").refresh(target, token?.plaintext ?? "", detachedCall(deps));
+  const { institutionId, providerReference } = seen;
+  const grant = { institutionId, providerReference, refreshToken: token?.plaintext ?? "" };
+  await connectorNamed(deps, "bsim").refresh?.(grant, detachedCall(deps));
   expect(flight).toBeDefined();
   await sweepRefreshes(replica, live);
   expect((await findConnection(deps.storage.db.query, call))?.tokenVersion).toBe(seen.tokenVersion + 1n);
@@ -125,10 +126,11 @@ it("disconnects with the bank's confirmation: credential and refresh token are d
     await openSecret(deps.storage, db, seen, "refresh_token"),
   ];
   expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
-  const target = await targetOf(deps, seen);
+  const { institutionId, providerReference } = seen;
   const connector = connectorNamed(deps, "bsim");
-  const cards = connector.cards?.list(target, credential?.plaintext ?? "", detachedCall(deps));
+  const cards = connector.cards?.list({ institutionId, credential: credential?.plaintext ?? "" }, detachedCall(deps));
   await expect(cards).rejects.toMatchObject({ failure: "unauthorized" });
-  const refreshed = connector.refresh(target, refreshToken?.plaintext ?? "", detachedCall(deps));
+  const grant = { institutionId, providerReference, refreshToken: refreshToken?.plaintext ?? "" };
+  const refreshed = connector.refresh?.(grant, detachedCall(deps));
   await expect(refreshed).rejects.toMatchObject({ failure: "grant_refused" });
 });

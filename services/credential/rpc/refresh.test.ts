@@ -3,7 +3,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import type { TokenSet } from "../connectors/connector.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
-import { connectorNamed, detachedCall, targetOf } from "../flows/dependencies.ts";
+import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
 import { formatAnswer } from "../flows/journal-format.ts";
 import { land } from "../flows/refresh-landing.ts";
 import { sweepCredentials } from "../jobs/sweep-credentials.ts";
@@ -61,8 +61,11 @@ async function claimAndDie(seen: Connection): Promise<Connection> {
 async function askBank(flight: Connection): Promise<TokenSet> {
   const { deps } = replica;
   const token = await openSecret(deps.storage, deps.storage.db.query, flight, "refresh_token");
-  const target = await targetOf(deps, flight);
-  return await connectorNamed(deps, "bsim").refresh(target, token?.plaintext ?? "", detachedCall(deps));
+  const { institutionId, providerReference } = flight;
+  const grant = { institutionId, providerReference, refreshToken: token?.plaintext ?? "" };
+  const answer = await connectorNamed(deps, "bsim").refresh?.(grant, detachedCall(deps));
+  if (answer === undefined) throw new Error("no refresh");
+  return answer;
 }
 
 async function refreshTokenOf(connection: Connection): Promise<string | undefined> {

@@ -41,6 +41,8 @@ export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttemp
       created_at: attempt.createdAt,
       expires_at: attempt.expiresAt,
       exchanging_since: null,
+      connection_id: null,
+      return_url: null,
     })
     .execute();
 }

@@ -11,14 +11,17 @@ export interface ConsentFacts {
   readonly newConnectionId: string;
   readonly connector: string;
   readonly institutionId: string;
+  readonly institutionName: string;
   readonly issuer: string;
   readonly ownerReference: string;
+  readonly providerReference: string;
   readonly standing: Standing;
   readonly hasAccessToken: boolean;
   readonly hasRefreshToken: boolean;
   readonly hasCredential: boolean;
   readonly accessTokenExpiresAt: Date | undefined;
   readonly credentialExpiresAt: Date | undefined;
+  readonly consentExpiresAt: Date | undefined;
   readonly refreshDueAt: Date | undefined;
   readonly now: Date;
 }
@@ -141,6 +144,9 @@ async function deleteJournal(tx: Tx, { owner, connectionId }: Connection): Promi
 function grantColumns(facts: ConsentFacts) {
   return {
     issuer: facts.issuer,
+    institution_name: facts.institutionName,
+    provider_reference: facts.providerReference === "" ? null : facts.providerReference,
+    consent_expires_at: facts.consentExpiresAt ?? null,
     state: facts.standing.state,
     state_reason: facts.standing.reason,
     has_access_token: facts.hasAccessToken,

@@ -25,5 +25,6 @@ export async function openStorage(options: {
     vault,
     auditKey: deriveMasterKey(encryptionKey, "credential audit chain"),
     stateHashKey: deriveMasterKey(encryptionKey, "credential consent state"),
+    userReferenceKey: deriveMasterKey(encryptionKey, "credential user reference"),
   });
 }

@@ -73,8 +73,15 @@ export async function listProviderClients(db: Queryable): Promise<ProviderClient
   return rows.map((row) => ({ bsimId: row.bsim_id, clientId: row.client_id, updatedAt: row.updated_at }));
 }
 
+/** The clients as connectors ask for them. */
+export function providerClientsOf(storage: Pick<Storage, "db" | "vault">): {
+  find(bsimId: string): Promise<ProviderClient | undefined>;
+} {
+  return { find: (bsimId) => openProviderClient(storage, bsimId) };
+}
+
 /** The client at a bank with its secret opened; undefined when none is stored. */
-export async function openProviderClient(
+async function openProviderClient(
   storage: Pick<Storage, "db" | "vault">,
   bsimId: string,
 ): Promise<ProviderClient | undefined> {

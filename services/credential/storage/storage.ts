@@ -11,6 +11,8 @@ export interface Storage {
   readonly auditKey: Uint8Array;
   /** Keys the hashes of consent states, 32 bytes. */
   readonly stateHashKey: Uint8Array;
+  /** Keys the names by which providers know our users, 32 bytes. */
+  readonly userReferenceKey: Uint8Array;
 }
 
 /** A pool or a transaction; reads take either. */

@@ -1,4 +1,4 @@
-import type { Generated } from "kysely";
+import type { Generated, JSONColumnType, Selectable } from "kysely";
 
 /** The columns that say whose a row is; they come first in every primary key. */
 interface OwnedRow {
@@ -38,15 +38,21 @@ interface ConnectAttemptRow extends OwnedRow {
   created_at: Date;
   expires_at: Date;
   exchanging_since: Date | null;
+  connection_id: string | null;
+  return_url: string | null;
 }
 
 /** A connection as stored. */
-export interface ConnectionRow extends OwnedRow {
+export type ConnectionRow = Selectable<ConnectionsTable>;
+
+interface ConnectionsTable extends OwnedRow {
   connection_id: string;
   connector: string;
   institution_id: string;
+  institution_name: Generated<string>;
   issuer: string;
   owner_reference: string;
+  provider_reference: string | null;
   state: "ACTIVE" | "EXPIRED" | "REVOKED" | "ERROR";
   state_reason: string;
   state_since: Date;
@@ -58,6 +64,9 @@ export interface ConnectionRow extends OwnedRow {
   has_credential: boolean;
   access_token_expires_at: Date | null;
   credential_expires_at: Date | null;
+  consent_expires_at: Date | null;
+  last_sync_at: Date | null;
+  settings: JSONColumnType<{ retentionDays?: number }, string | undefined, string>;
   refresh_due_at: Date | null;
   refresh_epoch: bigint;
   refresh_holder: string | null;
@@ -101,6 +110,65 @@ interface RevocationRow extends OwnedRow {
   created_at: Date;
 }
 
+interface ProviderAccountRow extends OwnedRow {
+  connection_id: string;
+  account_id: string;
+  account_type: string;
+  display_name: string;
+  masked_number: string;
+  currency: string;
+  balance_minor: bigint | null;
+  available_minor: bigint | null;
+  as_of: Date | null;
+  updated_at: Date;
+}
+
+interface ProviderTransactionRow extends OwnedRow {
+  connection_id: string;
+  transaction_id: string;
+  account_id: string;
+  amount_minor: bigint;
+  currency: string;
+  description: string;
+  status: "pending" | "posted";
+  posted_at: Date;
+  transacted_at: Date | null;
+  category: string | null;
+  pending_transaction_id: string | null;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface SyncStateRow extends OwnedRow {
+  connection_id: string;
+  cursor: string;
+  generation: number;
+  backfilled_from: Date;
+  updated_at: Date;
+}
+
+interface SyncRunRow extends OwnedRow {
+  run_id: string;
+  connection_id: string;
+  connector: string;
+  kind: "transactions" | "accounts" | "tokens";
+  trigger: "connect" | "manual" | "webhook" | "schedule";
+  state: "queued" | "running" | "succeeded" | "failed";
+  requested_by: string;
+  requested_at: Date;
+  due_at: Date;
+  started_at: Date | null;
+  finished_at: Date | null;
+  holder: string | null;
+  lease_until: Date | null;
+  attempts: Generated<number>;
+  pages: Generated<number>;
+  added: Generated<number>;
+  changed: Generated<number>;
+  removed: Generated<number>;
+  error: Generated<string>;
+}
+
 interface AuditEntryRow {
   tenant: string;
   chain: number;
@@ -125,10 +193,14 @@ export interface Tables {
   data_keys: DataKeyRow;
   provider_clients: ProviderClientRow;
   connect_attempts: ConnectAttemptRow;
-  connections: ConnectionRow;
+  connections: ConnectionsTable;
   connection_secrets: ConnectionSecretRow;
   refresh_journal: RefreshJournalRow;
   revocations: RevocationRow;
+  provider_accounts: ProviderAccountRow;
+  provider_transactions: ProviderTransactionRow;
+  sync_states: SyncStateRow;
+  sync_runs: SyncRunRow;
   audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
   audit_entries: AuditEntryRow;
 }

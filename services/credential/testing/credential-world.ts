@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import { readConfig } from "../../platform/config/read-config.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
 import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { startRpcServer } from "../../platform/rpc/grpc-server.ts";
@@ -11,14 +13,15 @@ import { createTestDatabase, type TestDatabase } from "../../platform/testing/po
 import { ManualClock } from "../../platform/time/manual-clock.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
 import { loadMeshTls, type MeshTls } from "../../platform/tls/load-mesh-tls.ts";
-import { createBsimConnector } from "../connectors/bsim/bsim-connector.ts";
 import { openProviderHttp } from "../connectors/provider-http.ts";
+import { connectorSettingsShape, createConnectors } from "../connectors/registry.ts";
 import type { Bank } from "../domain/bank.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { createRefresher, type Refresher } from "../flows/refresh.ts";
 import { credentialImplementation } from "../rpc/credential-handlers.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
 import { openStorage } from "../storage/open-storage.ts";
+import { providerClientsOf } from "../storage/provider-client-store.ts";
 import type { Tables } from "../storage/tables.ts";
 import { startTestBank, type TestBank } from "./test-bank.ts";
 import { type BankAnswer, visitBank } from "./visit-bank.ts";
@@ -54,8 +57,13 @@ export interface CredentialWorld {
   close(): Promise<void>;
 }
 
-/** Makes a world whose bank is known and whose OAuth client is stored; the clock starts at the real time. */
-export async function createCredentialWorld(): Promise<CredentialWorld> {
+/**
+ * Makes a world whose bank is known and whose OAuth client is stored; the clock starts at the real time. `settings` are those of
+ * the connectors, as the environment would hold them.
+ */
+export async function createCredentialWorld(
+  options: { settings?: Readonly<Record<string, string>> } = {},
+): Promise<CredentialWorld> {
   const database = await createTestDatabase({
     schema: "credential",
     directory: new URL("../storage/migrations/", import.meta.url),
@@ -69,6 +77,7 @@ export async function createCredentialWorld(): Promise<CredentialWorld> {
     clock: new ManualClock(new Date()),
     banks: new Map([[bank.bank.bankId, bank.bank]]),
     logLines: [] as string[],
+    settings: readConfig(z.object(connectorSettingsShape), { PAYMESH_ENV: "local", ...options.settings }),
   };
   const replicas: Replica[] = [];
   return {
@@ -117,6 +126,7 @@ interface ReplicaParts {
   readonly banks: Map<string, Bank>;
   readonly logLines: string[];
   readonly certificates: string;
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 async function startReplica(
@@ -127,12 +137,15 @@ async function startReplica(
   const destination = { write: (line: string) => parts.logLines.push(line) };
   const log = createLogger({ service: "credential", level: "debug", destination });
   const http = openProviderHttp();
-  const bsim = createBsimConnector({ http, insecureAllowed: true });
+  const storage = await openStorage({ db, encryptionKey, log });
+  const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };
+  const providerClients = providerClientsOf(storage);
+  const { clock } = parts;
+  const connectorParts = { http, banks, providerClients, insecureAllowed: true, clock, log };
   const deps: Dependencies = {
-    storage: await openStorage({ db, encryptionKey, log }),
-    connectors: new Map([[bsim.name, bsim]]),
-    banks: { find: (bankId) => parts.banks.get(bankId) },
-    clock: parts.clock,
+    storage,
+    connectors: createConnectors(connectorParts, parts.settings),
+    clock,
     log,
     insecureAllowed: true,
     providerTimeoutMs: options.providerTimeoutMs ?? 2_000,

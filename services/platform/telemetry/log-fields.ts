@@ -16,6 +16,7 @@ export const loggableFields: ReadonlySet<string> = new Set([
   "code",
   "connectionId",
   "connector",
+  "correlationId",
   "count",
   "delayMs",
   "deviceId",

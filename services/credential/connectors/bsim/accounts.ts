@@ -2,9 +2,11 @@ import { z } from "zod";
 import { parseBalance } from "../../../platform/money/amount.ts";
 import { defaultCurrency, parseCurrency } from "../../../platform/money/currency.ts";
 import { isAllowedUrl, openBankingUrl } from "../../domain/provider-urls.ts";
-import type { ProviderAccount, ProviderCall, ProviderTarget } from "../connector.ts";
+import type { ProviderCall } from "../connector.ts";
+import type { ProviderAccount } from "../provider-data.ts";
 import { ProviderError } from "../provider-error.ts";
 import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
+import type { BankTarget } from "./bank-target.ts";
 
 const pageSize = 100;
 const accountsMax = 500;
@@ -16,6 +18,8 @@ const text = z.string().max(200);
 const accountShape = z.looseObject({
   accountId: z.union([text.min(1), z.number()]).transform(String),
   accountType: text.optional(),
+  nickname: text.optional().catch(undefined),
+  productName: text.optional().catch(undefined),
   accountNumber: text.optional(),
   accountNumberDisplay: text.optional(),
   accountNumberMasked: text.optional(),
@@ -30,7 +34,7 @@ const pageShape = z.looseObject({
 /** The consented accounts, page by page, at most 500. Throws `ProviderError`; `unauthorized` when the token is refused. */
 export async function listAccounts(
   parts: { http: ProviderHttp; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   accessToken: string,
   call: ProviderCall,
 ): Promise<readonly ProviderAccount[]> {
@@ -62,6 +66,7 @@ function toAccount(account: z.infer<typeof accountShape>): ProviderAccount {
     return {
       accountId: account.accountId,
       accountType: account.accountType ?? "",
+      displayName: account.nickname ?? account.productName ?? "",
       maskedNumber: masked(account),
       currency,
       balanceMinor: parseBalance(current, currency),

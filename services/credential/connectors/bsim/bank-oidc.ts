@@ -9,9 +9,10 @@ import {
 } from "openid-client";
 import { z } from "zod";
 import { isAllowedUrl } from "../../domain/provider-urls.ts";
-import type { ProviderCall, ProviderTarget } from "../connector.ts";
+import type { ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
+import type { BankTarget } from "./bank-target.ts";
 
 const cacheMs = 10 * 60_000;
 const cachedBanksMax = 500;
@@ -32,16 +33,16 @@ export type BankMetadata = z.infer<typeof metadataShape>;
 
 /** Finds out how a bank's OIDC server is called, and keeps that for ten minutes. */
 export interface BankOidc {
-  metadata(target: ProviderTarget, call: ProviderCall): Promise<BankMetadata>;
+  metadata(target: BankTarget, call: ProviderCall): Promise<BankMetadata>;
   /** A configuration of openid-client for one act: its requests have this call's limits. */
-  configure(target: ProviderTarget, call: ProviderCall): Promise<Configuration>;
+  configure(target: BankTarget, call: ProviderCall): Promise<Configuration>;
 }
 
 /** Makes the cache. `insecureAllowed` admits http issuers and endpoints, for the local world alone. */
 export function createBankOidc(http: ProviderHttp, insecureAllowed: boolean): BankOidc {
   const cache = new Map<string, { metadata: BankMetadata; until: number }>();
 
-  const metadata = async (target: ProviderTarget, call: ProviderCall): Promise<BankMetadata> => {
+  const metadata = async (target: BankTarget, call: ProviderCall): Promise<BankMetadata> => {
     const { issuer } = target.bank;
     const cached = cache.get(issuer);
     if (cached !== undefined && cached.until > call.now.getTime()) return cached.metadata;

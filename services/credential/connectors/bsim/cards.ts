@@ -2,16 +2,11 @@ import { z } from "zod";
 import { toMajorNumber } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
 import { isAllowedUrl, walletApiUrl } from "../../domain/provider-urls.ts";
-import type {
-  CardConnector,
-  CardToken,
-  CardTokenRequest,
-  ProviderCall,
-  ProviderCard,
-  ProviderTarget,
-} from "../connector.ts";
+import type { CardConnector, CardToken, CardTokenRequest, ProviderCard } from "../card-connector.ts";
+import type { ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
+import type { BankTarget } from "./bank-target.ts";
 import { claimsOf, expiryOf } from "./token-answer.ts";
 
 const cardsMax = 200;
@@ -50,17 +45,23 @@ const tokenShape = z.looseObject({
 });
 
 /** The wallet API of a bank, in both spellings that banks use. */
-export function createCardConnector(parts: { http: ProviderHttp; insecureAllowed: boolean }): CardConnector {
+export function createCardConnector(
+  parts: { http: ProviderHttp; insecureAllowed: boolean },
+  findTarget: (institutionId: string) => Promise<BankTarget>,
+): CardConnector {
   return {
-    list: async (target, credential, call) => {
+    list: async ({ institutionId, credential }, call) => {
+      const target = await findTarget(institutionId);
       const send = { path: "/cards", method: "GET" as const, credential };
       return parseAnswer(await sendToWallet(parts, target, send, call), cardsShape)
         .cards.filter((card) => card.isActive !== false)
         .flatMap(toCard)
         .slice(0, cardsMax);
     },
-    requestToken: (target, credential, request, call) => requestToken(parts, target, { credential, request }, call),
-    revokeToken: async (target, credential, tokenId, call) => {
+    requestToken: async ({ institutionId, credential }, request, call) =>
+      await requestToken(parts, await findTarget(institutionId), { credential, request }, call),
+    revokeToken: async ({ institutionId, credential }, tokenId, call) => {
+      const target = await findTarget(institutionId);
       const path = `/tokens/${encodeURIComponent(tokenId)}/revoke`;
       const response = await sendToWallet(parts, target, { path, method: "POST", credential, body: {} }, call);
       // Existing banks have no such route, and one that has may not know the token: nothing was revoked.
@@ -73,7 +74,7 @@ export function createCardConnector(parts: { http: ProviderHttp; insecureAllowed
 
 async function requestToken(
   parts: { http: ProviderHttp; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   given: { credential: string; request: CardTokenRequest },
   call: ProviderCall,
 ): Promise<CardToken> {
@@ -137,7 +138,7 @@ function toCard(card: z.infer<typeof cardShape>): ProviderCard[] {
 
 async function sendToWallet(
   parts: { http: ProviderHttp; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   send: { path: string; method: "GET" | "POST"; credential: string; body?: object },
   call: ProviderCall,
 ) {

@@ -10,10 +10,11 @@ import {
 } from "openid-client";
 import { z } from "zod";
 import { type Claims, claimText, ownerReference } from "../../domain/owner-reference.ts";
-import type { ConsentAnswer, ConsentStart, Grant, ProviderCall, ProviderTarget } from "../connector.ts";
+import type { ConsentAnswer, ConsentStart, Grant, ProviderCall } from "../connector.ts";
 import { ProviderError, parseOauthError } from "../provider-error.ts";
 import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
 import type { BankMetadata, BankOidc } from "./bank-oidc.ts";
+import type { BankTarget } from "./bank-target.ts";
 import { claimsOf, tokenAnswerShape, toTokenSet } from "./token-answer.ts";
 
 const scope = "openid profile email wallet:enroll fdx:accountdetailed:read offline_access";
@@ -24,7 +25,7 @@ const profileLengthMax = 254;
 /** Builds the enrolment request of a bank: PKCE S256, state, nonce, and a fresh sign-in. */
 export async function beginConsent(
   oidc: BankOidc,
-  target: ProviderTarget,
+  target: BankTarget,
   start: { redirectUri: string; state: string },
   call: ProviderCall,
 ): Promise<ConsentStart> {
@@ -49,7 +50,7 @@ export async function beginConsent(
  */
 export async function completeConsent(
   parts: { oidc: BankOidc; http: ProviderHttp },
-  target: ProviderTarget,
+  target: BankTarget,
   answer: ConsentAnswer,
   call: ProviderCall,
 ): Promise<Grant> {
@@ -58,7 +59,8 @@ export async function completeConsent(
   const callback = new URL(answer.redirectUri);
   callback.searchParams.set("code", answer.code);
   callback.searchParams.set("state", answer.state);
-  if (answer.iss !== "") callback.searchParams.set("iss", answer.iss);
+  const iss = answer.iss ?? target.bank.issuer;
+  if (iss !== "") callback.searchParams.set("iss", iss);
   const response = await authorizationCodeGrant(configuration, callback, {
     pkceCodeVerifier: proofs.verifier,
     expectedState: answer.state,
@@ -78,7 +80,10 @@ export async function completeConsent(
   return {
     ...toTokenSet(parsed.data, sources, call.now),
     issuer: metadata.issuer,
+    institutionId: target.bank.bankId,
+    institutionName: target.bank.name,
     ownerReference: owner,
+    providerReference: owner,
     profileEmail: claimText(sources, "email", profileLengthMax) ?? "",
     profileName: claimText(sources, "name", profileLengthMax) ?? "",
   };

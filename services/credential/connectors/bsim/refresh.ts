@@ -1,7 +1,8 @@
 import { isAllowedUrl } from "../../domain/provider-urls.ts";
-import type { ProviderCall, ProviderTarget, TokenSet } from "../connector.ts";
+import type { ProviderCall, TokenSet } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import { type ProviderHttp, parseAnswer, parseJson } from "../provider-http.ts";
+import type { BankTarget } from "./bank-target.ts";
 import { oauthFailure } from "./consent.ts";
 import { claimsOf, tokenAnswerShape, toTokenSet } from "./token-answer.ts";
 
@@ -12,7 +13,7 @@ import { claimsOf, tokenAnswerShape, toTokenSet } from "./token-answer.ts";
  */
 export async function refreshTokens(
   parts: { http: ProviderHttp; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   refreshToken: string,
   call: ProviderCall,
 ): Promise<TokenSet> {

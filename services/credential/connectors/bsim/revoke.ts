@@ -1,9 +1,10 @@
 import { isAllowedUrl, walletApiUrl } from "../../domain/provider-urls.ts";
 import type { SecretsToRevoke } from "../../domain/secrets-to-revoke.ts";
-import type { ProviderCall, ProviderTarget } from "../connector.ts";
+import type { ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import type { ProviderHttp } from "../provider-http.ts";
 import type { BankOidc } from "./bank-oidc.ts";
+import type { BankTarget } from "./bank-target.ts";
 
 /**
  * Revokes the wallet credential and the tokens (RFC 7009). Returns once the bank has confirmed each of them, or no longer knows
@@ -11,7 +12,7 @@ import type { BankOidc } from "./bank-oidc.ts";
  */
 export async function revokeSecrets(
   parts: { http: ProviderHttp; oidc: BankOidc; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   secrets: SecretsToRevoke,
   call: ProviderCall,
 ): Promise<void> {
@@ -27,7 +28,7 @@ export async function revokeSecrets(
 
 async function revokeCredential(
   parts: { http: ProviderHttp; insecureAllowed: boolean },
-  target: ProviderTarget,
+  target: BankTarget,
   credential: string,
   call: ProviderCall,
 ): Promise<void> {
@@ -45,7 +46,7 @@ async function revokeCredential(
 
 async function revokeToken(
   parts: { http: ProviderHttp; oidc: BankOidc },
-  target: ProviderTarget,
+  target: BankTarget,
   revoked: { token: string; hint: string },
   call: ProviderCall,
 ): Promise<void> {
