@@ -1,5 +1,5 @@
 import { randomToken } from "../../platform/secrets/random-token.ts";
-import { addDays, dayOf } from "./domain/calendar.ts";
+import { addDays, dayOf } from "../kit/domain/calendar.ts";
 import { derivedId } from "./domain/derived-id.ts";
 import { feedOfDays } from "./domain/feed.ts";
 import type { Institution } from "./domain/institutions.ts";

@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
-import { freePort } from "./testing/free-port.ts";
+import { type SandboxProcess, startProcess } from "../kit/testing/start-process.ts";
 
 // Whole processes start here, on machines that may be busy with other tests.
 vi.setConfig({ testTimeout: 60_000 });
@@ -15,42 +13,19 @@ const headers = {
   "plaid-secret": "secret-of-the-test",
 };
 let database: TestDatabase;
-let child: ChildProcess | undefined;
+let running: SandboxProcess | undefined;
 
 beforeAll(async () => {
   const directory = new URL("./storage/migrations/", import.meta.url);
   database = await createTestDatabase({ schema: "sandbox_plaid", directory });
 });
-afterEach(() => child?.kill("SIGKILL"));
+afterEach(() => running?.kill());
 afterAll(async () => database?.drop());
 
-async function start(change: Record<string, string> = {}) {
-  const port = await freePort();
-  const started = spawn(process.execPath, [mainFile], {
-    env: {
-      PATH: process.env["PATH"],
-      PAYMESH_ENV: "local",
-      PORT: String(port),
-      DATABASE_URL: database.url,
-      PLAID_CLIENT_ID: headers["plaid-client-id"],
-      PLAID_SECRET: headers["plaid-secret"],
-      SANDBOX_CONTROL_KEY: "control-of-the-test",
-      SANDBOX_DATA_KEY: "d".repeat(32),
-      ...change,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  child = started;
-  let output = "";
-  for (const stream of [started.stdout, started.stderr]) stream.on("data", (data) => (output += String(data)));
-  const exited = once(started, "exit").then(([code]) => code as number | null); // of a process that was not killed
-  const origin = `http://127.0.0.1:${port}`;
-  const healthy = () =>
-    vi.waitFor(async () => expect((await fetch(`${origin}/health`)).status).toBe(200), {
-      timeout: 30_000,
-      interval: 100,
-    });
-  return { origin, exited, healthy, output: () => output, stop: () => started.kill("SIGTERM") };
+async function start(change: Readonly<Record<string, string>> = {}): Promise<SandboxProcess> {
+  const env = { PLAID_CLIENT_ID: headers["plaid-client-id"], PLAID_SECRET: headers["plaid-secret"], ...change };
+  running = await startProcess(mainFile, database.url, env);
+  return running;
 }
 
 const post = async (url: string, body: object) => {

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { keyedHash, textsEqual } from "../../platform/secrets/keyed-hash.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
+import type { ReadMoment } from "../kit/sandbox-clock.ts";
 import {
   type AuthRefusal,
   type AuthRequest,
@@ -10,7 +12,7 @@ import {
   readAuthRequest,
 } from "./domain/auth-request.ts";
 import { type Bank, banksOffered, findBank, findPerson } from "./domain/banks.ts";
-import type { ReadMoment } from "./sandbox-clock.ts";
+import type { Settings } from "./domain/settings.ts";
 import type { Connection, ConnectionStore } from "./storage/connection-store.ts";
 import type { AuthLink, LinkStore } from "./storage/link-store.ts";
 
@@ -55,7 +57,7 @@ export interface AuthFlowDeps {
   readonly connections: ConnectionStore;
   /** Codes are kept as hashes under it. */
   readonly tokenPepper: Uint8Array;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
 }
 
 /** Makes the flow. */
@@ -189,9 +191,4 @@ function moved(link: AuthLink | undefined): AuthLink {
 function hashOf(query: Readonly<Record<string, string>>): Buffer {
   const sorted = Object.entries(query).sort(([one], [other]) => (one < other ? -1 : 1));
   return createHash("sha256").update(JSON.stringify(sorted)).digest();
-}
-
-/** Whether a text can be an id of ours; anything else never reaches the database. */
-export function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }

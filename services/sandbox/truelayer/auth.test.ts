@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FormBrowser, plainText } from "../../platform/testing/form-browser.ts";
-import { type Answer, app, redirectUri, type SandboxWorld, startSandboxWorld } from "./testing/sandbox-world.ts";
+import type { Answer } from "../kit/testing/start-in-test.ts";
+import { app, redirectUri, type SandboxWorld, startSandboxWorld } from "./testing/sandbox-world.ts";
 
 let world: SandboxWorld;
 beforeAll(async () => {
   world = await startSandboxWorld();
 });
-afterAll(() => world?.close());
+afterAll(() => world?.stop());
 beforeEach(async () => {
   await world.control("POST", "/reset");
 });

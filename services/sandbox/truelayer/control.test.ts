@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readConfig } from "../../platform/config/read-config.ts";
+import type { Answer } from "../kit/testing/start-in-test.ts";
 import { trueLayerSandboxConfig } from "./config.ts";
-import { type Answer, type SandboxWorld, startSandboxWorld, type Tokens } from "./testing/sandbox-world.ts";
+import { type SandboxWorld, startSandboxWorld, type Tokens } from "./testing/sandbox-world.ts";
 
 let world: SandboxWorld;
 let tokens: Tokens;
 beforeAll(async () => {
   world = await startSandboxWorld();
 });
-afterAll(() => world?.close());
+afterAll(() => world?.stop());
 beforeEach(async () => {
   await world.control("POST", "/reset");
   tokens = await world.connect();
@@ -31,11 +32,11 @@ describe("faults", () => {
   });
 
   it("are TrueLayer's own words for errors", async () => {
-    await fault({ kind: "truelayer_error", error: "sca_exceeded" });
+    await fault({ kind: "provider_error", code: "sca_exceeded" });
     expect(refusal(await accounts())).toEqual([403, "sca_exceeded"]);
     await fault({ kind: "server_error", status: 502 });
     expect(refusal(await accounts())).toEqual([502, "internal_server_error"]);
-    expect((await fault({ kind: "truelayer_error", error: "made_up" })).status).toBe(400);
+    expect((await fault({ kind: "provider_error", code: "made_up" })).status).toBe(400);
   });
 
   it("are broken answers: a page, nothing, half", async () => {
@@ -114,6 +115,7 @@ describe("the configuration", () => {
   it("is refused outside the local world and names what is missing", () => {
     const good = {
       SANDBOX_CONTROL_KEY: "k".repeat(16),
+      SANDBOX_DATA_KEY: "d".repeat(32),
       TRUELAYER_CLIENT_ID: "id",
       TRUELAYER_CLIENT_SECRET: "s".repeat(8),
       TRUELAYER_REDIRECT_URIS: "http://127.0.0.1/callback",

@@ -1,5 +1,6 @@
+import { type Day, dayMs, dayOf } from "../kit/domain/calendar.ts";
+import type { Moment } from "../kit/sandbox-clock.ts";
 import { type Account, accountsOf, findAccount, findBank, findPerson } from "./domain/banks.ts";
-import { type Day, dayMs, dayOf } from "./domain/calendar.ts";
 import {
   accountView,
   balanceView,
@@ -12,9 +13,9 @@ import {
 } from "./domain/data-views.ts";
 import { parseDateRange } from "./domain/date-range.ts";
 import { type Resource, resources } from "./domain/resource.ts";
+import type { Settings } from "./domain/settings.ts";
 import { type Statement, statementUntil, withEntries } from "./domain/statement.ts";
 import { TrueLayerError } from "./domain/truelayer-error.ts";
-import type { Moment } from "./sandbox-clock.ts";
 import type { Connection } from "./storage/connection-store.ts";
 import type { PostedStore } from "./storage/posted-store.ts";
 
@@ -28,9 +29,9 @@ export interface Reading {
 /** Reads the Data API. Every refusal is a `TrueLayerError`. */
 export interface DataDesk {
   /** Whether the connection may be read at all, and lets this be seen. */
-  check(connection: Connection, resource: Resource, moment: Moment): void;
+  check(connection: Connection, resource: Resource, moment: Moment<Settings>): void;
   /** The `results` of a call. */
-  read(connection: Connection, reading: Reading, moment: Moment): Promise<readonly object[]>;
+  read(connection: Connection, reading: Reading, moment: Moment<Settings>): Promise<readonly object[]>;
 }
 
 /** Older transactions than this need a recent sign-in at strict banks. */
@@ -74,7 +75,7 @@ async function readStatement(
   connection: Connection,
   account: Account,
   reading: Reading,
-  moment: Moment,
+  moment: Moment<Settings>,
 ): Promise<readonly object[]> {
   const { now } = moment;
   const range = parseDateRange(reading.query, now);
@@ -107,7 +108,7 @@ function regularStatement(account: Account, day: Day): Statement {
   return made;
 }
 
-function check(connection: Connection, resource: Resource, { now }: Moment): void {
+function check(connection: Connection, resource: Resource, { now }: Moment<Settings>): void {
   if (connection.state !== "active" || connection.consentExpiresAt <= now) throw new TrueLayerError("access_denied");
   const { scope } = resources[resource];
   if (scope !== null && !connection.scopes.includes(scope)) {
@@ -115,7 +116,7 @@ function check(connection: Connection, resource: Resource, { now }: Moment): voi
   }
 }
 
-function checkRecentSignIn(connection: Connection, range: DateRange, { settings, now }: Moment): void {
+function checkRecentSignIn(connection: Connection, range: DateRange, { settings, now }: Moment<Settings>): void {
   if (findBank(connection.providerId)?.isStrict !== true) return;
   const isRecent = now.getTime() - connection.authenticatedAt.getTime() <= settings.scaSeconds * 1_000;
   if (!isRecent && now.getTime() - range.from.getTime() > unattendedMs) throw new TrueLayerError("sca_exceeded");

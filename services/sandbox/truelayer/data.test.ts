@@ -1,19 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  type Answer,
-  resultsOf,
-  type SandboxWorld,
-  startReceiver,
-  startSandboxWorld,
-  type Tokens,
-} from "./testing/sandbox-world.ts";
+import type { Answer } from "../kit/testing/start-in-test.ts";
+import { startReceiver } from "../kit/testing/webhook-receiver.ts";
+import { resultsOf, type SandboxWorld, startSandboxWorld, type Tokens } from "./testing/sandbox-world.ts";
 
 let world: SandboxWorld;
 let tokens: Tokens;
 beforeAll(async () => {
   world = await startSandboxWorld();
 });
-afterAll(() => world?.close());
+afterAll(() => world?.stop());
 beforeEach(async () => {
   await world.control("POST", "/reset");
   tokens = await world.connect();
@@ -168,7 +163,7 @@ describe("asynchronous calls", () => {
       await expect.poll(async () => (await world.read(results, tokens.access_token)).body["status"]).toBe("Running");
       world.clock.advance(600);
       await expect.poll(() => receiver.received.length).toBe(1);
-      const told = JSON.parse(receiver.received[0]?.body ?? "");
+      const told = receiver.received[0]?.body;
       expect(told).toMatchObject({ status: "Succeeded", task_id: queued.body["task_id"] });
       expect(told).not.toHaveProperty("results");
       const done = await world.read(results, tokens.access_token);

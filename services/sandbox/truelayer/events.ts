@@ -1,9 +1,9 @@
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import type { Clock } from "../../platform/time/clock.ts";
-import type { SignatureMode, WebhookMode } from "./domain/settings.ts";
-import type { ReadMoment } from "./sandbox-clock.ts";
+import type { ReadMoment } from "../kit/sandbox-clock.ts";
+import type { DeliveryStore, NewDelivery } from "../kit/storage/delivery-store.ts";
+import type { Settings, SignatureMode, WebhookMode } from "./domain/settings.ts";
 import type { AsyncTask } from "./storage/task-store.ts";
-import type { NewDelivery, WebhookStore } from "./storage/webhook-store.ts";
 
 /** What the sandbox tells. */
 export const eventTypes = ["transaction.created", "account.updated", "balance.updated", "consent.revoked"] as const;
@@ -36,8 +36,8 @@ export interface Events {
 
 /** Makes the sender's front; the sender itself is a job. `clock` is the true one: schedules know no skew. */
 export function createEvents(deps: {
-  readonly webhooks: WebhookStore;
-  readonly moment: ReadMoment;
+  readonly deliveries: DeliveryStore;
+  readonly moment: ReadMoment<Settings>;
   readonly clock: Clock;
   readonly defaults: { readonly url: string | null; readonly mode: WebhookMode };
 }): Events {
@@ -47,14 +47,13 @@ export function createEvents(deps: {
       const url = route.url ?? settings.webhookUrl ?? deps.defaults.url;
       if (url === null) return undefined;
       const eventId = event.eventId ?? uuidv7(now.getTime());
-      const due = deps.clock.now();
-      await deps.webhooks.add({
-        deliveryId: uuidv7(due.getTime()),
+      const delivery = {
+        subject: event.credentialsId,
         eventId,
         eventType: event.type,
         url,
-        mode: route.mode ?? settings.webhookMode ?? deps.defaults.mode,
-        signature: route.signature ?? settings.webhookSignature,
+        scheme: route.mode ?? settings.webhookMode ?? deps.defaults.mode,
+        signature: route.signature,
         body: JSON.stringify({
           type: event.type,
           event_id: eventId,
@@ -64,38 +63,30 @@ export function createEvents(deps: {
           account_id: event.accountId,
           transaction_id: event.transactionId,
         }),
-        createdAt: due,
-        nextAttemptAt: due,
-      });
+      };
+      await deps.deliveries.add(delivery, deps.clock.now());
       return eventId;
     },
   };
 }
 
 /** The webhook that tells that an asynchronous call is over; the results are not in it. Null when nobody asked for one. */
-export function taskWebhook(
-  task: AsyncTask,
-  status: "Succeeded" | "Failed",
-  sender: { readonly origin: string; readonly now: Date },
-): NewDelivery | null {
+export function taskWebhook(task: AsyncTask, status: "Succeeded" | "Failed", origin: string): NewDelivery | null {
   if (task.webhookUri === null) return null;
   return {
-    deliveryId: uuidv7(sender.now.getTime()),
+    subject: task.credentialsId,
     eventId: task.taskId,
     eventType: "task.completed",
     url: task.webhookUri,
-    mode: "unsigned",
-    signature: "valid",
+    scheme: "unsigned",
     body: JSON.stringify({
       request_timestamp: task.createdAt.toISOString(),
-      request_uri: `${sender.origin}${task.request.path}`,
+      request_uri: `${origin}${task.request.path}`,
       credentials_id: task.credentialsId,
       task_id: task.taskId,
       status,
-      results_uri: resultsUri(sender.origin, task.taskId),
+      results_uri: resultsUri(origin, task.taskId),
     }),
-    createdAt: sender.now,
-    nextAttemptAt: sender.now,
   };
 }
 

@@ -1,12 +1,13 @@
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { keyedHash, textsEqual } from "../../platform/secrets/keyed-hash.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
-import { type AuthFlow, isUuid } from "./auth-flow.ts";
+import type { ReadMoment } from "../kit/sandbox-clock.ts";
+import type { AuthFlow } from "./auth-flow.ts";
 import type { AuthRequest } from "./domain/auth-request.ts";
 import { findBank } from "./domain/banks.ts";
 import { verifierKeeps } from "./domain/pkce.ts";
 import type { Settings } from "./domain/settings.ts";
 import { TrueLayerError } from "./domain/truelayer-error.ts";
-import type { ReadMoment } from "./sandbox-clock.ts";
 import type { Connection, ConnectionStore, NewTokens } from "./storage/connection-store.ts";
 
 const tokenBytes = 48;
@@ -55,7 +56,7 @@ export interface TokenDeskDeps {
   readonly connections: ConnectionStore;
   readonly flow: AuthFlow;
   readonly tokenPepper: Uint8Array;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
 }
 
 /** Makes the desk. */

@@ -1,25 +1,17 @@
 import { createHmac } from "node:crypto";
 import { extractJku, extractKid, verify } from "truelayer-signing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  hmacSecret,
-  type Received,
-  type Receiver,
-  resultsOf,
-  type SandboxWorld,
-  startReceiver,
-  startSandboxWorld,
-  type Tokens,
-} from "./testing/sandbox-world.ts";
+import { type ReceivedWebhook, startReceiver, type WebhookReceiver } from "../kit/testing/webhook-receiver.ts";
+import { hmacSecret, resultsOf, type SandboxWorld, startSandboxWorld, type Tokens } from "./testing/sandbox-world.ts";
 
 let world: SandboxWorld;
-let receiver: Receiver;
+let receiver: WebhookReceiver;
 let tokens: Tokens;
 let credentialsId: string;
 beforeAll(async () => {
   world = await startSandboxWorld();
 });
-afterAll(() => world?.close());
+afterAll(() => world?.stop());
 beforeEach(async () => {
   receiver = await startReceiver();
   await world.control("POST", "/reset");
@@ -30,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => receiver.close());
 
-const arrived = async (count: number): Promise<Received[]> => {
+const arrived = async (count: number): Promise<ReceivedWebhook[]> => {
   await expect.poll(() => receiver.received.length, { timeout: 5_000 }).toBe(count);
   return receiver.received;
 };
@@ -38,7 +30,7 @@ const send = (more: object = {}) =>
   world.control("POST", "/webhooks", { type: "account.updated", credentialsId, ...more });
 
 /** As a careful receiver does it: with the official library, keys from the sandbox, and the timestamp required. */
-async function checkSignature(webhook: Received, jwks?: string): Promise<void> {
+async function checkSignature(webhook: ReceivedWebhook, jwks?: string): Promise<void> {
   const headers = Object.fromEntries(Object.entries(webhook.headers).map(([name, value]) => [name, String(value)]));
   verify({
     jwks: jwks ?? (await world.call("/.well-known/jwks")).text,
@@ -46,7 +38,7 @@ async function checkSignature(webhook: Received, jwks?: string): Promise<void> {
     // The library's enumeration of methods exists in its types alone.
     method: "POST" as Parameters<typeof verify>[0]["method"],
     path: webhook.path,
-    body: webhook.body,
+    body: webhook.raw,
     headers,
     requiredHeaders: ["X-Tl-Webhook-Timestamp"],
   });
@@ -63,7 +55,7 @@ describe("Tl-Signature", () => {
     const { keys } = (await world.call("/.well-known/jwks")).body as { keys: Record<string, string>[] };
     expect(keys[0]).toMatchObject({ kid: extractKid(signature), kty: "EC", crv: "P-521" });
     expect(keys[0]).not.toHaveProperty("d");
-    expect(JSON.parse(webhook.body)).toMatchObject({ type: "account.updated", credentials_id: credentialsId });
+    expect(webhook.body).toMatchObject({ type: "account.updated", credentials_id: credentialsId });
   });
 
   it.each(["wrong_key", "wrong_body", "unsigned_timestamp"])(
@@ -71,7 +63,7 @@ describe("Tl-Signature", () => {
     async (signature) => {
       await send({ signature });
       const [webhook] = await arrived(1);
-      await expect(checkSignature(webhook as Received)).rejects.toThrow();
+      await expect(checkSignature(webhook as ReceivedWebhook)).rejects.toThrow();
     },
   );
 
@@ -98,8 +90,8 @@ describe("Tl-Signature", () => {
     const [, after] = await arrived(2);
     const kids = [before, after].map((each) => extractKid(String(each?.headers["tl-signature"])));
     expect(kids[0]).not.toBe(kids[1]);
-    await checkSignature(before as Received);
-    await checkSignature(after as Received);
+    await checkSignature(before as ReceivedWebhook);
+    await checkSignature(after as ReceivedWebhook);
   });
 });
 
@@ -109,8 +101,8 @@ describe("the other scheme", () => {
     await send();
     await send({ signature: "wrong_key" });
     const all = await arrived(2);
-    const isRight = ({ body, headers }: Received) =>
-      headers["x-truelayer-signature"] === createHmac("sha256", hmacSecret).update(body).digest("hex");
+    const isRight = ({ raw, headers }: ReceivedWebhook) =>
+      headers["x-truelayer-signature"] === createHmac("sha256", hmacSecret).update(raw).digest("hex");
     expect(all.map(isRight).sort()).toEqual([false, true]);
   });
 });
@@ -121,7 +113,7 @@ describe("events", () => {
     const posting = { accountId: account?.["account_id"], amount: -5, description: "BOOKSHOP" };
     const posted = await world.control("POST", "/transactions", posting);
     await expect
-      .poll(() => receiver.received.map(({ body }) => JSON.parse(body)), { timeout: 5_000 })
+      .poll(() => receiver.received.map(({ body }) => body), { timeout: 5_000 })
       .toEqual(
         expect.arrayContaining([
           expect.objectContaining({
@@ -137,21 +129,21 @@ describe("events", () => {
   it("tell of a consent the person took back, unless asked not to", async () => {
     await world.control("POST", `/connections/${credentialsId}/revoke`);
     const [told] = await arrived(1);
-    expect(JSON.parse(told?.body ?? "")).toMatchObject({ type: "consent.revoked", credentials_id: credentialsId });
+    expect(told?.body).toMatchObject({ type: "consent.revoked", credentials_id: credentialsId });
   });
 
   it("come again with the same event id and body until they are taken, later each time", async () => {
-    receiver.status = 500;
+    receiver.answer = () => 500;
     await send();
     await arrived(1);
     for (const count of [2, 3]) {
       world.clock.advance(10_000);
       await arrived(count);
     }
-    receiver.status = 204;
+    receiver.answer = () => 204;
     world.clock.advance(10_000);
     const all = await arrived(4);
-    expect(new Set(all.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(all.map(({ raw }) => raw)).size).toBe(1);
     await expect
       .poll(async () => (await world.control("GET", "/webhooks")).body)
       .toMatchObject({
@@ -160,7 +152,7 @@ describe("events", () => {
   });
 
   it("are given up after three days", async () => {
-    receiver.status = 500;
+    receiver.answer = () => 500;
     await send();
     await arrived(1);
     world.clock.advance(72 * 3_600_000);

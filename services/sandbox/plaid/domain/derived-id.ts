@@ -1,9 +1,6 @@
-import { createHash } from "node:crypto";
+import { derivedLetters } from "../../kit/domain/derived-id.ts";
 
-const idAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789";
-
-/** An identifier in the look of Plaid's (37 characters) that stands for these words. */
+/** An identifier in the look of Plaid's, 37 characters, that stands for these words. */
 export function derivedId(...words: readonly string[]): string {
-  const digest = createHash("sha512").update(words.join("\n")).digest();
-  return Array.from(digest.subarray(0, 37), (byte) => idAlphabet[byte % idAlphabet.length]).join("");
+  return derivedLetters(37, ...words);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addDays } from "./calendar.ts";
+import { addDays } from "../../kit/domain/calendar.ts";
 import { feedOfDays } from "./feed.ts";
 import { people } from "./people.ts";
 

@@ -1,4 +1,4 @@
-import { addDays, type Day, daysBetween } from "./calendar.ts";
+import { addDays, type Day, daysBetween } from "../../kit/domain/calendar.ts";
 import { derivedId } from "./derived-id.ts";
 import type { Person } from "./people.ts";
 import { type Entry, entriesOfDay, freshPurchase } from "./statement.ts";

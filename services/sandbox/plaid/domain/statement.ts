@@ -1,6 +1,5 @@
-import { type SeededRandom, seededRandom } from "../../kit/seeded-random.ts";
-import type { Day } from "./calendar.ts";
-import { isLastOfMonth } from "./calendar.ts";
+import { type Day, isLastOfMonth } from "../../kit/domain/calendar.ts";
+import { type SeededRandom, seededRandom } from "../../kit/domain/seeded-random.ts";
 import type { Person, PersonAccount } from "./people.ts";
 
 /** One line of a bank statement. */

@@ -1,11 +1,11 @@
 import type { Clock } from "../../../platform/time/clock.ts";
-import type { WebhookSigner } from "../clients/webhook-signer.ts";
-import type { ControlStore } from "../storage/control-store.ts";
+import type { ControlStore } from "../../kit/storage/control-store.ts";
+import type { DeliveryStore } from "../../kit/storage/delivery-store.ts";
+import type { WebhookKeys } from "../../kit/webhook-keys.ts";
+import type { Settings } from "../domain/settings.ts";
 import type { FeedStore } from "../storage/feed-store.ts";
 import type { ItemStore } from "../storage/item-store.ts";
-import type { KeyStore } from "../storage/key-store.ts";
 import type { LinkStore } from "../storage/link-store.ts";
-import type { WebhookStore } from "../storage/webhook-store.ts";
 import type { Tokens } from "../tokens.ts";
 
 /** What the sandbox's routes work with. */
@@ -13,10 +13,9 @@ export interface ApiDeps {
   readonly items: ItemStore;
   readonly feed: FeedStore;
   readonly links: LinkStore;
-  readonly keys: KeyStore;
-  readonly webhooks: WebhookStore;
-  readonly control: ControlStore;
-  readonly signer: WebhookSigner;
+  readonly keys: WebhookKeys;
+  readonly deliveries: DeliveryStore;
+  readonly control: ControlStore<Settings>;
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly client: { readonly id: string; readonly secret: string };

@@ -1,13 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
-import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
-import { faultShape } from "../domain/fault.ts";
+import { readControl } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import type { Item } from "../domain/item.ts";
-import { settingsShape, signatureMode } from "../domain/settings.ts";
+import { signatureMode } from "../domain/settings.ts";
 import type { ApiDeps } from "./api-deps.ts";
-import { readControl } from "./read-request.ts";
 import { sampleEvent } from "./sandbox-routes.ts";
 
 type ItemRequest = FastifyRequest<{ Params: { itemId: string } }>;
@@ -29,54 +27,17 @@ const eventCodes = z.enum([
   "PENDING_DISCONNECT",
 ]);
 
-/** The operator's own door, under `/_control`, for who holds the sandbox's key: faults, time, items, webhooks, calls. */
-export function addControlRoutes(app: FastifyInstance, deps: ApiDeps): void {
-  app.addHook("onRequest", async (request) => {
-    const key = request.headers["x-sandbox-key"];
-    if (typeof key !== "string" || !textsEqual(key, deps.controlKey)) throw new DomainError("UNAUTHENTICATED");
-  });
-  addFaultRoutes(app, deps);
-  addItemRoutes(app, deps);
-  addConsentRoutes(app, deps);
-  addWebhookRoutes(app, deps);
-  app.post("/_control/reset", async (_request, reply) => {
-    await deps.control.reset();
-    return reply.code(204).send();
-  });
-}
-
-function addFaultRoutes(app: FastifyInstance, deps: ApiDeps): void {
-  app.get("/_control/faults", async () => ({ faults: await deps.control.listFaults() }));
-  app.post("/_control/faults", async (request, reply) => {
-    const fault = readControl(faultShape, request.body);
-    await deps.control.addFault(fault);
-    return reply.code(201).send(fault);
-  });
-  app.delete("/_control/faults", async (_request, reply) => {
-    await deps.control.clearFaults();
-    return reply.code(204).send();
-  });
-  app.get<{ Querystring: { path?: string } }>("/_control/calls", async (request) => ({
-    calls: await deps.control.listCalls(request.query.path),
-  }));
-  app.delete("/_control/calls", async (_request, reply) => {
-    await deps.control.clearCalls();
-    return reply.code(204).send();
-  });
-  app.get("/_control/settings", async () => deps.control.settings());
-  app.put("/_control/settings", async (request) => {
-    // Members not given keep what they are.
-    const given = readControl(z.record(z.string(), z.unknown()), request.body);
-    const settings = readControl(settingsShape, { ...(await deps.control.settings()), ...given });
-    await deps.control.saveSettings(settings);
-    return settings;
-  });
+/** What only this sandbox has under `/_control`: items, their consents and their webhooks. */
+export function addOwnControlRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+  addItemRoutes(scope, deps);
+  addConsentRoutes(scope, deps);
+  addWebhookRoutes(scope, deps);
 }
 
 function addItemRoutes(app: FastifyInstance, deps: ApiDeps): void {
-  app.get("/_control/items", async () => ({ items: (await deps.items.list()).map(itemFacts) }));
-  app.get("/_control/items/:itemId", async (request: ItemRequest) => itemFacts(await itemOf(deps, request)));
-  app.post("/_control/items/:itemId/transactions", async (request: ItemRequest) => {
+  app.get("/items", async () => ({ items: (await deps.items.list()).map(itemFacts) }));
+  app.get("/items/:itemId", async (request: ItemRequest) => itemFacts(await itemOf(deps, request)));
+  app.post("/items/:itemId/transactions", async (request: ItemRequest) => {
     const count = z.number().int().min(0).max(changesMax).default(0);
     const shape = z.object({ modify: count, remove: count, refresh: z.boolean().default(false) });
     const wanted = readControl(shape, request.body);
@@ -87,14 +48,14 @@ function addItemRoutes(app: FastifyInstance, deps: ApiDeps): void {
     else if (changed > 0) await deps.items.send(item.id, sampleEvent(item, "SYNC_UPDATES_AVAILABLE", now), now);
     return { changed };
   });
-  app.post("/_control/items/:itemId/mutate-next-page", async (request: ItemRequest) => {
+  app.post("/items/:itemId/mutate-next-page", async (request: ItemRequest) => {
     await deps.feed.mutateNextPage((await itemOf(deps, request)).id);
     return { armed: true };
   });
 }
 
 function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
-  app.post("/_control/items/:itemId/login-required", async (request: ItemRequest) => {
+  app.post("/items/:itemId/login-required", async (request: ItemRequest) => {
     const item = await itemOf(deps, request);
     const event = { code: "ERROR" } as const;
     return changed(
@@ -107,7 +68,7 @@ function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
       }),
     );
   });
-  app.post("/_control/items/:itemId/login-repaired", async (request: ItemRequest) => {
+  app.post("/items/:itemId/login-repaired", async (request: ItemRequest) => {
     const item = await itemOf(deps, request);
     const event = { code: "LOGIN_REPAIRED" } as const;
     return changed(
@@ -120,7 +81,7 @@ function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
       }),
     );
   });
-  app.post("/_control/items/:itemId/revoke", async (request: ItemRequest) => {
+  app.post("/items/:itemId/revoke", async (request: ItemRequest) => {
     const { account, silent } = readControl(
       z.object({ account: z.string().max(40).optional(), silent: z.boolean().default(false) }),
       request.body,
@@ -136,7 +97,7 @@ function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
       await deps.items.changeState({ itemId: item.id, from: ["active", "login_required"], to: "revoked", event, now }),
     );
   });
-  app.post("/_control/items/:itemId/consent-expiration", async (request: ItemRequest) => {
+  app.post("/items/:itemId/consent-expiration", async (request: ItemRequest) => {
     const seconds = z.number().int().min(-secondsMax).max(secondsMax).nullable();
     const { inSeconds } = readControl(z.object({ inSeconds: seconds }), request.body);
     const item = await itemOf(deps, request);
@@ -144,7 +105,7 @@ function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
     await deps.items.setConsentEnd(item.id, ends);
     return { consentExpirationTime: ends?.toISOString() ?? null };
   });
-  app.post("/_control/items/:itemId/pending-disconnect", async (request: ItemRequest) => {
+  app.post("/items/:itemId/pending-disconnect", async (request: ItemRequest) => {
     const shape = z.object({
       reason: z.enum(["INSTITUTION_MIGRATION", "INSTITUTION_TOKEN_EXPIRATION"]).default("INSTITUTION_TOKEN_EXPIRATION"),
       inSeconds: z
@@ -163,7 +124,7 @@ function addConsentRoutes(app: FastifyInstance, deps: ApiDeps): void {
 }
 
 function addWebhookRoutes(app: FastifyInstance, deps: ApiDeps): void {
-  app.post("/_control/items/:itemId/webhook", async (request: ItemRequest) => {
+  app.post("/items/:itemId/webhook", async (request: ItemRequest) => {
     const shape = z.object({
       code: eventCodes,
       signature: signatureMode.optional(),
@@ -179,16 +140,6 @@ function addWebhookRoutes(app: FastifyInstance, deps: ApiDeps): void {
     }
     return { sent };
   });
-  app.get("/_control/webhooks", async () => ({ webhooks: await deps.webhooks.list() }));
-  app.post(
-    "/_control/webhooks/:deliveryId/resend",
-    async (request: FastifyRequest<{ Params: { deliveryId: string } }>) => {
-      const id = readControl(z.uuid(), request.params.deliveryId);
-      if (!(await deps.webhooks.resend(id, deps.clock.now()))) throw new DomainError("NOT_FOUND");
-      return { queued: true };
-    },
-  );
-  app.post("/_control/webhook-keys/rotate", async () => ({ kid: await deps.signer.rotate(deps.clock.now()) }));
 }
 
 async function itemOf(deps: ApiDeps, request: ItemRequest): Promise<Item> {

@@ -3,12 +3,17 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ErrorTable } from "../../../platform/errors/error-table.ts";
 import { GrpcCode } from "../../../platform/errors/grpc-code.ts";
-import { createHttpServer, type HttpServerOptions } from "../../../platform/http/create-http-server.ts";
+import type { HttpServerOptions } from "../../../platform/http/create-http-server.ts";
 import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
-import { PlaidError, plaidError, plaidErrorBody } from "../domain/plaid-error.ts";
+import { addControlRoutes } from "../../kit/http/control-routes.ts";
+import { createSandboxServer } from "../../kit/http/create-sandbox-server.ts";
+import { addFaultHooks, sendRefusal } from "../../kit/http/fault-hooks.ts";
+import { headerOf } from "../../kit/http/request-fields.ts";
+import { PlaidError, plaidError } from "../domain/plaid-error.ts";
+import { settingsShape } from "../domain/settings.ts";
 import type { ApiDeps } from "./api-deps.ts";
-import { addControlRoutes } from "./control-routes.ts";
-import { addFaultHooks } from "./fault-hooks.ts";
+import { refusalBy, refusalOf } from "./api-faults.ts";
+import { addOwnControlRoutes } from "./control-routes.ts";
 import { addInstitutionRoutes } from "./institution-routes.ts";
 import { addItemRoutes } from "./item-routes.ts";
 import { addLinkApiRoutes } from "./link-api-routes.ts";
@@ -39,18 +44,16 @@ const pageErrors: ErrorTable = Object.freeze({
 export function createPlaidServer(
   deps: ApiDeps & { csrfKey: Uint8Array; log: HttpServerOptions["log"]; isReady: () => Promise<boolean> },
 ): FastifyInstance {
-  const app = createHttpServer({
+  const app = createSandboxServer({
     service: "sandbox-plaid",
     errorTable: pageErrors,
     log: deps.log,
     errorPage: ({ message }) => linkPage("Problem", problemView(message)),
-  });
-  app.get("/health", async (_request, reply) => {
-    const ready = await deps.isReady();
-    return reply.code(ready ? 200 : 503).send({ status: ready ? "healthy" : "unavailable", service: "sandbox-plaid" });
+    isReady: deps.isReady,
   });
   addLinkPages(app, deps);
-  app.register(async (control) => addControlRoutes(control, deps));
+  const reset = () => deps.items.clear();
+  addControlRoutes(app, { ...deps, settingsShape, refusalOf, reset }, (scope) => addOwnControlRoutes(scope, deps));
   app.register(async (api) => addApi(api, deps));
   return app;
 }
@@ -61,13 +64,12 @@ function addApi(api: FastifyInstance, deps: ApiDeps): void {
     request.id = randomBytes(12).toString("base64url").replaceAll(/[-_]/g, "0").slice(0, 15);
     reply.header("x-request-id", request.id);
   });
-  addFaultHooks(api, deps);
+  addFaultHooks(api, { ...deps, refusalOf });
   api.addHook("preHandler", async (request) => authenticate(deps.client, request));
   api.setErrorHandler((thrown, request, reply) => {
     const error = apiError(thrown);
     if (error.facts.status >= 500) deps.logError(request.id, thrown);
-    request.errorCode = error.facts.code;
-    return reply.code(error.facts.status).send(plaidErrorBody(error, request.id));
+    return sendRefusal(request, reply, refusalBy(error, request.id));
   });
   addItemRoutes(api, deps);
   addTransactionRoutes(api, deps);
@@ -96,17 +98,12 @@ function authenticate(client: ApiDeps["client"], request: FastifyRequest): void 
   }
   const body = credentials.safeParse(request.body ?? {});
   if (!body.success) throw plaidError("INVALID_BODY");
-  const id = headerText(request, "plaid-client-id") ?? body.data.client_id;
-  const secret = headerText(request, "plaid-secret") ?? body.data.secret;
+  const id = headerOf(request, "plaid-client-id") ?? body.data.client_id;
+  const secret = headerOf(request, "plaid-secret") ?? body.data.secret;
   const missing = [...(id === undefined ? ["client_id"] : []), ...(secret === undefined ? ["secret"] : [])];
   if (id === undefined || secret === undefined) {
     throw plaidError("MISSING_FIELDS", `the following required fields are missing: ${missing.join(", ")}`);
   }
   const known = textsEqual(id, client.id);
   if (!textsEqual(secret, client.secret) || !known) throw plaidError("INVALID_API_KEYS");
-}
-
-function headerText(request: FastifyRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { optional } from "../../kit/http/request-fields.ts";
 import { findInstitution, type Institution, institutionProducts, institutions } from "../domain/institutions.ts";
 import { plaidError } from "../domain/plaid-error.ts";
 import type { ApiDeps } from "./api-deps.ts";
-import { optional, readRequest } from "./read-request.ts";
+import { readRequest } from "./read-request.ts";
 import { institutionJson } from "./wire.ts";
 
 const countMax = 500;
@@ -70,20 +71,17 @@ export function addInstitutionRoutes(app: FastifyInstance, deps: Pick<ApiDeps, "
   });
   app.post("/webhook_verification_key/get", async (request) => {
     const { key_id } = readRequest(z.object({ key_id: z.string().max(100) }), request.body);
-    const key = await deps.keys.find(key_id);
+    const key = (await deps.keys.published()).find((each) => each.kid === key_id);
     if (key === undefined) throw plaidError("INVALID_WEBHOOK_VERIFICATION_KEY_ID");
     const seconds = (time: Date) => Math.floor(time.getTime() / 1000);
     return {
       key: {
+        ...key.publicKey,
         alg: "ES256",
-        crv: "P-256",
         kid: key.kid,
-        kty: "EC",
         use: "sig",
-        x: key.publicKey.x,
-        y: key.publicKey.y,
         created_at: seconds(key.createdAt),
-        expired_at: key.expiredAt === null ? null : seconds(key.expiredAt),
+        expired_at: key.retiredAt === null ? null : seconds(key.retiredAt),
       },
       request_id: request.id,
     };

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { optional } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { plaidError } from "../domain/plaid-error.ts";
 import type { ApiDeps } from "./api-deps.ts";
 import { itemOfToken, usableItem } from "./item-access.ts";
-import { optional, readRequest } from "./read-request.ts";
+import { readRequest } from "./read-request.ts";
 import { accountsJson, itemJson } from "./wire.ts";
 
 const byToken = z.object({ access_token: z.string().max(200) });

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { optional } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { findInstitution } from "../domain/institutions.ts";
 import { plaidError } from "../domain/plaid-error.ts";
@@ -8,7 +9,7 @@ import { historyDaysDefault, historyDaysMax } from "../link-sessions.ts";
 import type { LinkSession } from "../storage/link-store.ts";
 import type { ApiDeps } from "./api-deps.ts";
 import { itemOfToken } from "./item-access.ts";
-import { optional, readRequest } from "./read-request.ts";
+import { readRequest } from "./read-request.ts";
 import { requireProducts } from "./sandbox-routes.ts";
 import { sharedAccounts } from "./wire.ts";
 

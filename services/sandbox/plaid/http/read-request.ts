@@ -1,5 +1,4 @@
-import { z } from "zod";
-import { DomainError } from "../../../platform/errors/domain-error.ts";
+import type { z } from "zod";
 import { type PlaidError, plaidError } from "../domain/plaid-error.ts";
 
 /** Reads a body by its shape. Throws Plaid's MISSING_FIELDS or INVALID_FIELD, naming the members. */
@@ -7,11 +6,6 @@ export function readRequest<S extends z.ZodType>(shape: S, body: unknown): z.inf
   const parsed = shape.safeParse(body ?? {});
   if (parsed.success) return parsed.data;
   throw requestError(parsed.error, body);
-}
-
-/** Optional members may also be given as null. */
-export function optional<S extends z.ZodType>(shape: S) {
-  return shape.nullish().transform((value) => value ?? undefined);
 }
 
 function requestError(error: z.ZodError, body: unknown): PlaidError {
@@ -33,11 +27,4 @@ function isMissing(path: readonly PropertyKey[], body: unknown): boolean {
     value = Reflect.get(value, step);
   }
   return value === undefined && path.length > 0;
-}
-
-/** For the control API, whose errors have the product's shape. Throws `INVALID_ARGUMENT`. */
-export function readControl<S extends z.ZodType>(shape: S, body: unknown): z.infer<S> {
-  const parsed = shape.safeParse(body ?? {});
-  if (parsed.success) return parsed.data;
-  throw new DomainError("INVALID_ARGUMENT", { why: z.prettifyError(parsed.error) });
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { optional } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { findInstitution, institutionProducts } from "../domain/institutions.ts";
 import type { Item } from "../domain/item.ts";
@@ -9,7 +10,7 @@ import type { WebhookEvent } from "../domain/webhook-body.ts";
 import { historyDaysDefault, historyDaysMax, itemOfGrant } from "../link-sessions.ts";
 import type { ApiDeps } from "./api-deps.ts";
 import { itemOfToken } from "./item-access.ts";
-import { optional, readRequest } from "./read-request.ts";
+import { readRequest } from "./read-request.ts";
 import { sharedAccounts } from "./wire.ts";
 
 const dayMs = 86_400_000;

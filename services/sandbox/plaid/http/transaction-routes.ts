@@ -1,12 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { optional } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import type { Item } from "../domain/item.ts";
 import { plaidError } from "../domain/plaid-error.ts";
 import { cursorLengthMax, readCursor, type SyncPosition, writeCursor } from "../domain/sync-cursor.ts";
 import type { ApiDeps } from "./api-deps.ts";
 import { usableItem } from "./item-access.ts";
-import { optional, readRequest } from "./read-request.ts";
+import { readRequest } from "./read-request.ts";
 import { accountsJson, sharedAccounts, transactionJson } from "./wire.ts";
 
 const countDefault = 100;

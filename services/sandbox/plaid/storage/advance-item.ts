@@ -1,5 +1,5 @@
 import { type Selectable, sql, type Transaction } from "kysely";
-import { addDays, type Day, dayOf } from "../domain/calendar.ts";
+import { addDays, type Day, dayOf } from "../../kit/domain/calendar.ts";
 import { type FeedOwner, type FeedTransaction, feedOfDays, feedOfRefresh, postedOf } from "../domain/feed.ts";
 import type { UpdateStatus } from "../domain/item.ts";
 import { findPerson } from "../domain/people.ts";

@@ -20,6 +20,8 @@ export interface ItemStore {
   findByAccessToken(hash: Buffer): Promise<Item | undefined>;
   find(itemId: string): Promise<Item | undefined>;
   list(): Promise<readonly Item[]>;
+  /** Forgets every item and link. */
+  clear(): Promise<void>;
   /** Makes an item with the public token that leads to it. */
   create(item: NewItem, publicToken: { hash: Buffer; expiresAt: Date }): Promise<void>;
   /**
@@ -66,6 +68,10 @@ export function createItemStore(db: Database<PlaidTables>): ItemStore {
     },
     async list() {
       return (await one().orderBy("created_at", "desc").limit(listedMax).execute()).map(itemOf);
+    },
+    async clear() {
+      await db.query.deleteFrom("items").execute();
+      await db.query.deleteFrom("link_tokens").execute();
     },
     create: (item, publicToken) =>
       inTransaction(db, async (tx) => {

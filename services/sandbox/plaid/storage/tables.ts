@@ -1,19 +1,14 @@
 import type { Generated, JSONColumnType } from "kysely";
-import type { Fault } from "../domain/fault.ts";
+import type { KitTables } from "../../kit/storage/kit-tables.ts";
 import type { ItemState, UpdateStatus } from "../domain/item.ts";
 import type { LinkRequest } from "../domain/link-request.ts";
 
 /** The sandbox's tables, as the migrations make them. */
-export interface PlaidTables {
+export interface PlaidTables extends KitTables {
   items: ItemRow;
   item_transactions: TransactionRow;
   public_tokens: { token_hash: Buffer; item_id: string; expires_at: Date; used_at: Date | null };
   link_tokens: LinkRow;
-  webhook_keys: WebhookKeyRow;
-  webhook_deliveries: DeliveryRow;
-  faults: { fault_id: Generated<bigint>; path: string; fault: JSONColumnType<Fault>; remaining: number };
-  calls: CallRow;
-  settings: { one: Generated<boolean>; value: JSONColumnType<object> };
 }
 
 /** A row of `items`. Days are text in UTC. */
@@ -82,38 +77,4 @@ interface LinkRow {
   created_at: Date;
   expires_at: Date;
   finished_at: Date | null;
-}
-
-interface WebhookKeyRow {
-  kid: string;
-  public_key: JSONColumnType<{ x: string; y: string }>;
-  sealed_private_key: Buffer;
-  created_at: Date;
-  expired_at: Date | null;
-}
-
-interface DeliveryRow {
-  delivery_id: string;
-  item_id: string | null;
-  code: string;
-  url: string;
-  body: string;
-  signature: string | null;
-  skew_seconds: Generated<number>;
-  state: "pending" | "delivered" | "failed";
-  attempts: Generated<number>;
-  last_status: number | null;
-  created_at: Date;
-  next_attempt_at: Date;
-}
-
-interface CallRow {
-  call_id: Generated<bigint>;
-  at: Date;
-  path: string;
-  status: number | null;
-  error_code: string | null;
-  request_id: string;
-  fields: string[];
-  fault: string | null;
 }

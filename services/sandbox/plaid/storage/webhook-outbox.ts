@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import type { Transaction } from "kysely";
-import { uuidv7 } from "../../../platform/ids/uuidv7.ts";
+import { addDelivery } from "../../kit/storage/delivery-store.ts";
 import type { SignatureMode } from "../domain/settings.ts";
 import { type WebhookEvent, webhookBody } from "../domain/webhook-body.ts";
 import type { PlaidTables } from "./tables.ts";
@@ -43,20 +44,7 @@ export async function enqueueBody(
   webhook: WebhookTwist & { itemId: string | null; code: string; url: string; body: string },
   now: Date,
 ): Promise<void> {
-  await tx
-    .insertInto("webhook_deliveries")
-    .values({
-      delivery_id: uuidv7(now.getTime()),
-      item_id: webhook.itemId,
-      code: webhook.code,
-      url: webhook.url,
-      body: webhook.body,
-      signature: webhook.signature ?? null,
-      skew_seconds: webhook.skewSeconds ?? 0,
-      state: "pending",
-      last_status: null,
-      created_at: now,
-      next_attempt_at: now,
-    })
-    .execute();
+  const { itemId, code, ...rest } = webhook;
+  // Plaid's webhooks carry no id; this one is for the list of webhooks.
+  await addDelivery(tx, { ...rest, subject: itemId, eventId: randomUUID(), eventType: code }, now);
 }

@@ -1,4 +1,4 @@
-import { derivedId } from "./derived-id.ts";
+import { derivedHex } from "../../kit/domain/derived-id.ts";
 
 /** A bank the sandbox plays. */
 export interface Bank {
@@ -124,7 +124,7 @@ export function findAccount(accountId: string): Account | undefined {
 }
 
 function accountOf(bank: Bank, person: Person, kind: AccountKind): Account {
-  const accountId = derivedId("account", bank.providerId, person.username, kind);
+  const accountId = derivedHex(32, "account", bank.providerId, person.username, kind);
   const digits = (BigInt(`0x${accountId.slice(0, 14)}`) % 90_000_000n) + 10_000_000n;
   const names: Record<AccountKind, string> = {
     current: `${bank.name} Current Account`,

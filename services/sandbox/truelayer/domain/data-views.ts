@@ -1,7 +1,7 @@
 import { toMajorNumber } from "../../../platform/money/amount.ts";
 import { type Currency, parseCurrency } from "../../../platform/money/currency.ts";
+import { derivedHex } from "../../kit/domain/derived-id.ts";
 import { type Account, type Bank, ibanOf, type Person } from "./banks.ts";
-import { derivedId } from "./derived-id.ts";
 import { type Entry, historyMs, type Statement } from "./statement.ts";
 
 const gbp: Currency = parseCurrency("GBP");
@@ -88,7 +88,7 @@ export function transactionViews(account: Account, statement: Statement, range: 
     views.push({
       ...lineView(account, entry, "booked"),
       timestamp: entry.bookedAt.toISOString(),
-      provider_transaction_id: derivedId("provider", entry.key),
+      provider_transaction_id: derivedHex(32, "provider", entry.key),
       running_balance: { amount: major(running), currency: "GBP" },
     });
   }
@@ -105,7 +105,7 @@ export function pendingViews(account: Account, statement: Statement, now: Date) 
 
 /** The id a line has while pending, and the one it has once booked. */
 export function transactionId(entry: Pick<Entry, "key">, state: "pending" | "booked"): string {
-  return derivedId(state, entry.key);
+  return derivedHex(32, state, entry.key);
 }
 
 function lineView(account: Account, entry: Entry, state: "pending" | "booked") {
@@ -113,7 +113,7 @@ function lineView(account: Account, entry: Entry, state: "pending" | "booked") {
   const isDebit = account.kind === "card" ? entry.minor > 0n : entry.minor < 0n;
   return {
     transaction_id: transactionId(entry, state),
-    normalised_provider_transaction_id: `txn-${derivedId("line", entry.key)}`,
+    normalised_provider_transaction_id: `txn-${derivedHex(32, "line", entry.key)}`,
     description: entry.description,
     transaction_type: isDebit ? "DEBIT" : "CREDIT",
     transaction_category: entry.category,

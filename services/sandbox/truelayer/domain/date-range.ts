@@ -1,4 +1,4 @@
-import { dayMs } from "./calendar.ts";
+import { dayMs } from "../../kit/domain/calendar.ts";
 import type { DateRange } from "./data-views.ts";
 import { TrueLayerError } from "./truelayer-error.ts";
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { commonSignatures, secondsSetting, sharedSettings } from "../../kit/domain/settings.ts";
 
 /** How a webhook proves where it comes from: TrueLayer's own signature, a shared secret, or (completed tasks) nothing. */
 export const webhookMode = z.enum(["tl_signature", "hmac", "unsigned"]);
@@ -7,36 +8,23 @@ export const webhookMode = z.enum(["tl_signature", "hmac", "unsigned"]);
 export type WebhookMode = z.infer<typeof webhookMode>;
 
 /** Signed truly, or wrong in one of the ways a receiver must refuse. */
-export const signatureMode = z.enum([
-  "valid",
-  "wrong_key",
-  "wrong_body",
-  "stale",
-  "missing",
-  "foreign_jku",
-  "unsigned_timestamp",
-]);
+export const signatureMode = z.enum([...commonSignatures, "foreign_jku", "unsigned_timestamp"]);
 
 /** One of {@link signatureMode}. */
 export type SignatureMode = z.infer<typeof signatureMode>;
 
+const daySeconds = 86_400;
 const webhookUrl = z.url({ protocol: /^https?$/ }).max(1_000);
 
 /** What the control API may change about the whole sandbox. */
 export const settingsShape = z.object({
-  accessTokenSeconds: z.number().int().min(1).max(31_536_000).default(3_600),
-  codeSeconds: z.number().int().min(1).max(86_400).default(300),
-  linkSeconds: z.number().int().min(1).max(86_400).default(1_800),
-  consentSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(315_360_000)
-    .default(90 * 86_400),
+  ...sharedSettings(1_000),
+  accessTokenSeconds: secondsSetting(3_600),
+  codeSeconds: secondsSetting(300, daySeconds),
+  linkSeconds: secondsSetting(1_800, daySeconds),
+  consentSeconds: secondsSetting(90 * daySeconds),
   /** How long after signing in a strict bank shows old transactions. */
-  scaSeconds: z.number().int().min(1).max(31_536_000).default(3_600),
-  /** Added to the sandbox's clock: what it issues, when things end, what webhooks say. */
-  clockSkewSeconds: z.number().int().min(-315_360_000).max(315_360_000).default(0),
+  scaSeconds: secondsSetting(3_600),
   /** How long an asynchronous call is queued, and then runs. */
   asyncDelayMs: z.number().int().min(0).max(600_000).default(500),
   /** What extending a connection asks for: as each bank does, or always the same. */
@@ -46,8 +34,6 @@ export const settingsShape = z.object({
   /** The mode of the configuration when null. */
   webhookMode: webhookMode.exclude(["unsigned"]).nullable().default(null),
   webhookSignature: signatureMode.default("valid"),
-  /** The pause before the second attempt; each further one is twice as long, up to fifteen minutes. */
-  webhookFirstPauseMs: z.number().int().min(10).max(900_000).default(1_000),
 });
 
 /** Settings in force. */

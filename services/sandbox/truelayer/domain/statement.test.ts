@@ -1,8 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { accountsOf, banks, people } from "./banks.ts";
 import { statementUntil } from "./statement.ts";
-import { pauseAfter } from "./webhook-schedule.ts";
 
 const accounts = banks.flatMap((bank) => people.flatMap((person) => accountsOf(bank, person)));
 
@@ -27,18 +25,5 @@ describe("a statement", () => {
         else expect(balance > -100_000n && balance < 2_500_000n).toBe(true);
       }
     }
-  });
-});
-
-describe("the pause between attempts", () => {
-  it("grows with each attempt and never leaves a second to eighteen minutes", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 400 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempts, random) => {
-        const pause = pauseAfter(attempts, 1_000, random);
-        expect(pause).toBeGreaterThanOrEqual(800);
-        expect(pause).toBeLessThanOrEqual(18 * 60_000);
-        expect(pauseAfter(attempts + 1, 1_000, random)).toBeGreaterThanOrEqual(pause);
-      }),
-    );
   });
 });

@@ -1,7 +1,7 @@
-import { type SeededRandom, seededRandom } from "../../kit/seeded-random.ts";
+import { type Day, dayMs, dayOf, daysBetween } from "../../kit/domain/calendar.ts";
+import { type SeededRandom, seededRandom } from "../../kit/domain/seeded-random.ts";
 import type { Account, Person } from "./banks.ts";
 import { accountsOf } from "./banks.ts";
-import { type Day, dayMs, dayOf, daysBetween } from "./calendar.ts";
 
 /** TrueLayer's words for what a transaction is. */
 export type Category =

@@ -27,8 +27,10 @@ const documented = {
 /** One of TrueLayer's words for a refusal. */
 export type TrueLayerErrorWord = keyof typeof documented;
 
-/** Every documented word. */
-export const trueLayerErrorWords = Object.keys(documented) as [TrueLayerErrorWord, ...TrueLayerErrorWord[]]; // keys of the constant above
+/** Whether TrueLayer documents this word. */
+export function isTrueLayerErrorWord(text: string): text is TrueLayerErrorWord {
+  return Object.hasOwn(documented, text);
+}
 
 /** A refusal as TrueLayer words it; answered as `{error, error_description}`. */
 export class TrueLayerError extends Error {

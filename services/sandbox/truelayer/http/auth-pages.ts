@@ -4,18 +4,19 @@ import { formText } from "../../../platform/http/body-parsers.ts";
 import type { Csrf } from "../../../platform/pages/csrf.ts";
 import { pageHeaders } from "../../../platform/pages/security-headers.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
+import { queryOf } from "../../kit/http/request-fields.ts";
+import type { ReadMoment } from "../../kit/sandbox-clock.ts";
 import { type AuthFlow, answerUrl, bankOf, type ReturnAnswer } from "../auth-flow.ts";
 import { banks, people } from "../domain/banks.ts";
-import type { ReadMoment } from "../sandbox-clock.ts";
+import type { Settings } from "../domain/settings.ts";
 import type { AuthLink } from "../storage/link-store.ts";
 import { bankChoicePage, consentPage, type FormPlace, formPostPage, problemPage, signInPage } from "./auth-views.ts";
-import { queryOf } from "./request-fields.ts";
 
 /** What the pages need. */
 export interface AuthPagesDeps {
   readonly flow: AuthFlow;
   readonly csrf: Csrf;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
   /** The app's name on the pages. */
   readonly appName: string;
 }

@@ -1,37 +1,27 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { DomainError } from "../../../platform/errors/domain-error.ts";
-import { uuidv7 } from "../../../platform/ids/uuidv7.ts";
+import { isUuid, uuidv7 } from "../../../platform/ids/uuidv7.ts";
 import { parseBalance } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
-import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
-import { type AuthFlow, answerUrl, isUuid } from "../auth-flow.ts";
+import { readControl } from "../../kit/http/request-fields.ts";
+import type { ReadMoment } from "../../kit/sandbox-clock.ts";
+import { type AuthFlow, answerUrl } from "../auth-flow.ts";
 import { ownerOf } from "../data-desk.ts";
 import { accountsOf, banks, findPerson, people } from "../domain/banks.ts";
 import { transactionId } from "../domain/data-views.ts";
-import { faultShape } from "../domain/fault.ts";
-import { settingsShape, signatureMode, webhookMode } from "../domain/settings.ts";
+import { type Settings, signatureMode, webhookMode } from "../domain/settings.ts";
 import { type Events, eventTypes } from "../events.ts";
-import type { ReadMoment } from "../sandbox-clock.ts";
 import type { ConnectionStore } from "../storage/connection-store.ts";
-import type { ControlStore } from "../storage/control-store.ts";
 import type { PostedStore } from "../storage/posted-store.ts";
-import type { TaskStore } from "../storage/task-store.ts";
-import type { WebhookStore } from "../storage/webhook-store.ts";
-import type { WebhookKeys } from "../webhook-keys.ts";
 
-/** What the control API needs. */
+/** What these routes need. */
 export interface ControlDeps {
-  readonly controlKey: string;
-  readonly control: ControlStore;
   readonly connections: ConnectionStore;
   readonly posted: PostedStore;
-  readonly tasks: TaskStore;
-  readonly webhooks: WebhookStore;
-  readonly keys: WebhookKeys;
   readonly events: Events;
   readonly flow: AuthFlow;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
 }
 
 const listMax = 1_000;
@@ -67,66 +57,10 @@ const webhookShape = z.object({
   signature: signatureMode.optional(),
 });
 
-/** Everything under `/_control`: faults, settings, consents without a browser, events, and what happened. */
-export function addControlRoutes(app: FastifyInstance, deps: ControlDeps): void {
-  app.register(
-    async (scope) => {
-      scope.addHook("onRequest", async (request) => {
-        const given = request.headers["x-sandbox-key"];
-        if (typeof given !== "string" || !textsEqual(given, deps.controlKey)) throw new DomainError("UNAUTHENTICATED");
-      });
-      addFaultRoutes(scope, deps);
-      addRecordRoutes(scope, deps);
-      addConnectionRoutes(scope, deps);
-      addEventRoutes(scope, deps);
-    },
-    { prefix: "/_control" },
-  );
-}
-
-function addFaultRoutes(scope: FastifyInstance, { control }: ControlDeps): void {
-  scope.post("/faults", async (request, reply) => {
-    const id = await control.addFault(parsed(faultShape, request.body));
-    return reply.code(201).send({ id: String(id) });
-  });
-  scope.get("/faults", async () => {
-    const faults = await control.listFaults();
-    return { faults: faults.map(({ id, fault, remaining }) => ({ id: String(id), ...fault, remaining })) };
-  });
-  scope.delete("/faults", async (_request, reply) => {
-    await control.clearFaults();
-    return reply.code(204).send();
-  });
-  scope.get("/settings", () => control.settings());
-  scope.patch("/settings", async (request) => {
-    const given = typeof request.body === "object" ? request.body : {};
-    const settings = parsed(settingsShape.strict(), { ...(await control.settings()), ...given });
-    await control.saveSettings(settings);
-    return settings;
-  });
-  scope.delete("/settings", async (_request, reply) => {
-    await control.saveSettings(settingsShape.parse({}));
-    return reply.code(204).send();
-  });
-}
-
-function addRecordRoutes(scope: FastifyInstance, { control, webhooks, posted, tasks, keys }: ControlDeps): void {
-  scope.get<{ Querystring: { after?: string } }>("/calls", async (request) => {
-    const { after = "0" } = request.query;
-    const calls = await control.listCalls(/^\d{1,18}$/.test(after) ? BigInt(after) : 0n, listMax);
-    return { calls: calls.map((call) => ({ ...call, id: String(call.id) })) };
-  });
-  scope.delete("/calls", async (_request, reply) => {
-    await control.clearCalls();
-    return reply.code(204).send();
-  });
-  scope.get("/webhooks", async () => ({ webhooks: await webhooks.list(listMax) }));
-  scope.post("/webhook-keys/rotate", async () => ({ kid: await keys.rotate() }));
-  scope.post("/reset", async (_request, reply) => {
-    await Promise.all([control.clearFaults(), control.clearCalls(), webhooks.clear(), posted.clear(), tasks.clear()]);
-    await control.saveSettings(settingsShape.parse({}));
-    return reply.code(204).send();
-  });
+/** What only this sandbox has under `/_control`: consents without a browser, connections, postings and events. */
+export function addOwnControlRoutes(scope: FastifyInstance, deps: ControlDeps): void {
+  addConnectionRoutes(scope, deps);
+  addEventRoutes(scope, deps);
 }
 
 function addConnectionRoutes(scope: FastifyInstance, deps: ControlDeps): void {
@@ -141,13 +75,13 @@ function addConnectionRoutes(scope: FastifyInstance, deps: ControlDeps): void {
   }));
   scope.get("/connections", async () => ({ connections: await connections.list(listMax) }));
   scope.post("/consents", async (request) => {
-    const asked = parsed(consentShape, request.body);
+    const asked = readControl(consentShape, request.body);
     return { redirectTo: await consent(flow, asked) };
   });
   scope.post<{ Params: { id: string }; Body: unknown }>("/connections/:id/revoke", async (request) => {
     const { id } = request.params;
     if (!isUuid(id) || !(await connections.revoke(id))) throw new DomainError("CONNECTION_UNKNOWN");
-    const { notify } = parsed(z.object({ notify: z.boolean().default(true) }), request.body ?? {});
+    const { notify } = readControl(z.object({ notify: z.boolean().default(true) }), request.body);
     const eventId = notify ? await events.send({ type: "consent.revoked", credentialsId: id }) : undefined;
     return { eventId: eventId ?? null };
   });
@@ -185,7 +119,7 @@ async function consent(flow: AuthFlow, asked: z.infer<typeof consentShape>): Pro
 
 function addEventRoutes(scope: FastifyInstance, { connections, posted, events, moment }: ControlDeps): void {
   scope.post("/transactions", async (request, reply) => {
-    const { notify, amount, ...asked } = parsed(postingShape, request.body);
+    const { notify, amount, ...asked } = readControl(postingShape, request.body);
     const owner = ownerOf(asked.accountId);
     if (owner === undefined) throw new DomainError("ACCOUNT_UNKNOWN");
     const { now } = await moment();
@@ -201,18 +135,11 @@ function addEventRoutes(scope: FastifyInstance, { connections, posted, events, m
     return reply.code(201).send({ transactionId: transaction, toldConnections: told.length });
   });
   scope.post("/webhooks", async (request, reply) => {
-    const { times, url, mode, signature, ...event } = parsed(webhookShape, request.body);
+    const { times, url, mode, signature, ...event } = readControl(webhookShape, request.body);
     const eventIds: (string | null)[] = [];
     for (let sent = 0; sent < times; sent += 1) {
       eventIds.push((await events.send(event, { url, mode, signature })) ?? null);
     }
     return reply.code(202).send({ eventIds });
   });
-}
-
-function parsed<S extends z.ZodType>(shape: S, body: unknown): z.infer<S> {
-  const read = shape.safeParse(body);
-  if (read.success) return read.data;
-  const why = read.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
-  throw new DomainError("INVALID_ARGUMENT", { why });
 }

@@ -1,24 +1,25 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { uuidv7 } from "../../../platform/ids/uuidv7.ts";
+import { isUuid, uuidv7 } from "../../../platform/ids/uuidv7.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
-import { isUuid } from "../auth-flow.ts";
+import { notesOf } from "../../kit/http/call-notes.ts";
+import { queryOf } from "../../kit/http/request-fields.ts";
+import type { ReadMoment } from "../../kit/sandbox-clock.ts";
 import type { DataDesk } from "../data-desk.ts";
 import { type Resource, resourceNames, resources } from "../domain/resource.ts";
+import type { Settings } from "../domain/settings.ts";
 import { TrueLayerError } from "../domain/truelayer-error.ts";
 import { resultsUri } from "../events.ts";
-import type { ReadMoment } from "../sandbox-clock.ts";
 import type { Connection } from "../storage/connection-store.ts";
 import type { TaskStore } from "../storage/task-store.ts";
 import type { TokenDesk } from "../token-desk.ts";
-import { notesOf } from "./call-notes.ts";
-import { bearerOf, queryOf } from "./request-fields.ts";
+import { bearerOf } from "./bearer.ts";
 
 /** What the data host needs. */
 export interface DataRoutesDeps {
   readonly desk: TokenDesk;
   readonly data: DataDesk;
   readonly tasks: TaskStore;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
   readonly clock: Clock;
   readonly origin: string;
 }
@@ -54,7 +55,7 @@ export function addDataRoutes(scope: FastifyInstance, deps: DataRoutesDeps): voi
 
 async function connectionOf(deps: DataRoutesDeps, request: FastifyRequest): Promise<Connection> {
   const connection = await deps.desk.connectionOf(bearerOf(request.headers.authorization));
-  notesOf(request).credentialsId = connection.credentialsId;
+  notesOf(request).subject = connection.credentialsId;
   return connection;
 }
 

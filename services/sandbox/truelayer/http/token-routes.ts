@@ -1,8 +1,9 @@
 import type { FastifyInstance } from "fastify";
+import { notesOf } from "../../kit/http/call-notes.ts";
+import { fieldOf } from "../../kit/http/request-fields.ts";
 import { TrueLayerError } from "../domain/truelayer-error.ts";
 import type { TokenDesk } from "../token-desk.ts";
-import { notesOf } from "./call-notes.ts";
-import { bearerOf, fieldOf } from "./request-fields.ts";
+import { bearerOf } from "./bearer.ts";
 
 /** The auth host's part for programs: tokens made, renewed, deleted; consents extended. */
 export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
@@ -12,12 +13,12 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
     switch (field("grant_type")) {
       case "authorization_code": {
         const { credentialsId, answer } = await desk.exchange(field);
-        notesOf(request).credentialsId = credentialsId;
+        notesOf(request).subject = credentialsId;
         return answer;
       }
       case "refresh_token": {
         const { credentialsId, answer } = await desk.refresh(field("refresh_token"));
-        notesOf(request).credentialsId = credentialsId;
+        notesOf(request).subject = credentialsId;
         return answer;
       }
       case undefined:
@@ -40,7 +41,7 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
       );
     }
     await desk.remove(credentialsId);
-    notesOf(request).credentialsId = credentialsId;
+    notesOf(request).subject = credentialsId;
     return reply.code(204).send();
   });
   // The documentation names the data host; both hosts are this process.
@@ -57,7 +58,7 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
         throw new TrueLayerError("validation_error", "user_has_reconfirmed_consent must be true.");
       }
       const { credentialsId, answer } = await desk.extend({ refreshToken, redirectUri, state: field("state") ?? null });
-      notesOf(request).credentialsId = credentialsId;
+      notesOf(request).subject = credentialsId;
       return answer;
     });
   }

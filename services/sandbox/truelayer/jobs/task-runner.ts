@@ -1,9 +1,10 @@
 import type { Logger } from "../../../platform/telemetry/logger.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
+import type { Moment, ReadMoment } from "../../kit/sandbox-clock.ts";
 import type { DataDesk } from "../data-desk.ts";
+import type { Settings } from "../domain/settings.ts";
 import { TrueLayerError, trueLayerErrorBody } from "../domain/truelayer-error.ts";
 import { taskWebhook } from "../events.ts";
-import type { Moment, ReadMoment } from "../sandbox-clock.ts";
 import type { ConnectionStore } from "../storage/connection-store.ts";
 import type { AsyncTask, TaskStore } from "../storage/task-store.ts";
 
@@ -16,7 +17,7 @@ export interface TaskRunnerDeps {
   readonly connections: ConnectionStore;
   readonly data: DataDesk;
   readonly origin: string;
-  readonly moment: ReadMoment;
+  readonly moment: ReadMoment<Settings>;
   readonly clock: Clock;
   readonly log: Pick<Logger, "error">;
 }
@@ -33,13 +34,13 @@ export async function runDueTasks(deps: TaskRunnerDeps): Promise<void> {
   }
 }
 
-async function runTask(deps: TaskRunnerDeps, task: AsyncTask, moment: Moment): Promise<void> {
+async function runTask(deps: TaskRunnerDeps, task: AsyncTask, moment: Moment<Settings>): Promise<void> {
   const outcome = await readFor(deps, task, moment);
-  const webhook = taskWebhook(task, outcome.status, { origin: deps.origin, now: deps.clock.now() });
-  await deps.tasks.finish(task.taskId, outcome, webhook);
+  const webhook = taskWebhook(task, outcome.status, deps.origin);
+  await deps.tasks.finish(task.taskId, outcome, webhook, deps.clock.now());
 }
 
-async function readFor(deps: TaskRunnerDeps, task: AsyncTask, moment: Moment) {
+async function readFor(deps: TaskRunnerDeps, task: AsyncTask, moment: Moment<Settings>) {
   try {
     const connection = await deps.connections.find(task.credentialsId);
     if (connection === undefined) throw new TrueLayerError("access_denied");

@@ -1,21 +1,15 @@
 import type { Generated, JSONColumnType } from "kysely";
+import type { KitTables } from "../../kit/storage/kit-tables.ts";
 import type { AuthRequest } from "../domain/auth-request.ts";
-import type { Fault } from "../domain/fault.ts";
 import type { Resource } from "../domain/resource.ts";
-import type { SignatureMode, WebhookMode } from "../domain/settings.ts";
 
 /** The sandbox's tables, as the migrations make them. */
-export interface TrueLayerTables {
+export interface TrueLayerTables extends KitTables {
   auth_links: LinkRow;
   connections: ConnectionRow;
   authorization_codes: CodeRow;
   posted_transactions: PostedRow;
   async_tasks: TaskRow;
-  webhook_deliveries: DeliveryRow;
-  webhook_keys: WebhookKeyRow;
-  faults: { fault_id: Generated<bigint>; path: string; fault: JSONColumnType<Fault>; remaining: number };
-  calls: CallRow;
-  settings: { one: Generated<boolean>; value: JSONColumnType<object> };
 }
 
 /** Where a person stands on the way through an auth link. */
@@ -98,39 +92,4 @@ interface TaskRow {
   answer: JSONColumnType<object> | null;
   created_at: Date;
   due_at: Date;
-}
-
-interface DeliveryRow {
-  delivery_id: string;
-  event_id: string;
-  event_type: string;
-  url: string;
-  mode: WebhookMode;
-  signature: SignatureMode;
-  body: string;
-  state: "pending" | "delivered" | "failed";
-  attempts: Generated<number>;
-  last_status: number | null;
-  created_at: Date;
-  next_attempt_at: Date;
-}
-
-interface WebhookKeyRow {
-  kid: string;
-  public_key: JSONColumnType<{ x: string; y: string }>;
-  sealed_private_key: Buffer;
-  created_at: Date;
-  retired_at: Date | null;
-}
-
-interface CallRow {
-  call_id: Generated<bigint>;
-  at: Date;
-  method: string;
-  path: string;
-  status: number | null;
-  error: string | null;
-  credentials_id: string | null;
-  fields: string[];
-  fault: string | null;
 }

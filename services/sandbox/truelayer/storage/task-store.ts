@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import type { Database } from "../../../platform/db/open-database.ts";
 import { inTransaction } from "../../../platform/db/transaction.ts";
+import { addDelivery, type NewDelivery } from "../../kit/storage/delivery-store.ts";
 import type { TaskRequest, TaskStatus, TrueLayerTables } from "./tables.ts";
-import { deliveryRow, type NewDelivery } from "./webhook-store.ts";
 
 /** An asynchronous call. */
 export interface AsyncTask {
@@ -33,7 +33,7 @@ export interface TaskStore {
   /** Claims a task that has run long enough; it comes back after `leaseUntil` if whoever claimed it dies. */
   claim(now: Date, leaseUntil: Date): Promise<AsyncTask | undefined>;
   /** Ends a task and puts the webhook that tells of it on its way, both or neither; does nothing to one that has ended. */
-  finish(taskId: string, outcome: TaskOutcome, webhook: NewDelivery | null): Promise<void>;
+  finish(taskId: string, outcome: TaskOutcome, webhook: NewDelivery | null, now: Date): Promise<void>;
   clear(): Promise<void>;
   sweep(before: Date): Promise<void>;
 }
@@ -98,7 +98,7 @@ export function createTaskStore(db: Database<TrueLayerTables>): TaskStore {
         )
         .returning(columns)
         .executeTakeFirst(),
-    finish: (taskId, outcome, webhook) =>
+    finish: (taskId, outcome, webhook, now) =>
       inTransaction(db, async (tx) => {
         const changed = await tx
           .updateTable("async_tasks")
@@ -107,7 +107,7 @@ export function createTaskStore(db: Database<TrueLayerTables>): TaskStore {
           .where("status", "=", "Running")
           .executeTakeFirst();
         if (changed.numUpdatedRows === 0n || webhook === null) return;
-        await tx.insertInto("webhook_deliveries").values(deliveryRow(webhook)).execute();
+        await addDelivery(tx, webhook, now);
       }),
     async clear() {
       await db.query.deleteFrom("async_tasks").execute();

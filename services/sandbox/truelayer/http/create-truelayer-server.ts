@@ -1,42 +1,51 @@
 import type { FastifyInstance } from "fastify";
-import { createHttpServer } from "../../../platform/http/create-http-server.ts";
 import type { Logger } from "../../../platform/telemetry/logger.ts";
+import { addControlRoutes, type ControlDeps } from "../../kit/http/control-routes.ts";
+import { createSandboxServer } from "../../kit/http/create-sandbox-server.ts";
+import type { WebhookKeys } from "../../kit/webhook-keys.ts";
 import { banks } from "../domain/banks.ts";
-import { type ApiScopeDeps, addApiManners } from "./api-scope.ts";
+import { settingsShape } from "../domain/settings.ts";
+import { addApiManners, refusalOf } from "./api-scope.ts";
 import { type AuthPagesDeps, addAuthPages } from "./auth-pages.ts";
 import { problemPage, sandboxBrand } from "./auth-views.ts";
-import { addControlRoutes, type ControlDeps } from "./control-routes.ts";
+import { addOwnControlRoutes, type ControlDeps as OwnControlDeps } from "./control-routes.ts";
 import { addDataRoutes, type DataRoutesDeps } from "./data-routes.ts";
 import { sandboxErrors } from "./error-table.ts";
 import { addTokenRoutes } from "./token-routes.ts";
 
 /** What the server needs. */
-export interface SandboxServerDeps extends AuthPagesDeps, DataRoutesDeps, ControlDeps {
+export interface TrueLayerServerDeps
+  extends AuthPagesDeps,
+    DataRoutesDeps,
+    OwnControlDeps,
+    Pick<ControlDeps<typeof settingsShape>, "control" | "deliveries" | "controlKey"> {
+  readonly keys: WebhookKeys;
   readonly log: Logger;
   readonly isReady: () => Promise<boolean>;
 }
 
 /** Auth host, data host, keys and control API on one port. The caller listens and closes. */
-export function createSandboxServer(deps: SandboxServerDeps): FastifyInstance {
-  const app = createHttpServer({
+export function createTrueLayerServer(deps: TrueLayerServerDeps): FastifyInstance {
+  const app = createSandboxServer({
     service: sandboxBrand.id,
     errorTable: sandboxErrors,
     log: deps.log,
     errorPage: ({ message }) => problemPage(message),
+    isReady: deps.isReady,
   });
-  app.get("/health", async (_request, reply) => {
-    const ready = await deps.isReady();
-    return reply.code(ready ? 200 : 503).send({ status: ready ? "healthy" : "unhealthy", service: sandboxBrand.id });
-  });
-  app.get("/.well-known/jwks", () => deps.keys.published());
+  app.get("/.well-known/jwks", async () => ({
+    keys: (await deps.keys.published()).map(({ kid, publicKey }) => ({ ...publicKey, alg: "ES512", use: "sig", kid })),
+  }));
   for (const bank of banks) {
     app.get(`/logos/${bank.providerId}.svg`, (_request, reply) => reply.type("image/svg+xml").send(logoOf(bank.name)));
   }
   addAuthPages(app, deps);
-  addControlRoutes(app, deps);
+  const reset = async () => {
+    await Promise.all([deps.posted.clear(), deps.tasks.clear()]);
+  };
+  addControlRoutes(app, { ...deps, settingsShape, refusalOf, reset }, (scope) => addOwnControlRoutes(scope, deps));
   app.register(async (scope) => {
-    const manners: ApiScopeDeps = { control: deps.control, now: () => deps.clock.now(), log: deps.log };
-    addApiManners(scope, manners);
+    addApiManners(scope, deps);
     addTokenRoutes(scope, deps.desk);
     addDataRoutes(scope, deps);
   });

@@ -1,4 +1,5 @@
-const dayMs = 86_400_000;
+/** The length of a day in UTC. */
+export const dayMs = 86_400_000;
 
 /** A day as `YYYY-MM-DD`, in UTC. */
 export type Day = string;

@@ -4,7 +4,9 @@ import type { Fault } from "../domain/fault.ts";
 /** What is known about a call while it is answered: for the record, and for faults that strike at its end. */
 export interface CallNotes {
   fault?: Fault;
-  credentialsId?: string;
+  /** The provider's name of what the call is about. */
+  subject?: string;
+  /** The provider's code of a refusal. */
   error?: string;
 }
 

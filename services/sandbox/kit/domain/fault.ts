@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { trueLayerErrorWords } from "./truelayer-error.ts";
 
 const base = {
-  /** The route it strikes, such as `/connect/token` or `/data/v1/accounts/:accountId/transactions`; `*` for all of them. */
-  path: z.string().min(1).max(100).default("*"),
+  /** The route it strikes, as registered, such as `/data/v1/accounts/:accountId`; `*` for all of them. */
+  path: z.string().min(1).max(200).default("*"),
   /** How many calls it strikes. */
   times: z.number().int().min(1).max(10_000).default(1),
 };
@@ -13,13 +12,13 @@ const afterEffect = z.boolean().default(false);
 export const faultShape = z.discriminatedUnion("kind", [
   /** The call works, later. */
   z.object({ ...base, kind: z.literal("latency"), ms: z.number().int().min(1).max(120_000) }),
-  /** 429 `provider_too_many_requests` with `Retry-After`. */
+  /** The provider's 429, with `Retry-After`. */
   z.object({
     ...base,
     kind: z.literal("rate_limit"),
     retryAfterSeconds: z.number().int().min(0).max(86_400).default(1),
   }),
-  /** A failure of TrueLayer's own, or of the bank behind it. */
+  /** A failure of the provider's own, or of the bank behind it. */
   z.object({ ...base, kind: z.literal("server_error"), status: z.number().int().min(500).max(599).default(500) }),
   /** A gateway's page of HTML instead of JSON. */
   z.object({ ...base, kind: z.literal("html"), status: z.number().int().min(200).max(599).default(502), afterEffect }),
@@ -29,12 +28,33 @@ export const faultShape = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("half") }),
   /** The call has its effect and its answer never arrives. */
   z.object({ ...base, kind: z.literal("lost_answer") }),
-  /** A documented error, before any effect. */
-  z.object({ ...base, kind: z.literal("truelayer_error"), error: z.enum(trueLayerErrorWords) }),
+  /** One of the provider's documented errors, before any effect. */
+  z.object({
+    ...base,
+    kind: z.literal("provider_error"),
+    code: z.string().min(1).max(80),
+    /** The class of the error, where the provider has classes. */
+    type: z.string().min(1).max(60).optional(),
+    status: z.number().int().min(400).max(599).optional(),
+  }),
 ]);
 
 /** A fault waiting to strike. */
 export type Fault = z.infer<typeof faultShape>;
+
+/** A fault that is told in the provider's own words. */
+export type RefusingFault = Extract<Fault, { kind: "rate_limit" | "server_error" | "provider_error" }>;
+
+/** An answer that refuses, in the provider's own words. */
+export interface Refusal {
+  readonly status: number;
+  /** The provider's code, for the list of calls. */
+  readonly code: string;
+  readonly body: object;
+}
+
+/** How a provider words a fault; undefined for a code it does not document. */
+export type RefusalOf = (fault: RefusingFault, requestId: string) => Refusal | undefined;
 
 /** Whether the call has its effect before the fault shows. */
 export function strikesAfterEffect(fault: Fault): boolean {

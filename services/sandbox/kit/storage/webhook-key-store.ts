@@ -1,60 +1,69 @@
 import type { Database } from "../../../platform/db/open-database.ts";
 import { inTransaction } from "../../../platform/db/transaction.ts";
-import type { TrueLayerTables } from "./tables.ts";
+import { type KitTables, kitView } from "./kit-tables.ts";
 
 /** A key webhooks are or were signed with. */
 export interface StoredWebhookKey {
   readonly kid: string;
-  /** Coordinates on P-521, base64url. */
-  readonly publicKey: { readonly x: string; readonly y: string };
+  readonly publicKey: JsonWebKey;
   readonly sealedPrivateKey: Buffer;
+  readonly createdAt: Date;
   readonly retiredAt: Date | null;
 }
 
+/** A key about to become the current one. */
+export type NewWebhookKey = Omit<StoredWebhookKey, "retiredAt">;
+
 /** The keys of this installation. */
 export interface WebhookKeyStore {
-  /** The current one first. */
+  /** The current one first, retired ones after it. */
   list(): Promise<readonly StoredWebhookKey[]>;
   /** Does nothing when another start was first. */
-  addFirst(key: StoredWebhookKey, now: Date): Promise<void>;
+  addFirst(key: NewWebhookKey): Promise<void>;
   /** Retires the current key in favour of this one. */
-  replace(key: StoredWebhookKey, now: Date): Promise<void>;
+  replace(key: NewWebhookKey): Promise<void>;
 }
 
 const columns = [
   "kid",
   "public_key as publicKey",
   "sealed_private_key as sealedPrivateKey",
+  "created_at as createdAt",
   "retired_at as retiredAt",
 ] as const;
 
-/** Opens the store on the sandbox's schema. */
-export function createWebhookKeyStore(db: Database<TrueLayerTables>): WebhookKeyStore {
-  const row = (key: StoredWebhookKey, now: Date) => ({
+/** Opens the store. */
+export function createWebhookKeyStore<Tables extends KitTables>(db: Database<Tables>): WebhookKeyStore {
+  const query = kitView(db.query);
+  const row = (key: NewWebhookKey) => ({
     kid: key.kid,
     public_key: JSON.stringify(key.publicKey),
     sealed_private_key: key.sealedPrivateKey,
-    created_at: now,
+    created_at: key.createdAt,
     retired_at: null,
   });
   return {
     list: () =>
-      db.query
+      query
         .selectFrom("webhook_keys")
         .select(columns)
         .orderBy("retired_at", (order) => order.desc().nullsFirst())
         .execute(),
-    async addFirst(key, now) {
-      await db.query
+    async addFirst(key) {
+      await query
         .insertInto("webhook_keys")
-        .values(row(key, now))
+        .values(row(key))
         .onConflict((conflict) => conflict.doNothing())
         .execute();
     },
-    replace: (key, now) =>
-      inTransaction(db, async (tx) => {
-        await tx.updateTable("webhook_keys").set({ retired_at: now }).where("retired_at", "is", null).execute();
-        await tx.insertInto("webhook_keys").values(row(key, now)).execute();
+    replace: (key) =>
+      inTransaction({ query }, async (tx) => {
+        await tx
+          .updateTable("webhook_keys")
+          .set({ retired_at: key.createdAt })
+          .where("retired_at", "is", null)
+          .execute();
+        await tx.insertInto("webhook_keys").values(row(key)).execute();
       }),
   };
 }
