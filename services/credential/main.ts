@@ -44,7 +44,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   scope.onStop("registry watch", banks.stop);
 
   const insecureAllowed = config.PAYMESH_ENV === "local";
-  const providerClients = providerClientsOf(storage);
+  const providerClients = providerClientsOf(storage, clock);
   const parts = { http, banks, providerClients, insecureAllowed, clock, log };
   const deps: Dependencies = {
     storage,

@@ -5,7 +5,13 @@ import type { Grant } from "../connectors/connector.ts";
 import { isTransient, ProviderError, parseOauthError } from "../connectors/provider-error.ts";
 import type { AuditAct } from "../domain/audit.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
-import { type ConnectAttempt, consumeAttempt, finishAttempt } from "../storage/attempt-store.ts";
+import {
+  type ConnectAttempt,
+  consumeAttempt,
+  finishAttempt,
+  openAttempt,
+  type TakenAttempt,
+} from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
@@ -74,10 +80,10 @@ async function takeAttempt(
     return taken;
   });
   if (attempt === undefined) throw new DomainError("INVALID_STATE");
-  return attempt;
+  return await openAttempt(deps.storage, attempt, { actor: caller.actor, now });
 }
 
-function actOfTaking(taken: ConnectAttempt | undefined, refused: boolean): AuditAct | undefined {
+function actOfTaking(taken: TakenAttempt | undefined, refused: boolean): AuditAct | undefined {
   if (taken === undefined) {
     return { action: "security_alert", outcome: "invalid_state", institutionId: "", durationMs: 0 };
   }

@@ -6,10 +6,9 @@ import { nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { endConnection } from "../storage/consent-store.ts";
-import { hasPendingRevocation, insertRevocation } from "../storage/revocation-store.ts";
+import { hasPendingRevocation, insertRevocationOf } from "../storage/revocation-store.ts";
 import { deleteSecrets } from "../storage/secret-store.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
-import { openForEnding } from "./open-for-use.ts";
 import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
 
 /**
@@ -35,24 +34,12 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     const connection = await lockConnection(tx, key);
     if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
     if (connection.state === "REVOKED") return undefined;
-    const [credential, refreshToken, accessToken] = [
-      await openForEnding(storage, tx, connection, "wallet_credential"),
-      await openForEnding(storage, tx, connection, "refresh_token"),
-      await openForEnding(storage, tx, connection, "access_token"),
-    ];
     const revocationId = randomUUID();
-    await insertRevocation(storage, tx, {
-      ...key,
+    const alerts = await insertRevocationOf(storage, tx, connection, {
       revocationId,
-      connector: connection.connector,
-      institutionId: connection.institutionId,
       cause: "disconnect",
-      secrets: {
-        credential: credential.plaintext,
-        refreshToken: refreshToken.plaintext,
-        accessToken: accessToken.plaintext,
-        providerReference: connection.providerReference,
-      },
+      purposes: ["wallet_credential", "refresh_token", "access_token"],
+      facts: { providerReference: connection.providerReference },
       now,
       dueAt: now,
       giveUpAt: new Date(now.getTime() + revocationLifeMs),
@@ -65,7 +52,7 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     const common = { connectionId: key.connectionId, institutionId: connection.institutionId };
     await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, [
       { action: "disconnect", outcome: "ok", ...common, durationMs: 0 },
-      ...[credential, refreshToken, accessToken].flatMap((secret) => secret.alerts),
+      ...alerts,
       await deleteSecrets(tx, connection),
     ]);
     return revocationId;

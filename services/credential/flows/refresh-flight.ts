@@ -35,7 +35,7 @@ export async function fly(deps: Dependencies, work: FlightWork): Promise<FlightO
   const startedMs = performance.now();
   const { flight } = work;
   try {
-    const journaled = await findJournaledAnswer(deps.storage, deps.storage.db.query, flight);
+    const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
     const answer = journaled === undefined ? await askAndJournal(deps, work) : parseAnswerText(journaled);
     if (answer === undefined) return "overtaken";
     return (await land(deps, { ...work, answer, startedMs })) ? "refreshed" : "overtaken";
@@ -86,7 +86,7 @@ async function settleFailure(
   const { flight } = work;
   if (failed.error.failure !== "grant_refused") return await putOff(deps, work, failed);
   // A refusal is believed only once nobody else can have used the token: the loser of a race is refused as well.
-  const journaled = await findJournaledAnswer(deps.storage, deps.storage.db.query, flight);
+  const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
   if (journaled !== undefined) {
     const answer = parseAnswerText(journaled);
     return (await land(deps, { ...work, answer, startedMs: failed.startedMs })) ? "refreshed" : "overtaken";

@@ -7,9 +7,8 @@ import { refreshDueAt } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { clearJournal, landFlight, type RefreshedColumns } from "../storage/refresh-store.ts";
-import { type NewSecret, storeSecrets } from "../storage/secret-store.ts";
+import { compareSecret, type NewSecret, storeSecrets } from "../storage/secret-store.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
-import { openForEnding } from "./open-for-use.ts";
 
 /** A flight that brings an answer home. */
 export interface LandingWork {
@@ -29,9 +28,10 @@ export async function land(deps: Dependencies, work: LandingWork): Promise<boole
   return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, flight);
     if (current === undefined) return false;
-    const before = await openForEnding(deps.storage, tx, current, "wallet_credential");
+    const credential = { connection: current, purpose: "wallet_credential" } as const;
+    const before = await compareSecret(deps.storage, tx, credential, answer.credential ?? "");
     // Banks repeat the credential at every refresh; only another one is new.
-    const renewed = answer.credential !== undefined && answer.credential !== before.plaintext;
+    const renewed = answer.credential !== undefined && before.outcome !== "same";
     // A refusal may have been believed while this answer was on its way: whoever holds new tokens has not been refused.
     const epoch = mayRescue(flight, current) ? current.refreshEpoch : flight.refreshEpoch;
     const landed = await landFlight(

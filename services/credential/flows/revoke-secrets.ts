@@ -52,7 +52,7 @@ async function claim(deps: Dependencies, revocationId?: string): Promise<Revocat
 
 async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor): Promise<boolean> {
   const startedMs = performance.now();
-  const failure = await tryToRevoke(deps, revocation);
+  const failure = await tryToRevoke(deps, revocation, actor);
   const now = deps.clock.now();
   if (failure !== undefined && now < revocation.giveUpAt) {
     await postponeRevocation(deps.storage.db.query, revocation, retryAt(now, revocation.attempts));
@@ -79,11 +79,11 @@ async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor):
 }
 
 /** The reason it failed; undefined once the bank has confirmed. */
-async function tryToRevoke(deps: Dependencies, revocation: Revocation): Promise<string | undefined> {
+async function tryToRevoke(deps: Dependencies, revocation: Revocation, actor: Actor): Promise<string | undefined> {
   try {
     const connector = connectorOf(deps, revocation);
     await connector.check(revocation.institutionId, "use");
-    const text = await openRevocation(deps.storage, revocation);
+    const text = await openRevocation(deps.storage, revocation, { actor, now: deps.clock.now() });
     if (text === undefined) return undefined;
     const secrets = secretsShape.parse(JSON.parse(text));
     await connector.revoke(revocation.institutionId, secrets, detachedCall(deps));

@@ -10,11 +10,16 @@ import { type ConnectAttempt, finishAttempt } from "../storage/attempt-store.ts"
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
-import { insertRevocation } from "../storage/revocation-store.ts";
-import { deleteSecrets, type NewSecret, type SecretPurpose, storeSecrets } from "../storage/secret-store.ts";
+import { insertRevocationOf } from "../storage/revocation-store.ts";
+import {
+  compareSecret,
+  deleteSecrets,
+  type NewSecret,
+  type SecretPurpose,
+  storeSecrets,
+} from "../storage/secret-store.ts";
 import type { Tx } from "../storage/storage.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
-import { openForEnding } from "./open-for-use.ts";
 import { revocationLifeMs } from "./revoke-secrets.ts";
 
 /** A grant to store, and the attempt it ends. */
@@ -70,17 +75,14 @@ async function supersede(
   work: { existing: Connection; facts: ConsentFacts; grant: Grant },
 ): Promise<{ connection: Connection; acts: AuditAct[] }> {
   const { existing, facts, grant } = work;
-  const old = await openForEnding(deps.storage, tx, existing, "wallet_credential");
+  const stored = { connection: existing, purpose: "wallet_credential" } as const;
+  const old = await compareSecret(deps.storage, tx, stored, grant.credential ?? "");
   // Only the credential: banks end a whole grant with its refresh token, and the new consent may share the old one's grant.
-  if (old.plaintext !== undefined && old.plaintext !== grant.credential) {
-    await insertRevocation(deps.storage, tx, {
-      owner: existing.owner,
+  if (old.outcome === "other") {
+    await insertRevocationOf(deps.storage, tx, existing, {
       revocationId: randomUUID(),
-      connectionId: existing.connectionId,
-      connector: existing.connector,
-      institutionId: existing.institutionId,
       cause: "superseded",
-      secrets: { credential: old.plaintext },
+      purposes: ["wallet_credential"],
       now: facts.now,
       dueAt: facts.now,
       giveUpAt: new Date(facts.now.getTime() + revocationLifeMs),

@@ -6,7 +6,7 @@ import { assertCardsUsable, type Connection, isCredentialExpired } from "../doma
 import { type ConnectionEvent, nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection, setStanding } from "../storage/connection-store.ts";
-import { type OpenedSecret, openSecret } from "../storage/secret-store.ts";
+import { compareSecret, type OpenedSecret } from "../storage/secret-store.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { openForUse } from "./open-for-use.ts";
 
@@ -78,8 +78,9 @@ async function endCredential(
     const current = await lockConnection(tx, use.connection);
     if (current === undefined || current.state === "REVOKED") return true;
     if (refused !== undefined) {
-      const stored = await openSecret(deps.storage, tx, current, "wallet_credential");
-      if (stored !== undefined && stored.plaintext !== refused.plaintext) return false;
+      const credential = { connection: current, purpose: "wallet_credential" } as const;
+      const { outcome } = await compareSecret(deps.storage, tx, credential, refused.plaintext);
+      if (outcome === "other") return false;
     } else if (!isCredentialExpired(current, now)) {
       return false;
     }

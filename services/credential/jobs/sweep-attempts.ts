@@ -34,8 +34,9 @@ const deleteBatchSize = 500;
  * day. Old attempts are removed.
  */
 export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Promise<number> {
-  const nowMs = deps.clock.now().getTime();
-  const abandoned = await findAbandonedAttempts(deps.storage, new Date(nowMs - abandonedAfterMs), batchSize);
+  const now = deps.clock.now();
+  const nowMs = now.getTime();
+  const abandoned = await findAbandonedAttempts(deps.storage, new Date(nowMs - abandonedAfterMs), batchSize, now);
   for (const attempt of abandoned) {
     if (!signal.aborted) await cleanUp(deps, attempt);
   }

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { jobActor } from "../domain/audit.ts";
 import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
-import { consumeAttempt } from "../storage/attempt-store.ts";
+import { consumeAttempt, openAttempt } from "../storage/attempt-store.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -121,8 +122,9 @@ describe("a process that dies between the exchange and storing what it brought",
     const answer = await consentAtBank(replica.wallet, user, institutionId);
     const { deps } = replica;
     const work = { owner: ownerNamed(user), state: answer.state, code: answer.code, now: world.clock.now() };
-    const attempt = await inTransaction(deps.storage.db, (tx) => consumeAttempt(deps.storage, tx, work));
-    if (attempt === undefined) throw new Error("no attempt");
+    const taken = await inTransaction(deps.storage.db, (tx) => consumeAttempt(deps.storage, tx, work));
+    if (taken === undefined) throw new Error("no attempt");
+    const attempt = await openAttempt(deps.storage, taken, { actor: jobActor("test"), now: world.clock.now() });
     const { redirectUri, proofs } = attempt;
     return {
       code: answer.code,

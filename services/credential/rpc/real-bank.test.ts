@@ -2,12 +2,13 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { Visitor } from "../../../deploy/local/demo/visitor.ts";
+import { jobActor } from "../domain/audit.ts";
 import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
+import { openForUse } from "../flows/open-for-use.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight } from "../storage/refresh-store.ts";
-import { openSecret } from "../storage/secret-store.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -95,7 +96,7 @@ it("refreshes again and again, and a flight that died is flown once more with th
   const seen = await findConnection(deps.storage.db.query, call);
   if (seen === undefined) throw new Error("no connection");
   const flight = await claimFlight(deps.storage.db.query, { seen, holder: "dead", leaseMs: 1 });
-  const token = await openSecret(deps.storage, deps.storage.db.query, seen, "refresh_token");
+  const token = await openForUse(deps, seen, "refresh_token", jobActor("test"));
   const { institutionId, providerReference } = seen;
   const grant = { institutionId, providerReference, refreshToken: token?.plaintext ?? "" };
   await connectorNamed(deps, "bsim").refresh?.(grant, detachedCall(deps));
@@ -120,10 +121,9 @@ it("disconnects with the bank's confirmation: credential and refresh token are d
   const { deps } = replica;
   const seen = await findConnection(deps.storage.db.query, call);
   if (seen === undefined) throw new Error("no connection");
-  const db = deps.storage.db.query;
   const [credential, refreshToken] = [
-    await openSecret(deps.storage, db, seen, "wallet_credential"),
-    await openSecret(deps.storage, db, seen, "refresh_token"),
+    await openForUse(deps, seen, "wallet_credential", jobActor("test")),
+    await openForUse(deps, seen, "refresh_token", jobActor("test")),
   ];
   expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
   const { institutionId, providerReference } = seen;

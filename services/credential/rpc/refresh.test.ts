@@ -5,12 +5,12 @@ import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
 import { formatAnswer } from "../flows/journal-format.ts";
+import { openForUse } from "../flows/open-for-use.ts";
 import { land } from "../flows/refresh-landing.ts";
 import { sweepCredentials } from "../jobs/sweep-credentials.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { abortFlight, claimFlight, journalAnswer } from "../storage/refresh-store.ts";
-import { openSecret } from "../storage/secret-store.ts";
 import {
   type CredentialWorld,
   connectUser,
@@ -60,7 +60,7 @@ async function claimAndDie(seen: Connection): Promise<Connection> {
 
 async function askBank(flight: Connection): Promise<TokenSet> {
   const { deps } = replica;
-  const token = await openSecret(deps.storage, deps.storage.db.query, flight, "refresh_token");
+  const token = await openForUse(deps, flight, "refresh_token", jobActor("test"));
   const { institutionId, providerReference } = flight;
   const grant = { institutionId, providerReference, refreshToken: token?.plaintext ?? "" };
   const answer = await connectorNamed(deps, "bsim").refresh?.(grant, detachedCall(deps));
@@ -69,8 +69,7 @@ async function askBank(flight: Connection): Promise<TokenSet> {
 }
 
 async function refreshTokenOf(connection: Connection): Promise<string | undefined> {
-  const { storage } = replica.deps;
-  return (await openSecret(storage, storage.db.query, connection, "refresh_token"))?.plaintext;
+  return (await openForUse(replica.deps, connection, "refresh_token", jobActor("test")))?.plaintext;
 }
 
 describe("a process that dies during a refresh", () => {
@@ -198,8 +197,7 @@ describe("refreshing ahead", () => {
     const connection = await connected();
     world.bank.behaviour.renewsCredential = true;
     await replica.wallet.refreshConnection(connection);
-    const { storage } = replica.deps;
-    const renewed = await openSecret(storage, storage.db.query, connection, "wallet_credential");
+    const renewed = await openForUse(replica.deps, connection, "wallet_credential", jobActor("test"));
     const lives = [...world.bank.liveCredentials];
     expect(renewed?.plaintext).toBe(lives.at(-1));
     world.bank.liveCredentials.clear();

@@ -1,6 +1,7 @@
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import { type Actor, jobActor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
@@ -20,6 +21,11 @@ export interface NewAttempt extends ConnectAttempt {
   readonly state: string;
   readonly createdAt: Date;
   readonly expiresAt: Date;
+}
+
+/** A consent that was taken, its proofs still sealed. */
+export interface TakenAttempt extends Omit<ConnectAttempt, "proofs"> {
+  readonly sealedProofs: PlacedSecret;
 }
 
 /** Stores a consent that begins. */
@@ -55,7 +61,7 @@ export async function consumeAttempt(
   storage: Storage,
   tx: Tx,
   work: { owner: Owner; state: string; code: string | undefined; now: Date },
-): Promise<ConnectAttempt | undefined> {
+): Promise<TakenAttempt | undefined> {
   const { owner, state, code, now } = work;
   const columns = attemptColumns(storage, owner, state);
   const row = await tx
@@ -70,8 +76,8 @@ export async function consumeAttempt(
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
-  const sealedProofs = { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs };
-  const proofs = await storage.vault.open(createVaultStore(tx), placeOf(facts, "proofs"), sealedProofs);
+  const sealed = { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs };
+  const sealedProofs = { place: placeOf(facts, "proofs"), sealed };
   if (code !== undefined) {
     const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(facts, "code"), code);
     await tx
@@ -82,7 +88,18 @@ export async function consumeAttempt(
       .where("state_hash", "=", columns.state_hash)
       .execute();
   }
-  return { ...facts, connector: row.connector, redirectUri: row.redirect_uri, proofs };
+  return { ...facts, connector: row.connector, redirectUri: row.redirect_uri, sealedProofs };
+}
+
+/** Opens the proofs of a taken consent, after the transaction that took it. */
+export async function openAttempt(
+  storage: Pick<Storage, "openings">,
+  taken: TakenAttempt,
+  reader: { actor: Actor; now: Date },
+): Promise<ConnectAttempt> {
+  const { sealedProofs, ...facts } = taken;
+  const reading = { ...sealedProofs, ...reader, operation: "complete_connect" };
+  return { ...facts, proofs: await storage.openings.open(reading) };
 }
 
 /** Ends a consent under exchange and forgets its code; false when someone else has ended it. */
@@ -129,6 +146,7 @@ export async function findAbandonedAttempts(
   storage: Storage,
   before: Date,
   limit: number,
+  now: Date,
 ): Promise<readonly AbandonedAttempt[]> {
   const db = storage.db.query;
   const rows = await db
@@ -144,8 +162,9 @@ export async function findAbandonedAttempts(
     if (row.code_data_key_id === null || row.sealed_code === null) continue;
     const owner = { tenant: row.tenant, userId: row.user_id };
     const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
+    const reader = { actor: jobActor("attempts"), now, operation: "undo_exchange" };
     const open = (purpose: string, sealed: SealedSecret) =>
-      storage.vault.open(createVaultStore(db), placeOf(facts, purpose), sealed);
+      storage.openings.open({ place: placeOf(facts, purpose), sealed, ...reader });
     try {
       const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
       const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { hashesEqual } from "../../platform/secrets/keyed-hash.ts";
 import { type ChainedEntry, entryHash, genesisHash } from "./audit-chain.ts";
-import { secretFingerprint } from "./secret-store.ts";
+import { secretFingerprint, unkeyedFingerprint } from "./secret-store.ts";
 import type { Storage, Tx } from "./storage.ts";
 
 const batchSize = 1_000;
@@ -57,7 +57,15 @@ async function verifySnapshot(tx: Tx, auditKey: Uint8Array): Promise<AuditVerifi
     const isWhole = sequence === head.head_sequence && hashesEqual(hash, head.head_hash);
     if (!isWhole) problems.push({ kind: "chain_cut", tenant, chain, where: `after ${sequence}` });
   }
-  problems.push(...(await compareSecrets(tx, lastStored)), ...(await compareClients(tx, lastStored)));
+  const isLastStored: SecretCheck = (where, purpose, version, ciphertext) => {
+    const last = lastStored.get(where);
+    if (last === undefined) return false;
+    return (
+      last === secretFingerprint(auditKey, purpose, version, ciphertext) ||
+      last === unkeyedFingerprint(purpose, version, ciphertext)
+    );
+  };
+  problems.push(...(await compareSecrets(tx, isLastStored)), ...(await compareClients(tx, isLastStored)));
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 
@@ -125,7 +133,10 @@ function storedIn(details: string): string[] {
   }
 }
 
-async function compareSecrets(tx: Tx, lastStored: ReadonlyMap<string, string>): Promise<AuditProblem[]> {
+/** Whether a stored ciphertext is the one the audit saw stored last at this place. */
+type SecretCheck = (where: string, purpose: string, version: number, ciphertext: Uint8Array) => boolean;
+
+async function compareSecrets(tx: Tx, isLastStored: SecretCheck): Promise<AuditProblem[]> {
   const problems: AuditProblem[] = [];
   let after = { connectionId: "00000000-0000-0000-0000-000000000000", purpose: "" };
   for (;;) {
@@ -139,8 +150,7 @@ async function compareSecrets(tx: Tx, lastStored: ReadonlyMap<string, string>): 
       .execute();
     for (const row of rows) {
       const where = `${row.connection_id}/${row.purpose}`;
-      const fingerprint = secretFingerprint(row.purpose, row.record_version, row.ciphertext);
-      if (lastStored.get(where) !== fingerprint) {
+      if (!isLastStored(where, row.purpose, row.record_version, row.ciphertext)) {
         problems.push({ kind: "secret_put_back", tenant: row.tenant, chain: -1, where });
       }
     }
@@ -150,13 +160,12 @@ async function compareSecrets(tx: Tx, lastStored: ReadonlyMap<string, string>): 
   }
 }
 
-async function compareClients(tx: Tx, lastStored: ReadonlyMap<string, string>): Promise<AuditProblem[]> {
+async function compareClients(tx: Tx, isLastStored: SecretCheck): Promise<AuditProblem[]> {
   const columns = ["bsim_id", "record_version", "sealed_secret"] as const;
   const rows = await tx.selectFrom("provider_clients").select(columns).orderBy("bsim_id").execute();
   return rows.flatMap((row): AuditProblem[] => {
     const where = `${row.bsim_id}/client_secret`;
-    const fingerprint = secretFingerprint("client_secret", row.record_version, row.sealed_secret);
-    if (lastStored.get(where) === fingerprint) return [];
+    if (isLastStored(where, "client_secret", row.record_version, row.sealed_secret)) return [];
     return [{ kind: "secret_put_back", tenant: "operator", chain: -1, where }];
   });
 }

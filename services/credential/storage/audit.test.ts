@@ -112,7 +112,8 @@ describe("the audit", () => {
     const last =
       "(tenant, chain, sequence) in (select tenant, chain, head_sequence from audit_chains where head_sequence > 3 limit 1)";
     await admin.query(`insert into kept select * from audit_entries where ${last}`);
-    expect(await whileTampered(`delete from audit_entries where ${last}`)).toEqual(["chain_cut"]);
+    // Where the entry told of a stored secret, that one is found as well.
+    expect(await whileTampered(`delete from audit_entries where ${last}`)).toContain("chain_cut");
     await admin.query("insert into audit_entries select * from kept");
     expect(await problems()).toEqual([]);
   });

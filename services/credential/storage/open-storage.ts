@@ -1,6 +1,7 @@
 import type { Database } from "../../platform/db/open-database.ts";
 import { deriveMasterKey } from "../../platform/vault/master-key.ts";
-import { openVault } from "../../platform/vault/vault.ts";
+import { openVault, sealerOf } from "../../platform/vault/vault.ts";
+import { createOpenings } from "./openings.ts";
 import type { Storage } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 import { createVaultStore } from "./vault-store.ts";
@@ -20,10 +21,13 @@ export async function openStorage(options: {
   const { db, encryptionKey, log } = options;
   const masterKeys = new Map([[masterKeyVersion, deriveMasterKey(encryptionKey, "credential vault")]]);
   const vault = await openVault({ store: createVaultStore(db.query), masterKeys, masterKeyVersion, log });
+  const auditKey = deriveMasterKey(encryptionKey, "credential audit chain");
   return Object.freeze({
     db,
-    vault,
-    auditKey: deriveMasterKey(encryptionKey, "credential audit chain"),
+    // The vault itself stays here: whoever wants a plaintext has to go through the openings.
+    vault: sealerOf(vault),
+    openings: createOpenings({ db, vault, auditKey }),
+    auditKey,
     stateHashKey: deriveMasterKey(encryptionKey, "credential consent state"),
     userReferenceKey: deriveMasterKey(encryptionKey, "credential user reference"),
   });

@@ -1,13 +1,16 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { SecretPlace } from "../../platform/vault/vault.ts";
-import type { Actor } from "../domain/audit.ts";
+import { type Actor, jobActor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import { appendAudit } from "./audit-store.ts";
+import type { Openings } from "./openings.ts";
 import { secretFingerprint } from "./secret-store.ts";
 import type { Queryable, Storage } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 const listMax = 500;
+const keepOpenedMs = 60_000;
 /** The installation itself: its secrets have a data key of their own. */
 const installation: Owner = { tenant: "operator", userId: "provider-clients" };
 
@@ -54,7 +57,7 @@ export async function putProviderClient(
       .onConflict((conflict) => conflict.column("bsim_id").doUpdateSet(row))
       .executeTakeFirst();
     if (numInsertedOrUpdatedRows !== 1n) throw new Error("a provider client was not stored");
-    const stored = [secretFingerprint("client_secret", recordVersion, ciphertext)];
+    const stored = [secretFingerprint(storage.auditKey, "client_secret", recordVersion, ciphertext)];
     await appendAudit(storage, tx, { owner: installation, actor: put.actor, now }, [
       { action: "credential_store", outcome: "ok", institutionId: bsimId, durationMs: 0, details: { stored } },
     ]);
@@ -74,27 +77,51 @@ export async function listProviderClients(db: Queryable): Promise<ProviderClient
 }
 
 /** The clients as connectors ask for them. */
-export function providerClientsOf(storage: Pick<Storage, "db" | "vault">): {
-  find(bsimId: string): Promise<ProviderClient | undefined>;
-} {
-  return { find: (bsimId) => openProviderClient(storage, bsimId) };
+export function providerClientsOf(
+  storage: Pick<Storage, "db" | "openings">,
+  clock: Clock,
+): { find(bsimId: string): Promise<ProviderClient | undefined> } {
+  return { find: (bsimId) => openProviderClient(storage, bsimId, clock.now()) };
 }
 
-/** The client at a bank with its secret opened; undefined when none is stored. */
+/**
+ * The client at a bank with its secret opened; undefined when none is stored. Every call to a bank asks: what was opened is kept
+ * for a minute, as long as the stored version is the same, so that the audit tells of a reading a minute and not of each call.
+ */
 async function openProviderClient(
-  storage: Pick<Storage, "db" | "vault">,
+  storage: Pick<Storage, "db" | "openings">,
   bsimId: string,
+  now: Date,
 ): Promise<ProviderClient | undefined> {
-  const db = storage.db.query;
-  const row = await db
+  const row = await storage.db.query
     .selectFrom("provider_clients")
     .select(["client_id", "data_key_id", "sealed_secret", "record_version"])
     .where("bsim_id", "=", bsimId)
     .executeTakeFirst();
   if (row === undefined) return undefined;
+  const kept = keptClients(storage.openings);
+  const known = kept.get(bsimId);
+  if (known?.recordVersion === row.record_version && known.untilMs > performance.now()) return known.client;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secret };
   const place = placeOf(bsimId, row.record_version);
-  return { clientId: row.client_id, clientSecret: await storage.vault.open(createVaultStore(db), place, sealed) };
+  const reading = { place, sealed, operation: "call_provider", actor: jobActor("provider-client"), now };
+  const client = { clientId: row.client_id, clientSecret: await storage.openings.open(reading) };
+  kept.set(bsimId, { client, recordVersion: row.record_version, untilMs: performance.now() + keepOpenedMs });
+  return client;
+}
+
+interface KeptClient {
+  readonly client: ProviderClient;
+  readonly recordVersion: number;
+  readonly untilMs: number;
+}
+
+// At most as many as there are banks; gone with the storage they were read from.
+const keptByOpenings = new WeakMap<Openings, Map<string, KeptClient>>();
+function keptClients(openings: Openings): Map<string, KeptClient> {
+  const kept = keptByOpenings.get(openings) ?? new Map<string, KeptClient>();
+  keptByOpenings.set(openings, kept);
+  return kept;
 }
 
 function placeOf(bsimId: string, recordVersion: number): SecretPlace {

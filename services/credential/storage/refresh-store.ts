@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor } from "../domain/audit.ts";
 import type { Connection, ConnectionKey } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import { toConnection, toKey } from "./connection-store.ts";
@@ -137,13 +138,13 @@ export async function journalAnswer(
   return true;
 }
 
-/** The newest journaled answer for this consent that no flight has landed yet, opened. */
+/** The newest journaled answer for this consent that no flight has landed yet, opened. Not inside a transaction. */
 export async function findJournaledAnswer(
-  storage: Storage,
-  db: Queryable,
+  storage: Pick<Storage, "db" | "openings">,
   flight: Connection,
+  reader: { actor: Actor; now: Date },
 ): Promise<string | undefined> {
-  const row = await db
+  const row = await storage.db.query
     .selectFrom("refresh_journal")
     .select(["epoch", "data_key_id", "sealed_answer"])
     .where("tenant", "=", flight.owner.tenant)
@@ -154,7 +155,9 @@ export async function findJournaledAnswer(
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_answer };
-  return await storage.vault.open(createVaultStore(db), placeOf(flight, row.epoch), sealed);
+  const { connectionId } = flight;
+  const place = placeOf(flight, row.epoch);
+  return await storage.openings.open({ place, sealed, connectionId, operation: "replay_journal", ...reader });
 }
 
 /** Forgets the journal of a connection up to and including a flight. */

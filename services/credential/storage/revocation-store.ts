@@ -1,7 +1,9 @@
 import { sql } from "kysely";
-import type { SecretPlace } from "../../platform/vault/vault.ts";
-import type { ConnectionKey, Owner } from "../domain/connection.ts";
+import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor, AuditAct } from "../domain/audit.ts";
+import type { Connection, ConnectionKey, Owner } from "../domain/connection.ts";
 import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
+import { findSecret, rejectionAlert, type SecretPurpose } from "./secret-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
@@ -20,17 +22,65 @@ export interface Revocation {
   readonly giveUpAt: Date;
 }
 
+/** When a revocation is made, first tried and given up. */
+interface RevocationTimes {
+  readonly now: Date;
+  readonly dueAt: Date;
+}
+
 /** Stores a revocation with its own sealed copy of the secrets, the only one from now on. */
 export async function insertRevocation(
-  storage: Storage,
+  storage: Pick<Storage, "vault">,
   tx: Tx,
-  revocation: Omit<Revocation, "attempts"> & { secrets: SecretsToRevoke; now: Date; dueAt: Date },
+  revocation: Omit<Revocation, "attempts"> & RevocationTimes & { secrets: SecretsToRevoke },
 ): Promise<void> {
-  const sealed = await storage.vault.seal(
-    createVaultStore(tx),
-    placeOf(revocation),
-    JSON.stringify(revocation.secrets),
-  );
+  const text = JSON.stringify(revocation.secrets);
+  const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(revocation), text);
+  await insertSealed(tx, revocation, sealed);
+}
+
+/**
+ * Puts secrets of a connection under the seal of a new revocation; nobody sees them. The connection's own stay where they are.
+ * Returns the alerts of those that do not open: they are left out, and must not keep their user from leaving.
+ */
+export async function insertRevocationOf(
+  storage: Pick<Storage, "vault">,
+  tx: Tx,
+  connection: Pick<Connection, "owner" | "connectionId" | "connector" | "institutionId">,
+  revocation: Pick<Revocation, "revocationId" | "cause" | "giveUpAt"> &
+    RevocationTimes & {
+      readonly purposes: readonly SecretPurpose[];
+      /** What the provider has to be told beside the secrets. */
+      readonly facts?: Pick<SecretsToRevoke, "providerReference">;
+    },
+): Promise<AuditAct[]> {
+  const { owner, connectionId, connector, institutionId } = connection;
+  const whole = { ...revocation, owner, connectionId, connector, institutionId };
+  const parts = [];
+  for (const purpose of revocation.purposes) {
+    const secret = await findSecret(tx, connection, purpose);
+    if (secret !== undefined) parts.push({ ...secret, name: revokedNames[purpose] });
+  }
+  const gathering = { parts, facts: { ...revocation.facts }, to: placeOf(whole) };
+  const { sealed, rejected } = await storage.vault.gather(createVaultStore(tx), gathering);
+  await insertSealed(tx, whole, sealed);
+  return rejected.flatMap(({ name, failure }) => {
+    const purpose = revocation.purposes.find((one) => revokedNames[one] === name);
+    return purpose === undefined ? [] : [rejectionAlert(connection, purpose, failure)];
+  });
+}
+
+const revokedNames: Readonly<Record<SecretPurpose, keyof SecretsToRevoke>> = {
+  wallet_credential: "credential",
+  refresh_token: "refreshToken",
+  access_token: "accessToken",
+};
+
+async function insertSealed(
+  tx: Tx,
+  revocation: Omit<Revocation, "attempts"> & RevocationTimes,
+  sealed: SealedSecret,
+): Promise<void> {
   await tx
     .insertInto("revocations")
     .values({
@@ -81,10 +131,13 @@ export async function claimRevocation(
   };
 }
 
-/** Opens the secrets of a revocation; undefined when it was done meanwhile. */
-export async function openRevocation(storage: Storage, revocation: Revocation): Promise<string | undefined> {
-  const db = storage.db.query;
-  const row = await db
+/** Opens the secrets of a revocation; undefined when it was done meanwhile. Not inside a transaction. */
+export async function openRevocation(
+  storage: Pick<Storage, "db" | "openings">,
+  revocation: Revocation,
+  reader: { actor: Actor; now: Date },
+): Promise<string | undefined> {
+  const row = await storage.db.query
     .selectFrom("revocations")
     .select(["data_key_id", "sealed_secrets"])
     .where("tenant", "=", revocation.owner.tenant)
@@ -93,7 +146,9 @@ export async function openRevocation(storage: Storage, revocation: Revocation): 
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
-  return await storage.vault.open(createVaultStore(db), placeOf(revocation), sealed);
+  const { connectionId } = revocation;
+  const place = placeOf(revocation);
+  return await storage.openings.open({ place, sealed, connectionId, operation: "revoke", ...reader });
 }
 
 /** Sets when a revocation is tried again. */

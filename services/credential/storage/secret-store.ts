@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { sql } from "kysely";
-import type { SecretPlace } from "../../platform/vault/vault.ts";
-import type { AuditAct } from "../domain/audit.ts";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
+import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
@@ -34,15 +35,21 @@ export async function storeSecrets(
   work: { connection: SecretOwner; secrets: readonly NewSecret[]; now: Date },
 ): Promise<AuditAct> {
   const { connection, secrets, now } = work;
-  let version = await reserveVersions(tx, connection, secrets.length);
+  const first = await reserveVersions(tx, connection, secrets.length);
+  const places = secrets.map((secret, at) => placeOf(connection, secret.purpose, first + at));
+  const sealed = await storage.vault.sealAll(
+    createVaultStore(tx),
+    secrets.map(({ plaintext }, at) => ({ place: placeAt(places, at), plaintext })),
+  );
   const stored: string[] = [];
-  for (const secret of secrets) {
-    const place = placeOf(connection, secret.purpose, version);
-    const sealed = await storage.vault.seal(createVaultStore(tx), place, secret.plaintext);
-    const ciphertext = Buffer.from(sealed.ciphertext);
+  for (const [at, secret] of secrets.entries()) {
+    const { recordVersion: version } = placeAt(places, at);
+    const record = sealed[at];
+    if (record === undefined) throw new Error("fewer secrets were sealed than given");
+    const ciphertext = Buffer.from(record.ciphertext);
     const row = {
       record_version: version,
-      data_key_id: sealed.dataKeyId,
+      data_key_id: record.dataKeyId,
       ciphertext,
       expires_at: secret.expiresAt ?? null,
       updated_at: now,
@@ -52,8 +59,7 @@ export async function storeSecrets(
       .values({ ...keyColumns(connection), purpose: secret.purpose, ...row })
       .onConflict((conflict) => conflict.columns(["tenant", "user_id", "connection_id", "purpose"]).doUpdateSet(row))
       .execute();
-    stored.push(secretFingerprint(secret.purpose, version, ciphertext));
-    version += 1;
+    stored.push(secretFingerprint(storage.auditKey, secret.purpose, version, ciphertext));
   }
   return {
     action: "credential_store",
@@ -65,13 +71,70 @@ export async function storeSecrets(
   };
 }
 
-/** Opens a secret of a connection; undefined when there is none. Throws `SealedRecordError` when it was tampered with. */
+/** Who reads a secret, when, and what for. */
+export interface Reader {
+  readonly actor: Actor;
+  readonly now: Date;
+  readonly operation: string;
+}
+
+/**
+ * Opens a secret of a connection, its audit row first; undefined, and no row, when there is none. Not inside a transaction.
+ * Throws `SealedRecordError` when it was tampered with.
+ */
 export async function openSecret(
+  storage: Pick<Storage, "db" | "openings">,
+  connection: SecretOwner,
+  purpose: SecretPurpose,
+  reader: Reader,
+): Promise<OpenedSecret | undefined> {
+  const secret = await findSecret(storage.db.query, connection, purpose);
+  if (secret === undefined) return undefined;
+  const plaintext = await storage.openings.open({ ...secret, ...reader, connectionId: connection.connectionId });
+  return { plaintext, recordVersion: secret.place.recordVersion };
+}
+
+/** How a stored secret compares, and what the audit has to be told of one that does not open. */
+export interface Comparison {
+  readonly outcome: "same" | "other" | "none" | "rejected";
+  readonly alerts: readonly AuditAct[];
+}
+
+/**
+ * Compares a stored secret with a text, without giving it out. One that does not open is `rejected`: it must not keep its user
+ * from consenting anew.
+ */
+export async function compareSecret(
   storage: Pick<Storage, "vault">,
+  tx: Tx,
+  stored: { readonly connection: SecretOwner; readonly purpose: SecretPurpose },
+  text: string,
+): Promise<Comparison> {
+  const { connection, purpose } = stored;
+  const secret = await findSecret(tx, connection, purpose);
+  if (secret === undefined) return { outcome: "none", alerts: [] };
+  try {
+    const isSame = await storage.vault.holds(createVaultStore(tx), secret, text);
+    return { outcome: isSame ? "same" : "other", alerts: [] };
+  } catch (error) {
+    if (!(error instanceof SealedRecordError)) throw error;
+    return { outcome: "rejected", alerts: [rejectionAlert(connection, purpose, error.failure)] };
+  }
+}
+
+/** The alert that a stored secret does not open. */
+export function rejectionAlert(connection: SecretOwner, purpose: SecretPurpose, failure: string): AuditAct {
+  const { connectionId, institutionId } = connection;
+  const details = { purpose, failure };
+  return { action: "security_alert", outcome: "secret_rejected", connectionId, institutionId, durationMs: 0, details };
+}
+
+/** A stored secret as it is, sealed, with its place; undefined when there is none. */
+export async function findSecret(
   db: Queryable,
   connection: SecretOwner,
   purpose: SecretPurpose,
-): Promise<OpenedSecret | undefined> {
+): Promise<PlacedSecret | undefined> {
   const row = await db
     .selectFrom("connection_secrets")
     .select(["record_version", "data_key_id", "ciphertext"])
@@ -81,10 +144,8 @@ export async function openSecret(
     .where("purpose", "=", purpose)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  const place = placeOf(connection, purpose, row.record_version);
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.ciphertext };
-  const plaintext = await storage.vault.open(createVaultStore(db), place, sealed);
-  return { plaintext, recordVersion: row.record_version };
+  return { place: placeOf(connection, purpose, row.record_version), sealed };
 }
 
 /** Destroys secrets of a connection, all of them unless purposes are named. Returns the audit act. */
@@ -110,8 +171,18 @@ export async function deleteSecrets(
   };
 }
 
-/** How the audit names a stored secret: purpose, record version and SHA-256 of the ciphertext. */
-export function secretFingerprint(purpose: string, version: number, ciphertext: Uint8Array): string {
+/** How the audit names a stored secret: purpose, record version and a keyed hash of the ciphertext. */
+export function secretFingerprint(
+  auditKey: Uint8Array,
+  purpose: string,
+  version: number,
+  ciphertext: Uint8Array,
+): string {
+  return `${purpose}:${version}:h1:${createHmac("sha256", auditKey).update(ciphertext).digest("hex")}`;
+}
+
+/** The form `secretFingerprint` had before it was keyed; entries that hold it stay as they are. */
+export function unkeyedFingerprint(purpose: string, version: number, ciphertext: Uint8Array): string {
   return `${purpose}:${version}:${createHash("sha256").update(ciphertext).digest("hex")}`;
 }
 
@@ -125,6 +196,12 @@ async function reserveVersions(tx: Tx, connection: SecretOwner, count: number): 
     .returning("secrets_version")
     .executeTakeFirstOrThrow();
   return row.secrets_version - count + 1;
+}
+
+function placeAt(places: readonly SecretPlace[], at: number): SecretPlace {
+  const place = places[at];
+  if (place === undefined) throw new Error("a secret without a place");
+  return place;
 }
 
 function placeOf(connection: SecretOwner, purpose: string, recordVersion: number): SecretPlace {

@@ -1,12 +1,16 @@
 import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../platform/db/open-database.ts";
-import type { Vault } from "../../platform/vault/vault.ts";
+import type { Sealer } from "../../platform/vault/vault.ts";
+import type { Openings } from "./openings.ts";
 import type { Tables } from "./tables.ts";
 
 /** What every store of this service works with. */
 export interface Storage {
   readonly db: Database<Tables>;
-  readonly vault: Vault;
+  /** Seals, and never gives a plaintext back. */
+  readonly vault: Sealer;
+  /** The one way to a plaintext; leaves an audit row first. */
+  readonly openings: Openings;
   /** Keys the audit chain, 32 bytes: whoever may write the tables still cannot make a chain that verifies. */
   readonly auditKey: Uint8Array;
   /** Keys the hashes of consent states, 32 bytes. */

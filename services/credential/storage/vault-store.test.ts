@@ -67,11 +67,11 @@ describe("the vault's store", () => {
       expect(keys.map((key) => key.seals).sort()).toEqual([1n, 3n, 3n]);
       expect(keys.filter((key) => key.is_current)).toHaveLength(1);
       for (const [at, one] of sealed.entries()) {
-        expect(await vault.open(ownStore, { ...place, owner }, one)).toBe(`secret ${at}`);
+        expect(await vault.open(ownStore, { place: { ...place, owner }, sealed: one })).toBe(`secret ${at}`);
       }
       const [first] = sealed;
       if (first === undefined) throw new Error("nothing sealed");
-      const elsewhere = vault.open(store, { ...place, owner }, first);
+      const elsewhere = vault.open(store, { place: { ...place, owner }, sealed: first });
       await expect(elsewhere).rejects.toThrow(SealedRecordError);
     } finally {
       await other.drop();

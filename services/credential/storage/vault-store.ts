@@ -5,7 +5,7 @@ import type { Tables } from "./tables.ts";
 /** The vault's rows, on a pool or inside the caller's transaction. */
 export function createVaultStore(db: Kysely<Tables>): VaultStore {
   return {
-    countSeal: (owner, sealsMax) => countSeal(db, owner, sealsMax),
+    countSeals: (owner, seals, sealsMax) => countSeals(db, owner, seals, sealsMax),
     addDataKey: (key, sealsMax) => addDataKey(db, key, sealsMax),
     findDataKey: async (owner, dataKeyId) => {
       const row = await db
@@ -36,10 +36,15 @@ export function createVaultStore(db: Kysely<Tables>): VaultStore {
   };
 }
 
-async function countSeal(db: Kysely<Tables>, owner: VaultOwner, sealsMax: bigint): Promise<StoredDataKey | undefined> {
+async function countSeals(
+  db: Kysely<Tables>,
+  owner: VaultOwner,
+  seals: number,
+  sealsMax: bigint,
+): Promise<StoredDataKey | undefined> {
   const row = await db
     .updateTable("data_keys")
-    .set({ seals: sql<bigint>`seals + 1` })
+    .set({ seals: sql<bigint>`seals + ${seals}::integer` })
     .where("tenant", "=", owner.tenant)
     .where("user_id", "=", owner.userId)
     .where("is_current", "=", true)

@@ -139,7 +139,7 @@ async function startReplica(
   const http = openProviderHttp();
   const storage = await openStorage({ db, encryptionKey, log });
   const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };
-  const providerClients = providerClientsOf(storage);
+  const providerClients = providerClientsOf(storage, parts.clock);
   const { clock } = parts;
   const connectorParts = { http, banks, providerClients, insecureAllowed: true, clock, log };
   const deps: Dependencies = {

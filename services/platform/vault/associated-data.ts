@@ -5,15 +5,25 @@
  * Throws a RangeError for ill-formed text.
  */
 export function associatedData(facts: Readonly<Record<string, string | number>>): Buffer {
-  const names = Object.keys(facts).sort();
-  return Buffer.concat(names.flatMap((name) => [withLength(name), withLength(String(facts[name]))]));
+  const texts: string[] = [];
+  let size = 0;
+  for (const name of Object.keys(facts).sort()) {
+    for (const text of [name, String(facts[name])]) {
+      // UTF-8 writes every lone surrogate as the same replacement character; two such texts would become one.
+      if (!text.isWellFormed()) throw new RangeError("associated data must be well-formed text");
+      texts.push(text);
+      size += lengthBytes + Buffer.byteLength(text, "utf8");
+    }
+  }
+  // One allocation, filled to its last byte: this runs for every secret that is sealed or opened.
+  const encoded = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const text of texts) {
+    const written = encoded.write(text, at + lengthBytes, "utf8");
+    encoded.writeUInt32BE(written, at);
+    at += lengthBytes + written;
+  }
+  return encoded;
 }
 
-function withLength(text: string): Buffer {
-  // UTF-8 writes every lone surrogate as the same replacement character; two such texts would become one.
-  if (!text.isWellFormed()) throw new RangeError("associated data must be well-formed text");
-  const content = Buffer.from(text, "utf8");
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(content.length);
-  return Buffer.concat([length, content]);
-}
+const lengthBytes = 4;

@@ -7,6 +7,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
  */
 const formatVersion = 1;
 const nonceBytes = 12;
+const noncesPerDraw = 256;
 const tagBytes = 16;
 const keyBytes = 32;
 const keyIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
@@ -33,6 +34,8 @@ export interface SealedBox {
   seal(plaintext: string | Uint8Array, associatedData: string | Uint8Array): Buffer;
   /** Opens a record sealed under any key of the box. Throws `SealedRecordError`. */
   open(record: Uint8Array, associatedData: string | Uint8Array): Buffer;
+  /** Overwrites the keys. Using the box afterwards throws an Error. */
+  wipe(): void;
 }
 
 /** Options of `createSealedBox`. */
@@ -55,20 +58,28 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
   const current = keys.get(options.currentKeyId);
   if (current === undefined) throw new RangeError(`the current key ${options.currentKeyId} is not among the keys`);
   const { currentKeyId } = options;
+  const header = headerOf(currentKeyId);
+  let isWiped = false;
+  // A wiped key is all zeros: sealing under it would be publishing.
+  const assertUsable = (): void => {
+    if (isWiped) throw new Error("a sealed box was used after its keys were wiped");
+  };
   return Object.freeze({
     currentKeyId,
-    seal: (plaintext: string | Uint8Array, associatedData: string | Uint8Array) =>
-      sealWith({
-        key: current,
-        keyId: currentKeyId,
-        plaintext: bytes(plaintext),
-        associatedData: bytes(associatedData),
-      }),
+    seal: (plaintext: string | Uint8Array, associatedData: string | Uint8Array) => {
+      assertUsable();
+      return sealWith({ key: current, header, plaintext: bytes(plaintext), associatedData: bytes(associatedData) });
+    },
     open: (record: Uint8Array, associatedData: string | Uint8Array) => {
+      assertUsable();
       const parts = parseRecord(record);
       const key = keys.get(parts.keyId);
       if (key === undefined) throw new SealedRecordError("unknown_key");
       return openWith({ key, parts, associatedData: bytes(associatedData) });
+    },
+    wipe: () => {
+      isWiped = true;
+      for (const key of keys.values()) key.fill(0);
     },
   });
 }
@@ -86,14 +97,26 @@ interface RecordParts {
   readonly tag: Buffer;
 }
 
-function sealWith(work: { key: Buffer; keyId: string; plaintext: Buffer; associatedData: Buffer }): Buffer {
-  if (work.plaintext.length > plaintextBytesMax) throw new RangeError("a secret to seal is larger than 1 MiB");
-  const keyId = Buffer.from(work.keyId, "ascii");
-  const header = Buffer.concat([Buffer.from([formatVersion, keyId.length]), keyId]);
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv(algorithm, work.key, nonce, { authTagLength: tagBytes });
+function headerOf(keyId: string): Buffer {
+  return Buffer.concat([Buffer.from([formatVersion, keyId.length]), Buffer.from(keyId, "ascii")]);
+}
+
+function sealWith(work: { key: Buffer; header: Buffer; plaintext: Buffer; associatedData: Buffer }): Buffer {
+  const { key, header, plaintext } = work;
+  if (plaintext.length > plaintextBytesMax) throw new RangeError("a secret to seal is larger than 1 MiB");
+  const nonce = freshNonce();
+  const cipher = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes });
   cipher.setAAD(authenticated(header, work.associatedData));
-  return Buffer.concat([header, nonce, cipher.update(work.plaintext), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([header, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+// Drawn from the system a few hundred at a time, which costs a tenth; every byte is handed out once.
+let nonces = Buffer.alloc(0);
+function freshNonce(): Buffer {
+  if (nonces.length < nonceBytes) nonces = randomBytes(nonceBytes * noncesPerDraw);
+  const nonce = nonces.subarray(0, nonceBytes);
+  nonces = nonces.subarray(nonceBytes);
+  return nonce;
 }
 
 function openWith(work: { key: Buffer; parts: RecordParts; associatedData: Buffer }): Buffer {
@@ -102,7 +125,10 @@ function openWith(work: { key: Buffer; parts: RecordParts; associatedData: Buffe
   decipher.setAAD(authenticated(header, work.associatedData));
   decipher.setAuthTag(tag);
   try {
-    return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+    const opened = decipher.update(ciphertext);
+    // GCM is a stream mode: all bytes came above, and the tag is checked here, before any of them is given out.
+    decipher.final();
+    return opened;
   } catch {
     // The cause is always the failed tag; passing it on would only tempt someone to tell cases apart.
     throw new SealedRecordError("rejected");
@@ -133,5 +159,6 @@ function authenticated(header: Buffer, associatedData: Buffer): Buffer {
 }
 
 function bytes(value: string | Uint8Array): Buffer {
-  return typeof value === "string" ? Buffer.from(value, "utf8") : Buffer.from(value);
+  if (typeof value === "string") return Buffer.from(value, "utf8");
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }

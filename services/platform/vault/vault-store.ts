@@ -27,13 +27,13 @@ export interface StoredCanary {
  */
 export interface VaultStore {
   /**
-   * Adds one to the seal counter of the owner's current data key, if the counter is below `sealsMax`, and returns the key.
-   * Undefined when the owner has no key, or his key is used up. One conditional update.
+   * Adds `seals` to the seal counter of the owner's current data key, if the counter is below `sealsMax`, and returns the
+   * key. Undefined when the owner has no key, or his key is used up. One conditional update.
    */
-  countSeal(owner: VaultOwner, sealsMax: bigint): Promise<StoredDataKey | undefined>;
+  countSeals(owner: VaultOwner, seals: number, sealsMax: bigint): Promise<StoredDataKey | undefined>;
   /**
    * Makes `key` the owner's current data key with a counter of zero, retiring one whose counter reached `sealsMax`. Does
-   * nothing when another caller was first; `countSeal` then finds his key.
+   * nothing when another caller was first; `countSeals` then finds his key.
    */
   addDataKey(key: StoredDataKey, sealsMax: bigint): Promise<void>;
   /** A data key of this owner, current or retired. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MasterKeyError } from "./canary.ts";
 import { deriveMasterKey } from "./master-key.ts";
 import { SealedRecordError } from "./sealed-box.ts";
-import { openVault, type SecretPlace, type Vault } from "./vault.ts";
+import { openVault, type SecretPlace, sealerOf, type Vault } from "./vault.ts";
 import type { StoredCanary, StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
 
 const owner: VaultOwner = { tenant: "wallet", userId: "user-1" };
@@ -21,7 +21,7 @@ describe("the vault", () => {
   it("opens what it sealed", async () => {
     const { vault, store } = await open();
     const sealed = await vault.seal(store, place, "secret");
-    expect(await vault.open(store, place, sealed)).toBe("secret");
+    expect(await vault.open(store, { place, sealed })).toBe("secret");
     expect(Buffer.from(sealed.ciphertext).includes("secret")).toBe(false);
   });
 
@@ -35,7 +35,8 @@ describe("the vault", () => {
       { ...place, provider: "maple-bank" },
       { ...place, purpose: "wallet_credential" },
     ];
-    for (const other of others) await expect(vault.open(store, other, sealed)).rejects.toThrow(SealedRecordError);
+    for (const other of others)
+      await expect(vault.open(store, { place: other, sealed })).rejects.toThrow(SealedRecordError);
   });
 
   it("refuses an older ciphertext put back alone into the row of a newer version", async () => {
@@ -43,7 +44,7 @@ describe("the vault", () => {
     const old = await vault.seal(store, place, "old token");
     const newer = { ...place, recordVersion: 2 };
     await vault.seal(store, newer, "new token");
-    await expect(vault.open(store, newer, old)).rejects.toThrow(SealedRecordError);
+    await expect(vault.open(store, { place: newer, sealed: old })).rejects.toThrow(SealedRecordError);
   });
 
   it("refuses a truncated ciphertext and one with a flipped bit", async () => {
@@ -54,8 +55,8 @@ describe("the vault", () => {
       ...sealed,
       ciphertext: Uint8Array.from(sealed.ciphertext, (byte, at) => (at === 60 ? byte ^ 1 : byte)),
     };
-    await expect(vault.open(store, place, cut)).rejects.toThrow(SealedRecordError);
-    await expect(vault.open(store, place, flipped)).rejects.toThrow(SealedRecordError);
+    await expect(vault.open(store, { place, sealed: cut })).rejects.toThrow(SealedRecordError);
+    await expect(vault.open(store, { place, sealed: flipped })).rejects.toThrow(SealedRecordError);
   });
 
   it("refuses a data key moved to another user, with his own ciphertext", async () => {
@@ -63,14 +64,14 @@ describe("the vault", () => {
     const sealed = await vault.seal(store, place, "secret");
     const thief = { ...owner, userId: "user-2" };
     for (const key of store.keys.values()) store.keys.set(key.dataKeyId, { ...key, owner: thief });
-    await expect(vault.open(store, { ...place, owner: thief }, sealed)).rejects.toThrow(SealedRecordError);
+    await expect(vault.open(store, { place: { ...place, owner: thief }, sealed })).rejects.toThrow(SealedRecordError);
   });
 
   it("cannot open anything of a user whose data key was destroyed", async () => {
     const { vault, store } = await open();
     const sealed = await vault.seal(store, place, "secret");
     store.keys.clear();
-    await expect(vault.open(store, place, sealed)).rejects.toThrow(SealedRecordError);
+    await expect(vault.open(store, { place, sealed })).rejects.toThrow(SealedRecordError);
   });
 
   it("uses one data key a user and never shares one between users", async () => {
@@ -82,13 +83,39 @@ describe("the vault", () => {
     expect(other.dataKeyId).not.toBe(first.dataKeyId);
   });
 
+  it("tells whether a secret is a text, and moves secrets under one seal, without giving one out", async () => {
+    const { vault, store } = await open();
+    const sealed = await vault.seal(store, place, "secret");
+    expect(await vault.holds(store, { place, sealed }, "secret")).toBe(true);
+    expect(await vault.holds(store, { place, sealed }, "other")).toBe(false);
+    const to = { ...place, purpose: "revocation" };
+    const bad = { ...sealed, ciphertext: sealed.ciphertext.slice(0, -1) };
+    const parts = [
+      { name: "good", place, sealed },
+      { name: "bad", place, sealed: bad },
+    ];
+    const gathered = await vault.gather(store, { parts, facts: { reference: "r" }, to });
+    expect(gathered.rejected).toEqual([{ name: "bad", failure: "rejected" }]);
+    expect(await vault.open(store, { place: to, sealed: gathered.sealed })).toBe('{"reference":"r","good":"secret"}');
+    expect(Object.keys(sealerOf(vault))).not.toContain("open");
+  });
+
+  it("counts every secret sealed together, and refuses to seal those of two owners together", async () => {
+    const { vault, store } = await open();
+    const secrets = ["a", "b", "c"].map((plaintext) => ({ place: { ...place, purpose: plaintext }, plaintext }));
+    expect(new Set((await vault.sealAll(store, secrets)).map((one) => one.dataKeyId)).size).toBe(1);
+    expect(store.sealsOf(owner)).toBe(3n);
+    const mixed = [...secrets, { place: { ...place, owner: { ...owner, userId: "user-2" } }, plaintext: "d" }];
+    await expect(vault.sealAll(store, mixed)).rejects.toThrow(RangeError);
+  });
+
   it("replaces a data key that sealed as many records as it may, and still opens the older ones", async () => {
     const store = new MemoryStore();
     const vault = await openVault({ ...options(store), sealsPerDataKey: 2n });
     const sealed = [];
     for (const text of ["1", "2", "3"]) sealed.push(await vault.seal(store, place, text));
     expect(new Set(sealed.map((one) => one.dataKeyId)).size).toBe(2);
-    expect(await Promise.all(sealed.map((one) => vault.open(store, place, one)))).toEqual(["1", "2", "3"]);
+    expect(await Promise.all(sealed.map((one) => vault.open(store, { place, sealed: one })))).toEqual(["1", "2", "3"]);
   });
 
   it("opens records of the older master key after a newer one became current", async () => {
@@ -99,7 +126,7 @@ describe("the vault", () => {
       [2, randomBytes(32)],
     ]);
     const rotated = await openVault({ store, log, masterKeys, masterKeyVersion: 2 });
-    expect(await rotated.open(store, place, sealed)).toBe("secret");
+    expect(await rotated.open(store, { place, sealed })).toBe("secret");
     const later = await rotated.seal(store, { ...place, owner: { ...owner, userId: "user-2" } }, "x");
     expect(store.keys.get(later.dataKeyId)?.masterKeyVersion).toBe(2);
   });
@@ -180,11 +207,15 @@ class MemoryStore implements VaultStore {
   readonly canaries = new Map<number, StoredCanary>();
   readonly #current = new Map<string, { dataKeyId: string; seals: bigint }>();
 
-  async countSeal(wanted: VaultOwner, sealsMax: bigint): Promise<StoredDataKey | undefined> {
+  async countSeals(wanted: VaultOwner, seals: number, sealsMax: bigint): Promise<StoredDataKey | undefined> {
     const current = this.#current.get(JSON.stringify(wanted));
     if (current === undefined || current.seals >= sealsMax) return undefined;
-    current.seals += 1n;
+    current.seals += BigInt(seals);
     return this.keys.get(current.dataKeyId);
+  }
+
+  sealsOf(wanted: VaultOwner): bigint | undefined {
+    return this.#current.get(JSON.stringify(wanted))?.seals;
   }
 
   async addDataKey(key: StoredDataKey, sealsMax: bigint): Promise<void> {

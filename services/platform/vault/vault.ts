@@ -1,12 +1,17 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { textsEqual } from "../secrets/keyed-hash.ts";
 import { associatedData } from "./associated-data.ts";
 import { proveMasterKeys, type ReadyLog } from "./canary.ts";
-import { createSealedBox, type SealedBox, SealedRecordError } from "./sealed-box.ts";
+import { createDataKeyCache, type DataKeyCache } from "./data-key-cache.ts";
+import { createSealedBox, type OpenFailure, type SealedBox, SealedRecordError } from "./sealed-box.ts";
 import type { StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
 
 // NIST SP 800-38D allows 2^32 records a key with random nonces; a quarter of that leaves a margin for lost transactions.
 const sealsPerDataKeyMax = 2n ** 30n;
 const dataKeyBytes = 32;
+// Each entry is some 700 bytes. A key leaves the process this long after it was unwrapped, its owner erased or not.
+const cachedKeysMax = 10_000;
+const cachedKeyLifeMs = 60_000;
 
 /** Where a secret belongs. All of it is authenticated with the ciphertext: a record opens in its own place only. */
 export interface SecretPlace {
@@ -28,12 +33,61 @@ export interface SealedSecret {
   readonly ciphertext: Uint8Array;
 }
 
-/** Envelope encryption: a data key for each owner, wrapped by a master key. Pass a store bound to your transaction. */
-export interface Vault {
-  /** Seals under the owner's current data key, making one when there is none or it is used up. Text is taken as UTF-8. */
+/** A secret to seal. */
+export interface SecretToSeal {
+  readonly place: SecretPlace;
+  /** Taken as UTF-8. */
+  readonly plaintext: string;
+}
+
+/** A sealed secret and the place it was sealed for. */
+export interface PlacedSecret {
+  readonly place: SecretPlace;
+  readonly sealed: SealedSecret;
+}
+
+/** One of the secrets put together by `gather`. */
+export interface GatheredPart extends PlacedSecret {
+  /** Its name in the result. */
+  readonly name: string;
+}
+
+/** What `gather` puts together, and where it goes. */
+export interface Gathering {
+  readonly parts: readonly GatheredPart[];
+  /** Put into the object as they are, by name. */
+  readonly facts?: Readonly<Record<string, string | undefined>>;
+  readonly to: SecretPlace;
+}
+
+/** Secrets moved under one seal, and those that did not open. */
+export interface Gathered {
+  readonly sealed: SealedSecret;
+  readonly rejected: readonly { readonly name: string; readonly failure: OpenFailure }[];
+}
+
+/** The part of a vault that never gives a plaintext back. Pass a store bound to your transaction. */
+export interface Sealer {
+  /** Seals under the owner's current data key, making one when there is none or it is used up. */
   seal(store: VaultStore, place: SecretPlace, plaintext: string): Promise<SealedSecret>;
+  /** Seals several secrets of one owner, counted by one statement. Throws a RangeError when their owners differ. */
+  sealAll(store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]>;
+  /** Whether a sealed secret is this text, compared in constant time. Throws `SealedRecordError` like `open`. */
+  holds(store: VaultStore, secret: PlacedSecret, text: string): Promise<boolean>;
+  /** Opens secrets and seals them anew as one JSON object by name. Those that do not open are left out and named. */
+  gather(store: VaultStore, gathering: Gathering): Promise<Gathered>;
+}
+
+/** Envelope encryption: a data key for each owner, wrapped by a master key. */
+export interface Vault extends Sealer {
   /** Opens. Throws `SealedRecordError` when the record is not authentic, or of another place, version or key. */
-  open(store: VaultStore, place: SecretPlace, sealed: SealedSecret): Promise<string>;
+  open(store: VaultStore, secret: PlacedSecret): Promise<string>;
+}
+
+/** Gives away a vault without its `open`. */
+export function sealerOf(vault: Vault): Sealer {
+  const { seal, sealAll, holds, gather } = vault;
+  return Object.freeze({ seal, sealAll, holds, gather });
 }
 
 /** Options of `openVault`. */
@@ -67,42 +121,98 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   });
   const sealsMax = options.sealsPerDataKey ?? sealsPerDataKeyMax;
   if (sealsMax < 1n || sealsMax > sealsPerDataKeyMax) throw new RangeError("seals per data key must be 1 to 2^30");
-  const { masterKeyVersion } = options;
+  const keys = { masterBox, masterKeyVersion: options.masterKeyVersion, sealsMax };
+  return createVault(keys, createDataKeyCache({ entriesMax: cachedKeysMax, lifeMs: cachedKeyLifeMs }));
+}
+
+interface MasterKeys {
+  readonly masterBox: SealedBox;
+  readonly masterKeyVersion: number;
+  readonly sealsMax: bigint;
+}
+
+function createVault(master: MasterKeys, cache: DataKeyCache): Vault {
+  /** The owner is the one the caller asks for, not the one in the row: a data key moved to another user does not unwrap. */
+  const boxOf = (stored: StoredDataKey, owner: VaultOwner): SealedBox => {
+    const known = cache.find(owner, stored.dataKeyId);
+    if (known !== undefined) return known;
+    const box = unwrap(master.masterBox, stored, owner);
+    cache.keep(owner, stored.dataKeyId, box);
+    return box;
+  };
+  const open = async (store: VaultStore, { place, sealed }: PlacedSecret): Promise<Buffer> => {
+    // Asked each time: a destroyed key ends everything sealed under it at once, cached or not.
+    const stored = await store.findDataKey(place.owner, sealed.dataKeyId);
+    if (stored === undefined) throw new SealedRecordError("unknown_key");
+    return boxOf(stored, place.owner).open(sealed.ciphertext, placeData(place));
+  };
+  const sealAll = async (store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]> => {
+    const owner = secrets[0]?.place.owner;
+    if (owner === undefined) return [];
+    if (secrets.some(({ place }) => place.owner.tenant !== owner.tenant || place.owner.userId !== owner.userId)) {
+      throw new RangeError("secrets sealed together must have one owner");
+    }
+    const stored = await currentDataKey(master, store, { owner, seals: secrets.length });
+    const box = boxOf(stored, owner);
+    return secrets.map(({ place, plaintext }) => ({
+      dataKeyId: stored.dataKeyId,
+      ciphertext: box.seal(plaintext, placeData(place)),
+    }));
+  };
+  const seal = async (store: VaultStore, place: SecretPlace, plaintext: string): Promise<SealedSecret> => {
+    const [sealed] = await sealAll(store, [{ place, plaintext }]);
+    if (sealed === undefined) throw new Error("one secret was sealed to none");
+    return sealed;
+  };
   return Object.freeze({
-    seal: async (store: VaultStore, place: SecretPlace, plaintext: string) => {
-      const stored = await currentDataKey({ store, owner: place.owner, masterBox, masterKeyVersion, sealsMax });
-      const box = unwrap(masterBox, stored, place.owner);
-      return { dataKeyId: stored.dataKeyId, ciphertext: box.seal(plaintext, placeData(place)) };
+    seal,
+    sealAll,
+    holds: async (store: VaultStore, secret: PlacedSecret, text: string) =>
+      textsEqual((await open(store, secret)).toString("utf8"), text),
+    gather: async (store: VaultStore, { parts, facts, to }: Gathering) => {
+      const { texts, rejected } = await openParts((part) => open(store, part), parts);
+      return { sealed: await seal(store, to, JSON.stringify({ ...facts, ...texts })), rejected };
     },
-    open: async (store: VaultStore, place: SecretPlace, sealed: SealedSecret) => {
-      const stored = await store.findDataKey(place.owner, sealed.dataKeyId);
-      if (stored === undefined) throw new SealedRecordError("unknown_key");
-      return unwrap(masterBox, stored, place.owner).open(sealed.ciphertext, placeData(place)).toString("utf8");
-    },
+    open: async (store: VaultStore, secret: PlacedSecret) => (await open(store, secret)).toString("utf8"),
   });
 }
 
-async function currentDataKey(work: {
-  store: VaultStore;
-  owner: VaultOwner;
-  masterBox: SealedBox;
-  masterKeyVersion: number;
-  sealsMax: bigint;
-}): Promise<StoredDataKey> {
-  const { store, owner, masterBox, masterKeyVersion, sealsMax } = work;
-  const existing = await store.countSeal(owner, sealsMax);
+async function openParts(
+  open: (part: GatheredPart) => Promise<Buffer>,
+  parts: readonly GatheredPart[],
+): Promise<{ texts: Record<string, string>; rejected: { name: string; failure: OpenFailure }[] }> {
+  const texts: Record<string, string> = {};
+  const rejected: { name: string; failure: OpenFailure }[] = [];
+  for (const part of parts) {
+    try {
+      texts[part.name] = (await open(part)).toString("utf8");
+    } catch (error) {
+      if (!(error instanceof SealedRecordError)) throw error;
+      rejected.push({ name: part.name, failure: error.failure });
+    }
+  }
+  return { texts, rejected };
+}
+
+async function currentDataKey(
+  master: MasterKeys,
+  store: VaultStore,
+  wanted: { owner: VaultOwner; seals: number },
+): Promise<StoredDataKey> {
+  const { masterBox, masterKeyVersion, sealsMax } = master;
+  const { owner, seals } = wanted;
+  const existing = await store.countSeals(owner, seals, sealsMax);
   if (existing !== undefined) return existing;
   const dataKeyId = randomUUID();
   const key = randomBytes(dataKeyBytes);
   const wrapped = masterBox.seal(key, dataKeyData({ dataKeyId, owner, masterKeyVersion }));
   key.fill(0);
   await store.addDataKey({ dataKeyId, owner, masterKeyVersion, wrapped }, sealsMax);
-  const added = await store.countSeal(owner, sealsMax);
+  const added = await store.countSeals(owner, seals, sealsMax);
   if (added === undefined) throw new Error("the store kept neither the new data key nor another");
   return added;
 }
 
-// The owner is the one the caller asks for, not the one in the row: a data key moved to another user does not unwrap.
 function unwrap(masterBox: SealedBox, stored: StoredDataKey, owner: VaultOwner): SealedBox {
   const { dataKeyId, masterKeyVersion } = stored;
   const key = masterBox.open(stored.wrapped, dataKeyData({ dataKeyId, owner, masterKeyVersion }));

@@ -1,0 +1,103 @@
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
+import { jobActor } from "../domain/audit.ts";
+import {
+  type CredentialWorld,
+  connectUser,
+  createCredentialWorld,
+  ownerNamed,
+  type Replica,
+} from "../testing/credential-world.ts";
+import { verifyAudit } from "./audit-verify.ts";
+import { findConnection } from "./connection-store.ts";
+import { findSecret, openSecret } from "./secret-store.ts";
+
+let world: CredentialWorld;
+let replica: Replica;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  world = await createCredentialWorld();
+  replica = await world.startReplica();
+  admin = new pg.Client({ connectionString: world.database.adminUrl });
+  await admin.connect();
+  await admin.query("set search_path to credential");
+});
+afterAll(async () => {
+  await admin.end();
+  await world.close();
+});
+
+const reader = () => ({ actor: jobActor("test"), now: world.clock.now(), operation: "try" });
+
+async function connected(userId: string) {
+  const key = { owner: ownerNamed(userId), connectionId: await connectUser(replica.wallet, userId) };
+  const connection = await findConnection(replica.deps.storage.db.query, key);
+  if (connection === undefined) throw new Error("no connection");
+  return connection;
+}
+
+async function rowsOf(connectionId: string, action: string): Promise<{ outcome: string; details: unknown }[]> {
+  const text = "select outcome, details from audit_entries where connection_id = $1 and action = $2 order by sequence";
+  const { rows } = await admin.query(text, [connectionId, action]);
+  return rows.map((row) => ({ outcome: row.outcome, details: JSON.parse(row.details) }));
+}
+
+describe("opening a secret", () => {
+  it("has its audit row before its plaintext: when the row cannot be written, nothing is opened", async () => {
+    const connection = await connected("anna");
+    const before = await rowsOf(connection.connectionId, "credential_access");
+    await admin.query("alter table audit_entries add constraint closed check (outcome <> 'opened') not valid");
+    const refused = openSecret(replica.deps.storage, connection, "access_token", reader());
+    await expect(refused).rejects.toThrow("closed");
+    await admin.query("alter table audit_entries drop constraint closed");
+    expect(await rowsOf(connection.connectionId, "credential_access")).toEqual(before);
+    expect((await openSecret(replica.deps.storage, connection, "access_token", reader()))?.plaintext).not.toBe("");
+    const rows = await rowsOf(connection.connectionId, "credential_access");
+    expect(rows.at(-1)).toEqual({ outcome: "opened", details: { operation: "try", purpose: "access_token" } });
+  });
+
+  it("is possible through the openings alone: what stores and flows hold has no way to a plaintext", () => {
+    const { vault } = replica.deps.storage;
+    expect(Object.keys(vault).sort()).toEqual(["gather", "holds", "seal", "sealAll"]);
+  });
+
+  it("leaves a row for the attempt and an alert when the secret was tampered with", async () => {
+    const connection = await connected("berta");
+    const damage = "update connection_secrets set ciphertext = ciphertext || '\\x00' where connection_id = $1";
+    await admin.query(damage, [connection.connectionId]);
+    const opened = openSecret(replica.deps.storage, connection, "refresh_token", reader());
+    await expect(opened).rejects.toThrow(SealedRecordError);
+    const accesses = await rowsOf(connection.connectionId, "credential_access");
+    expect(accesses.at(-1)?.details).toMatchObject({ purpose: "refresh_token" });
+    expect(await rowsOf(connection.connectionId, "security_alert")).toEqual([
+      { outcome: "secret_rejected", details: { operation: "try", purpose: "refresh_token", failure: "rejected" } },
+    ]);
+  });
+
+  it("shares transactions among readings begun together, with a row for each", async () => {
+    const connections = await Promise.all(["c1", "c2", "c3", "c4"].map(connected));
+    const secrets = await Promise.all(
+      connections.map((one) => findSecret(replica.deps.storage.db.query, one, "access_token")),
+    );
+    const transactions = async (): Promise<bigint> => {
+      const text =
+        "select count(distinct xmin::text)::text as count from audit_entries where details like '%\"burst\"%'";
+      return BigInt((await admin.query(text)).rows[0].count);
+    };
+    const readings = Array.from({ length: 200 }, (_, at) => secrets[at % secrets.length]);
+    const texts = await Promise.all(
+      readings.map((secret) => {
+        if (secret === undefined) throw new Error("no secret");
+        return replica.deps.storage.openings.open({ ...secret, ...reader(), operation: "burst" });
+      }),
+    );
+    expect(new Set(texts).size).toBe(4);
+    const text = "select count(*)::int as count from audit_entries where details like '%\"burst\"%'";
+    expect((await admin.query(text)).rows[0].count).toBe(200);
+    expect(await transactions()).toBeLessThan(10n);
+    const { problems } = await verifyAudit(replica.deps.storage);
+    expect(problems.filter(({ kind }) => kind !== "secret_put_back")).toEqual([]);
+  });
+});
