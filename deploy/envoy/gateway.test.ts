@@ -1,5 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { Credential } from "../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { Router } from "../../gen/es/paymesh/router/v1/router_pb.js";
@@ -10,17 +11,33 @@ let world: GatewayWorld;
 
 beforeAll(async () => {
   world = await startGatewayWorld({
-    addPages: (app) => {
-      app.get("/wallet/cards", async (request) => ({ page: request.url, address: request.clientAddress }));
-      app.post("/login", async (request) => ({ page: request.url }));
-      app.get("/api/mobile/enrollment/callback/:bank", async (_request, reply) =>
-        reply.redirect("mwsim://enrollment/callback?success=true&bsimId=td%20bank"),
-      );
-      app.get("/internal/secret", async () => ({ leaked: true }));
-      app.get("/auth", async () => ({ page: "oidc" }));
-    },
+    addPages: { wallet: addWalletPages, credential: addWebhooks },
   });
 });
+
+function addWalletPages(app: FastifyInstance): void {
+  app.get("/wallet/cards", async (request) => ({ page: request.url, address: request.clientAddress }));
+  app.post("/login", async (request) => ({ page: request.url }));
+  app.get("/api/mobile/enrollment/callback/:bank", async (_request, reply) =>
+    reply.redirect("mwsim://enrollment/callback?success=true&bsimId=td%20bank"),
+  );
+  app.get("/internal/secret", async () => ({ leaked: true }));
+  app.get("/auth", async () => ({ page: "oidc" }));
+}
+
+/** Tells where a webhook went and which bytes arrived. */
+function addWebhooks(app: FastifyInstance): void {
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+    scope.post("/*", { bodyLimit: 100_000 }, async (request) => ({
+      path: request.url,
+      bytes: (request.body as Buffer).toString("base64"), // as the parser above leaves it
+      type: request.headers["content-type"],
+      address: request.clientAddress,
+    }));
+  });
+}
 
 afterAll(() => world?.stop());
 beforeEach(() => world.behaviours.clear());
@@ -276,6 +293,42 @@ it("leaves pages, form posts with a query and app redirects alone", async () => 
   expect((await call("POST", "/login?back=%2Fpay", { body: "{}" })).body).toEqual({ page: "/login?back=%2Fpay" });
   const oidc = await fetch(`${world.oidcUrl}/auth`);
   expect(await oidc.json()).toEqual({ page: "oidc" });
+});
+
+it("leads providers' webhooks to the credential service, byte for byte and whatever their content type", async () => {
+  const bytes = Buffer.concat([Buffer.from('{ "a" : 1.0,\r\n "b":"é"}'), Buffer.of(0, 0xff, 0xfe)]);
+  for (const path of [
+    "/api/v1/integrations/truelayer/webhook",
+    "/api/open-banking/webhook",
+    "/functions/v1/open-banking-webhook",
+    "/api/connectors/plaid/webhook",
+    "/api/connectors/some-new-1/webhook",
+  ]) {
+    for (const type of [
+      "application/json",
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "application/cloudevents+json",
+    ]) {
+      const answer = await fetch(world.url + path, { method: "POST", headers: { "content-type": type }, body: bytes });
+      expect(await answer.json(), path).toEqual({ path, bytes: bytes.toString("base64"), type, address: "127.0.0.1" });
+    }
+  }
+  for (const path of [
+    "/api/connectors/Plaid/webhook",
+    "/api/connectors/a/b/webhook",
+    "/api/connectors/plaid/webhook/x",
+  ]) {
+    expectError(await call("POST", path, { body: "{}" }), 404, "not_found");
+  }
+});
+
+it("tells a sender of ten megabytes early that they are too many", async () => {
+  const answer = await fetch(`${world.url}/api/connectors/plaid/webhook`, {
+    method: "POST",
+    body: Buffer.alloc(10_000_000),
+  });
+  expect(answer.status).toBe(413);
 });
 
 it("serves native gRPC, gRPC-Web and both Connect encodings with the service's error word", async () => {

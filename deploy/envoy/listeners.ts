@@ -2,11 +2,11 @@ import { Audience } from "../../gen/es/paymesh/policy/v1/policy_pb.js";
 import type { Contract } from "./contract.ts";
 import type { GatewayOptions } from "./gateway-options.ts";
 import { requestHeadersKibMax, streamsPerConnectionMax } from "./gateway-options.ts";
+import { mobileKeysPath } from "./http-paths.ts";
 import { renderLocalReplies } from "./local-replies.ts";
 import { luaSource } from "./lua-source.ts";
 import { renderCommonRoutes, renderOidcRoutes } from "./routes.ts";
 import { renderTranscoder } from "./transcoder.ts";
-import { mobileKeysPath } from "./wallet-pages.ts";
 
 type Json = Record<string, unknown>;
 

@@ -1,8 +1,8 @@
 import type { Contract, ContractMethod, ContractService, SurfaceName } from "./contract.ts";
 import type { GatewayOptions } from "./gateway-options.ts";
 import { pageTimeoutMs, timeoutMarginMs } from "./gateway-options.ts";
+import { type HttpPaths, httpPaths, innerPathPrefix } from "./http-paths.ts";
 import { renderTranscoder } from "./transcoder.ts";
-import { innerPathPrefix, walletPagePaths } from "./wallet-pages.ts";
 
 type Json = Record<string, unknown>;
 
@@ -23,7 +23,7 @@ export function renderCommonRoutes(contract: Contract, options: GatewayOptions):
     .map(([surface, domains]) => renderSurfaceHost(contract, options, surface, domains));
   const everything = renderHost("all", ["*"], contract.services, {
     healthService: "router",
-    hasPages: true,
+    paths: httpPaths,
     openapiFile: options.openapiFile,
   });
   return renderTable("common", [...hosts, everything]);
@@ -69,7 +69,11 @@ function renderSurfaceHost(
     surface,
     domains.flatMap((domain) => [domain, `${domain}:*`]),
     services,
-    { healthService, hasPages: isWallet, openapiFile: options.openapiFile },
+    {
+      healthService,
+      paths: httpPaths.filter((each) => each.surface === surface),
+      openapiFile: options.openapiFile,
+    },
   );
   const perFilter: Json = {
     "envoy.filters.http.grpc_json_transcoder": renderTranscoder(contract, services, options.descriptorFile),
@@ -87,7 +91,7 @@ function renderHost(
   name: string,
   domains: readonly string[],
   services: readonly ContractService[],
-  { healthService, hasPages, openapiFile }: { healthService: string; hasPages: boolean; openapiFile: string },
+  { healthService, paths, openapiFile }: { healthService: string; paths: readonly HttpPaths[]; openapiFile: string },
 ): Json {
   const outer = services.flatMap((service) => service.methods.filter((method) => method.isOuter));
   // The switch's methods first: routes are tried in order, and authorisations are what there is most of.
@@ -98,7 +102,7 @@ function renderHost(
     ...infrastructureRoutes(healthService),
     openapiRoute(openapiFile),
     notFound({ path_separated_prefix: innerPathPrefix }),
-    ...(hasPages ? pageRoutes() : []),
+    ...paths.flatMap(httpRoutes),
     notFound({ prefix: "/" }),
   ];
   return { name, domains, routes };
@@ -165,11 +169,12 @@ function openapiRoute(filename: string): Json {
   };
 }
 
-function pageRoutes(): Json[] {
-  const route = { cluster: "wallet-http", timeout: milliseconds(pageTimeoutMs) };
+function httpRoutes(paths: HttpPaths): Json[] {
+  const route = { cluster: `${paths.service}-http`, timeout: milliseconds(pageTimeoutMs) };
   return [
-    ...walletPagePaths.exact.map((path) => ({ match: { path }, route })),
-    ...walletPagePaths.prefixes.map((prefix) => ({ match: { path_separated_prefix: prefix }, route })),
+    ...paths.exact.map((path) => ({ match: { path }, route })),
+    ...paths.prefixes.map((prefix) => ({ match: { path_separated_prefix: prefix }, route })),
+    ...paths.patterns.map((regex) => ({ match: { safe_regex: { regex } }, route })),
   ];
 }
 

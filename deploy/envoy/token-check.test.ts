@@ -10,9 +10,7 @@ let world: GatewayWorld;
 beforeAll(async () => {
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: "k1", alg: "ES256", use: "sig" };
   world = await startGatewayWorld({
-    addPages: (app) => {
-      app.get("/internal/mobile-jwks", async () => ({ keys: [jwk] }));
-    },
+    addPages: { wallet: (app) => void app.get("/internal/mobile-jwks", async () => ({ keys: [jwk] })) },
     change: { checkMobileTokens: true },
   });
   world.behaviours.set("Wallet.listAccounts", async (_request, ctx) => ({

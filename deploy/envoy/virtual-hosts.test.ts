@@ -6,10 +6,13 @@ let world: GatewayWorld;
 
 beforeAll(async () => {
   world = await startGatewayWorld({
-    addPages: (app) => {
-      app.get("/login", async () => ({ page: "login" }));
+    addPages: {
+      wallet: (app) => void app.get("/login", async () => ({ page: "login" })),
+      credential: (app) => void app.get("/api/connectors/plaid/webhook", async () => ({ page: "webhook" })),
     },
-    change: { domains: { wallet: ["wallet.example"], nsim: ["nsim.example"] } },
+    change: {
+      domains: { wallet: ["wallet.example"], nsim: ["nsim.example"], credential: ["credential.example"] },
+    },
   });
   world.behaviours.set("Router.getHealth", async () => ({ service: "nsim" }));
   world.behaviours.set("Wallet.getHealth", async () => ({ service: "wallet" }));
@@ -51,5 +54,8 @@ it("serves a surface under its own host alone, and everything under unnamed host
   });
   expect((await get("nsim.example", "/login")).status).toBe(404);
   expect((await get("wallet.example", "/login")).body).toEqual({ page: "login" });
+  expect((await get("wallet.example", "/api/connectors/plaid/webhook")).status).toBe(404);
+  expect((await get("credential.example", "/api/connectors/plaid/webhook")).body).toEqual({ page: "webhook" });
+  expect((await get("credential.example", "/login")).status).toBe(404);
   expect((await get("127.0.0.1", "/api/mobile/enrollment/banks")).status).toBe(200);
 });

@@ -64,9 +64,12 @@ const authenticators: Authenticators = {
   operator: async () => ({ kind: "operator", name: "test" }),
 };
 
-/** Starts it. `addPages` registers the wallet's HTTP routes. `change` adjusts the gateway's options. */
+/** Adds routes to the HTTP port of a service. */
+export type AddPages = Partial<Record<keyof typeof services, (app: FastifyInstance) => void>>;
+
+/** Starts it. `addPages` registers routes of services' HTTP ports. `change` adjusts the gateway's options. */
 export async function startGatewayWorld(
-  given: { addPages?: (app: FastifyInstance) => void; change?: Partial<GatewayOptions> } = {},
+  given: { addPages?: AddPages; change?: Partial<GatewayOptions> } = {},
 ): Promise<GatewayWorld> {
   const directory = await mkdtemp(path.join(tmpdir(), "paymesh-gateway-"));
   const names = ["registry", "router", "wallet", "credential"] as const;
@@ -75,7 +78,7 @@ export async function startGatewayWorld(
   const stops = new Map<string, () => Promise<void>>();
   const [port = 0, oidcPort = 0, adminPort = 0] = await freePorts(3);
   const entries = names.map(async (name): Promise<[string, Upstream]> => {
-    const started = await startTestService(directory, name, behaviours, name === "wallet" ? given.addPages : undefined);
+    const started = await startTestService(directory, name, behaviours, given.addPages?.[name]);
     stops.set(name, started.stop);
     return [name, { host: "127.0.0.1", grpcPort: started.grpcPort, httpPort: started.httpPort }];
   });
