@@ -1,4 +1,4 @@
-import type { RawWebhook } from "../raw-webhook.ts";
+import type { RawWebhook } from "../../connectors/webhook-reader.ts";
 import { assertFresh } from "./freshness.ts";
 
 /** Where schemes that sign nothing but the body find the time: in the body, which is read only once it is proved. */

@@ -1,7 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
-import { WebhookRefused } from "../raw-webhook.ts";
 import { assertFresh, parseSignedTime } from "./freshness.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 /** Options of `createEcdsaScheme`. */
 export interface EcdsaSchemeOptions {
@@ -28,14 +27,14 @@ export function createEcdsaScheme(options: EcdsaSchemeOptions): WebhookScheme {
     const signature = readSignature(headerOf(request, options.signatureHeader), options.encoding);
     const algorithm = request.headers[options.algorithmHeader];
     if (algorithm !== undefined && algorithm.toLowerCase() !== "sha256withecdsa") {
-      throw new WebhookRefused("signature_malformed");
+      throw refused("signature_malformed");
     }
     const timestamp = request.headers[options.timestampHeader] ?? "";
     const signedAt = parseSignedTime(timestamp);
-    if (signedAt === undefined) throw new WebhookRefused("timestamp_missing");
+    if (signedAt === undefined) throw refused("timestamp_missing");
     const signed = Buffer.concat([request.body, Buffer.from(`.${timestamp}`)]);
     const fits = keys.some((key) => verify("sha256", signed, { key, dsaEncoding: options.form }, signature));
-    if (!fits) throw new WebhookRefused("signature_wrong");
+    if (!fits) throw refused("signature_wrong");
     assertFresh(signedAt, request);
   };
 }
@@ -43,7 +42,7 @@ export function createEcdsaScheme(options: EcdsaSchemeOptions): WebhookScheme {
 function readSignature(text: string, encoding: "hex" | "base64"): Buffer {
   const pattern = encoding === "hex" ? /^(?:[0-9a-fA-F]{2})+$/ : /^[A-Za-z0-9+/]+={0,2}$/;
   // A DER signature on P-256 has 72 bytes at most.
-  if (text.length > 144 || !pattern.test(text)) throw new WebhookRefused("signature_malformed");
+  if (text.length > 144 || !pattern.test(text)) throw refused("signature_malformed");
   return Buffer.from(text, encoding);
 }
 

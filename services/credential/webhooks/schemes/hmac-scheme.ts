@@ -1,7 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { WebhookRefused } from "../raw-webhook.ts";
 import { type BodyClock, checkBodyClock } from "./body-clock.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 /** Options of `createHmacScheme`. */
 export interface HmacSchemeOptions {
@@ -18,13 +17,13 @@ export function createHmacScheme(options: HmacSchemeOptions): WebhookScheme {
   if (secrets.length === 0 || secrets.includes("")) throw new RangeError("an HMAC scheme needs a secret");
   return async (request) => {
     const match = /^(?:sha256=)?([0-9a-fA-F]{64})$/.exec(headerOf(request, header));
-    if (match?.[1] === undefined) throw new WebhookRefused("signature_malformed");
+    if (match?.[1] === undefined) throw refused("signature_malformed");
     const given = Buffer.from(match[1], "hex");
     // Every secret is tried, whichever fits: the time taken tells nothing.
     const fits = secrets.map((secret) =>
       timingSafeEqual(createHmac("sha256", secret).update(request.body).digest(), given),
     );
-    if (!fits.includes(true)) throw new WebhookRefused("signature_wrong");
+    if (!fits.includes(true)) throw refused("signature_wrong");
     checkBodyClock(clock, request);
   };
 }

@@ -3,10 +3,9 @@ import { compactVerify, decodeProtectedHeader, errors, importJWK } from "jose";
 import { z } from "zod";
 import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
 import type { ProviderCall } from "../../connectors/connector.ts";
-import { WebhookRefused } from "../raw-webhook.ts";
 import { assertFresh } from "./freshness.ts";
 import { createKeyCache } from "./key-cache.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 const keyAgeMaxMs = 3_600_000;
 const tokenLengthMax = 4_096;
@@ -40,12 +39,12 @@ export function createPlaidScheme(options: PlaidSchemeOptions): WebhookScheme {
   const seen = new Set<string>();
   const keyFor = async (kid: string, call: ProviderCall): Promise<PlaidVerificationKey> => {
     const key = await keys.get(kid, call);
-    if (key === undefined || key.kid !== kid) throw new WebhookRefused("key_unknown");
+    if (key === undefined || key.kid !== kid) throw refused("key_unknown");
     if (!seen.has(kid)) {
       keys.doubtOthers(kid);
       seen.add(kid);
     }
-    if (key.isExpired) throw new WebhookRefused("key_expired");
+    if (key.isExpired) throw refused("key_expired");
     return key;
   };
   return async (request, call) => {
@@ -54,7 +53,7 @@ export function createPlaidScheme(options: PlaidSchemeOptions): WebhookScheme {
     const claims = await readClaims(token, key);
     assertFresh(new Date(claims.iat * 1000), request);
     const digest = createHash("sha256").update(request.body).digest("hex");
-    if (!textsEqual(digest, claims.request_body_sha256)) throw new WebhookRefused("body_changed");
+    if (!textsEqual(digest, claims.request_body_sha256)) throw refused("body_changed");
   };
 }
 
@@ -69,14 +68,14 @@ export function plaidSignedAt(token: string): Date | undefined {
 }
 
 function kidOf(token: string): string {
-  if (token.length > tokenLengthMax) throw new WebhookRefused("signature_malformed");
+  if (token.length > tokenLengthMax) throw refused("signature_malformed");
   try {
     const { alg, kid } = decodeProtectedHeader(token);
     if (alg === "ES256" && typeof kid === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(kid)) return kid;
   } catch {
     // Told below, like any other header that is not Plaid's.
   }
-  throw new WebhookRefused("signature_malformed");
+  throw refused("signature_malformed");
 }
 
 async function readClaims(token: string, key: PlaidVerificationKey): Promise<z.infer<typeof claimsShape>> {
@@ -85,7 +84,7 @@ async function readClaims(token: string, key: PlaidVerificationKey): Promise<z.i
     const { payload } = await compactVerify(token, publicKey, { algorithms: ["ES256"] });
     return claimsShape.parse(JSON.parse(new TextDecoder().decode(payload)));
   } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) throw new WebhookRefused("signature_wrong");
-    throw new WebhookRefused("signature_malformed");
+    if (error instanceof errors.JWSSignatureVerificationFailed) throw refused("signature_wrong");
+    throw refused("signature_malformed");
   }
 }

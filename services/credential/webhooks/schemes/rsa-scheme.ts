@@ -1,7 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
-import { WebhookRefused } from "../raw-webhook.ts";
 import { type BodyClock, checkBodyClock } from "./body-clock.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 const modulusBitsMin = 2048;
 
@@ -21,10 +20,10 @@ export function createRsaScheme(options: RsaSchemeOptions): WebhookScheme {
   if (keys.length === 0) throw new RangeError("an RSA scheme needs a public key");
   return async (request) => {
     const text = headerOf(request, header);
-    if (text.length > 2_048 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new WebhookRefused("signature_malformed");
+    if (text.length > 2_048 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw refused("signature_malformed");
     const signature = Buffer.from(text, "base64");
     if (!keys.some((key) => verify("sha256", request.body, key, signature))) {
-      throw new WebhookRefused("signature_wrong");
+      throw refused("signature_wrong");
     }
     checkBodyClock(clock, request);
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type RawWebhook, WebhookRefused } from "../raw-webhook.ts";
+import { type RawWebhook, WebhookRefused } from "../../connectors/webhook-reader.ts";
 import { type SchemeKit, schemeKits, webhookPath } from "../testing/scheme-kits.ts";
 
 const now = new Date("2026-11-26T12:00:00.000Z");

@@ -1,9 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { Webhook } from "standardwebhooks";
 import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
-import { WebhookRefused } from "../raw-webhook.ts";
 import { assertFresh } from "./freshness.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 const signaturesMax = 10;
 
@@ -26,14 +25,14 @@ export function createStandardWebhooksScheme(options: StandardWebhooksSchemeOpti
     const given = headerOf(request, "webhook-signature").split(" ").slice(0, signaturesMax);
     // A full stop parts the signed text; with one inside the id, parts could be moved over it.
     if (!/^[A-Za-z0-9_:-]{1,255}$/.test(id) || !/^\d{9,10}$/.test(timestamp)) {
-      throw new WebhookRefused("signature_malformed");
+      throw refused("signature_malformed");
     }
     // The library signs text: bytes that are no text would all become the same replacement character.
-    if (!isUtf8(request.body)) throw new WebhookRefused("signature_wrong");
+    if (!isUtf8(request.body)) throw refused("signature_wrong");
     const signedAt = new Date(Number(timestamp) * 1000);
     const expected = signers.map((signer) => signer.sign(id, signedAt, request.body));
     const fits = expected.flatMap((right) => given.map((each) => textsEqual(each, right)));
-    if (!fits.includes(true)) throw new WebhookRefused("signature_wrong");
+    if (!fits.includes(true)) throw refused("signature_wrong");
     assertFresh(signedAt, request);
   };
 }

@@ -5,10 +5,10 @@ import { z } from "zod";
 import type { ProviderCall } from "../../connectors/connector.ts";
 import { ProviderError } from "../../connectors/provider-error.ts";
 import { parseJson } from "../../connectors/provider-http.ts";
-import { type RawWebhook, WebhookRefused } from "../raw-webhook.ts";
+import type { RawWebhook } from "../../connectors/webhook-reader.ts";
 import { assertFresh, parseSignedTime } from "./freshness.ts";
 import { createKeyCache } from "./key-cache.ts";
-import { headerOf, type WebhookScheme } from "./scheme.ts";
+import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
 const timestampHeader = "x-tl-webhook-timestamp";
 const signatureLengthMax = 4_096;
@@ -53,16 +53,16 @@ export function createTruelayerScheme(options: TruelayerSchemeOptions): WebhookS
   return async (request, call) => {
     const signature = headerOf(request, "tl-signature");
     const { jku, kid } = sourceOf(signature);
-    if (!options.keySources.includes(jku)) throw new WebhookRefused("key_source_refused");
+    if (!options.keySources.includes(jku)) throw refused("key_source_refused");
     const key = (await keySets.get(jku, call))?.get(kid) ?? (await keySets.get(jku, call, refetchAfterMs))?.get(kid);
-    if (key === undefined) throw new WebhookRefused("key_unknown");
+    if (key === undefined) throw refused("key_unknown");
     checkSignature(request, signature, key);
     assertFresh(parseSignedTime(request.headers[timestampHeader] ?? ""), request);
   };
 }
 
 function sourceOf(signature: string): { jku: string; kid: string } {
-  if (signature.length > signatureLengthMax) throw new WebhookRefused("signature_malformed");
+  if (signature.length > signatureLengthMax) throw refused("signature_malformed");
   try {
     const jku: unknown = extractJku(signature);
     const kid: unknown = extractKid(signature);
@@ -70,26 +70,27 @@ function sourceOf(signature: string): { jku: string; kid: string } {
   } catch {
     // Told below, like a signature that names no key.
   }
-  throw new WebhookRefused("signature_malformed");
+  throw refused("signature_malformed");
 }
 
 function checkSignature(request: RawWebhook, signature: string, publicKeyPem: string): void {
   // The library signs text: bytes that are no text would all become the same replacement character.
-  if (!isUtf8(request.body)) throw new WebhookRefused("signature_wrong");
+  if (!isUtf8(request.body)) throw refused("signature_wrong");
   try {
     verify({
       publicKeyPem,
       signature,
       // The library's enumeration of methods exists in its types alone; webhooks are posted.
       method: "POST" as Parameters<typeof verify>[0]["method"],
-      path: request.path,
+      // Signed without the query, which we have none of in the addresses we give out.
+      path: request.path.split("?", 1)[0] ?? "",
       body: request.body.toString("utf8"),
       headers: { ...request.headers },
       requiredHeaders: [timestampHeader],
     });
   } catch (error) {
     const isMissing = error instanceof SignatureError && error.message.includes("missing required header");
-    throw new WebhookRefused(isMissing ? "timestamp_missing" : "signature_wrong");
+    throw refused(isMissing ? "timestamp_missing" : "signature_wrong");
   }
 }
 
