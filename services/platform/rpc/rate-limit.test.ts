@@ -38,6 +38,7 @@ function handlers(): Handlers<typeof Router> {
   return {
     ...{ authorize: refuse, capture: refuse, void: refuse, refund: refuse, getPayment: refuse, listPayments: refuse },
     ...{ analyzeToken: refuse, listTokenTypes: refuse, getHealth: refuse, getReadiness: refuse },
+    resolveReconciliation: refuse,
     listReconciliation: count,
   };
 }

@@ -53,6 +53,7 @@ function handlers(): Handlers<typeof Router> {
     getPayment: refuse,
     listPayments: refuse,
     listReconciliation: refuse,
+    resolveReconciliation: refuse,
     analyzeToken: refuse,
     listTokenTypes: async () => ({ supportedPrefixes: ["wsim_"] }),
     getHealth: refuse,

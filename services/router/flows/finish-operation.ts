@@ -37,7 +37,7 @@ export async function finishOperation(
   const at = desk.clock.now();
   switch (outcome) {
     case "done":
-      return succeed(desk, called, at);
+      return bookOperation(desk, called, at);
     case "refused":
     case "unreachable":
       await retried(() => desk.operations.refuse(operation, { unreachable: outcome === "unreachable", at }));
@@ -61,9 +61,10 @@ export function nextTry(now: Date, attempts: number): Date {
   return new Date(now.getTime() + Math.min(backoffMsMin * 2 ** Math.min(attempts, 20), backoffMsMax));
 }
 
-async function succeed(
+/** Books an operation that took place at the bank and tells the merchant. A repeat changes nothing. */
+export async function bookOperation(
   desk: PaymentDesk,
-  { payment, operation }: CalledOperation,
+  { payment, operation }: Pick<CalledOperation, "payment" | "operation">,
   at: Date,
 ): Promise<{ readonly payment: Payment; readonly operation: Operation }> {
   const after = { ...payment, ...applyOperation(payment, operation), openOperationId: undefined, updatedAt: at };

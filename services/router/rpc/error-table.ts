@@ -54,6 +54,18 @@ export const routerErrors: ErrorTable = Object.freeze({
     error: "operation_in_progress",
     message: "The same request is still being worked on; ask again in a moment",
   },
+  RECONCILIATION_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "reconciliation_not_found",
+    message: "There is no such entry to reconcile",
+  },
+  RECONCILIATION_CONFLICT: {
+    code: GrpcCode.ABORTED,
+    http: 409,
+    error: "conflict",
+    message: "This entry was resolved the other way",
+  },
   AUTHORIZATION_FAILED: failure("Authorization failed"),
   CAPTURE_FAILED: failure("Capture failed"),
   VOID_FAILED: failure("Void failed"),

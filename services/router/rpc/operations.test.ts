@@ -254,6 +254,60 @@ describe("a refund", () => {
     );
   });
 
+  describe("that an operator has to settle", () => {
+    const inDoubt = async (): Promise<string> => {
+      await authorize({ walletCardToken: "wsim_legacy-bank_abc123" });
+      await router.call("Capture", { id });
+      legacy.next("refund", { answers: "destroy" });
+      await router.call("Refund", { id, amount: 10 });
+      await settleNow();
+      const { body } = await router.call("ListReconciliation", {}, { operator: true });
+      const items = body["items"] as { id: string; transactionId: string }[];
+      return items.find((item) => item.transactionId === id)?.id ?? "";
+    };
+    const resolve = (entry: string, outcome: string) =>
+      router.call("ResolveReconciliation", { id: entry, outcome }, { operator: true });
+
+    it("is booked when it took place, leaves the list, and lets the next refund through", async () => {
+      const entry = await inDoubt();
+      const answers = await Promise.all([resolve(entry, "done"), resolve(entry, "done")]);
+      for (const answer of answers) {
+        expect(answer).toMatchObject({ status: 200, body: { outcome: "done", resolvedBy: "tester", amount: 10 } });
+      }
+      const payment = await router.call("GetPayment", { id });
+      expect(payment.body).toMatchObject({ status: "captured", refundedAmount: 10 });
+      const told = (await outboxOf(database, id)).filter((event) => event.type === "payment.refunded");
+      expect(told).toHaveLength(1);
+      const list = await router.call("ListReconciliation", {}, { operator: true });
+      expect(JSON.stringify(list.body)).not.toContain(entry);
+      expect(await router.call("Refund", { id, amount: 5 })).toMatchObject({
+        status: 200,
+        body: { refundedAmount: 15 },
+      });
+    });
+
+    it("is refused when it did not take place, and can be asked for again", async () => {
+      const entry = await inDoubt();
+      expect((await resolve(entry, "not_done")).body["outcome"]).toBe("not_done");
+      expect(await router.call("Refund", { id, amount: 10 })).toMatchObject({
+        status: 200,
+        body: { refundedAmount: 10 },
+      });
+    });
+
+    it("takes one word alone, from an operator alone, and knows its entries", async () => {
+      const entry = await inDoubt();
+      expect((await router.call("ResolveReconciliation", { id: entry, outcome: "done" })).status).toBe(401);
+      expect((await resolve(entry, "perhaps")).status).toBe(400);
+      expect(await resolve(unknownId, "done")).toMatchObject({ status: 404, error: "reconciliation_not_found" });
+      const both = await Promise.all([resolve(entry, "done"), resolve(entry, "not_done")]);
+      expect(both.map((answer) => answer.status).sort()).toEqual([200, 409]);
+      const won = both.find((answer) => answer.status === 200)?.body["outcome"];
+      const refunded = (await router.call("GetPayment", { id })).body["refundedAmount"] ?? 0;
+      expect(refunded).toBe(won === "done" ? 10 : 0);
+    });
+  });
+
   it("whose answer is lost at a bank that replays is asked again under one key and pays once", async () => {
     bank.next("refund", { answers: "destroy" });
     const answer = await router.call("Refund", { id, amount: 10 });

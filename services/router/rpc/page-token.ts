@@ -1,4 +1,5 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 
 const pageSizeDefault = 50;
 const pageSizeMax = 200;
@@ -36,4 +37,12 @@ function partsOf(token: string): readonly unknown[] {
   } catch {
     return [];
   }
+}
+
+/** An id of a page token that has to be a UUID, or no database could compare it. Throws `INVALID_ARGUMENT`. */
+export function checkedUuid(text: string | undefined): string {
+  if (text === undefined || !isUuid(text)) {
+    throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not one this list gave" });
+  }
+  return text;
 }

@@ -9,35 +9,25 @@ import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import type { Payment } from "../domain/payment.ts";
 import { parsePaymentStatus } from "../domain/payment-state.ts";
 import type { PaymentStore } from "../storage/payment-store.ts";
-import type { ReconciliationStore } from "../storage/reconciliation-store.ts";
 import { merchantOf } from "./merchant-of.ts";
-import { pageSizeOf, readPageToken, writePageToken } from "./page-token.ts";
-import { boundedText } from "./request-text.ts";
+import { checkedUuid, pageSizeOf, readPageToken, writePageToken } from "./page-token.ts";
+import { filterOf } from "./request-text.ts";
 
-/** Of ids a list is narrowed by; stored ones are no longer. */
-const idLengthMax = 255;
+type ReadHandlers = Pick<Handlers<typeof Router>, "getPayment" | "listPayments">;
 
-/** What the read methods need. */
-export interface PaymentReads {
-  readonly payments: PaymentStore;
-  readonly reconciliation: ReconciliationStore;
-}
-
-type ReadHandlers = Pick<Handlers<typeof Router>, "getPayment" | "listPayments" | "listReconciliation">;
-
-/** `GetPayment`, `ListPayments` and `ListReconciliation`. No card token is among their members: none is stored. */
-export function paymentReadHandlers(reads: PaymentReads): ReadHandlers {
+/** `GetPayment` and `ListPayments`. No card token is among their members: none is stored. */
+export function paymentReadHandlers(payments: PaymentStore): ReadHandlers {
   return {
     getPayment: async (request, ctx) => {
       const merchantId = merchantOf(ctx);
-      const payment = isUuid(request.id) ? await reads.payments.find(merchantId, request.id) : undefined;
+      const payment = isUuid(request.id) ? await payments.find(merchantId, request.id) : undefined;
       if (payment === undefined) throw new DomainError("PAYMENT_NOT_FOUND");
       return paymentMessage(payment);
     },
     listPayments: async (request, ctx) => {
       const limit = pageSizeOf(request.pageSize);
       const after = readPageToken(request.pageToken, 2);
-      const found = await reads.payments.list({
+      const found = await payments.list({
         merchantId: listedMerchant(request.merchantId, ctx),
         orderId: filterOf("orderId", request.orderId),
         status: statusOf(request.status),
@@ -51,37 +41,6 @@ export function paymentReadHandlers(reads: PaymentReads): ReadHandlers {
         nextPageToken: last === undefined ? "" : writePageToken(last.createdAt, [last.merchantId, last.paymentId]),
       };
     },
-    listReconciliation: async (request) => {
-      const limit = pageSizeOf(request.pageSize);
-      const after = readPageToken(request.pageToken, 3);
-      const found = await reads.reconciliation.list({
-        bankId: filterOf("bsimId", request.bsimId),
-        after: after && {
-          createdAt: after.at,
-          merchantId: after.ids[0] ?? "",
-          paymentId: checkedUuid(after.ids[1]),
-          operationId: checkedUuid(after.ids[2]),
-        },
-        limit: limit + 1,
-      });
-      const page = found.slice(0, limit);
-      const last = found.length > limit ? page.at(-1) : undefined;
-      return {
-        items: page.map((entry) => ({
-          transactionId: entry.paymentId,
-          merchantId: entry.merchantId,
-          orderId: entry.orderId,
-          bsimId: entry.bankId,
-          operation: entry.operation,
-          amount: toMajorNumber(entry.amountMinor, entry.currency),
-          currency: entry.currency,
-          reason: entry.reason,
-          createdAt: entry.createdAt.toISOString(),
-        })),
-        nextPageToken:
-          last === undefined ? "" : writePageToken(last.createdAt, [last.merchantId, last.paymentId, last.operationId]),
-      };
-    },
   };
 }
 
@@ -93,22 +52,11 @@ function listedMerchant(asked: string, ctx: CallContext): string | undefined {
   return own;
 }
 
-function filterOf(name: string, text: string): string | undefined {
-  return text === "" ? undefined : boundedText(name, text, idLengthMax);
-}
-
 function statusOf(text: string): ReturnType<typeof parsePaymentStatus> {
   if (text === "") return undefined;
   const status = parsePaymentStatus(text);
   if (status === undefined) throw new DomainError("INVALID_ARGUMENT", { why: "status is not one a payment has" });
   return status;
-}
-
-function checkedUuid(text: string | undefined): string {
-  if (text === undefined || !isUuid(text)) {
-    throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not one this list gave" });
-  }
-  return text;
 }
 
 function paymentMessage(payment: Payment) {

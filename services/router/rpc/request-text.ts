@@ -50,3 +50,11 @@ function sorted(value: JsonValue, depth: number): JsonValue {
 function invalid(why: string): DomainError {
   return new DomainError("INVALID_ARGUMENT", { why });
 }
+
+/** Of ids a list is narrowed by; stored ones are no longer. */
+const idLengthMax = 255;
+
+/** What a list is narrowed by; empty is undefined: not narrowed. Throws `INVALID_ARGUMENT` for what no stored id can be. */
+export function filterOf(name: string, text: string): string | undefined {
+  return text === "" ? undefined : boundedText(name, text, idLengthMax);
+}

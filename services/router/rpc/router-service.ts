@@ -9,6 +9,7 @@ import { diagnosticHandlers } from "./diagnostics.ts";
 import { healthHandlers } from "./health.ts";
 import { operationHandlers } from "./operations.ts";
 import { paymentReadHandlers } from "./payments.ts";
+import { reconciliationHandlers } from "./reconciliation.ts";
 
 /** What the Router's contract is served from. */
 export interface RouterServiceOptions {
@@ -24,7 +25,8 @@ export function routerService(options: RouterServiceOptions): ServiceImplementat
   return implement(Router, {
     authorize: authorizeHandler(options.authorizer),
     ...operationHandlers(desk),
-    ...paymentReadHandlers({ payments: desk.payments, reconciliation }),
+    ...paymentReadHandlers(desk.payments),
+    ...reconciliationHandlers(desk, reconciliation),
     ...diagnosticHandlers(desk.directory, desk.clock),
     ...healthHandlers(options.checks, desk.clock),
   });

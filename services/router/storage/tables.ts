@@ -75,6 +75,9 @@ export interface ReconciliationTable {
   currency: string;
   reason: string;
   created_at: Date;
+  outcome: "done" | "not_done" | null;
+  resolved_at: Date | null;
+  resolved_by: string | null;
 }
 
 /** Columns of `outbox`. */

@@ -614,6 +614,32 @@ export declare type ReconciliationItem = Message<"paymesh.router.v1.Reconciliati
    * @generated from field: string created_at = 9;
    */
   createdAt: string;
+
+  /**
+   * Names the entry when it is resolved.
+   *
+   * @generated from field: string id = 10;
+   */
+  id: string;
+
+  /**
+   * `done` or `not_done`; absent while open.
+   *
+   * @generated from field: optional string outcome = 11;
+   */
+  outcome?: string | undefined;
+
+  /**
+   * @generated from field: optional string resolved_at = 12;
+   */
+  resolvedAt?: string | undefined;
+
+  /**
+   * The operator who resolved it.
+   *
+   * @generated from field: optional string resolved_by = 13;
+   */
+  resolvedBy?: string | undefined;
 };
 
 /**
@@ -621,6 +647,31 @@ export declare type ReconciliationItem = Message<"paymesh.router.v1.Reconciliati
  * Use `create(ReconciliationItemSchema)` to create a new message.
  */
 export declare const ReconciliationItemSchema: GenMessage<ReconciliationItem>;
+
+/**
+ * @generated from message paymesh.router.v1.ResolveReconciliationRequest
+ */
+export declare type ResolveReconciliationRequest = Message<"paymesh.router.v1.ResolveReconciliationRequest"> & {
+  /**
+   * The entry's `id`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `done`: it took place at the bank. `not_done`: it did not.
+   *
+   * @generated from field: string outcome = 2;
+   */
+  outcome: string;
+};
+
+/**
+ * Describes the message paymesh.router.v1.ResolveReconciliationRequest.
+ * Use `create(ResolveReconciliationRequestSchema)` to create a new message.
+ */
+export declare const ResolveReconciliationRequestSchema: GenMessage<ResolveReconciliationRequest>;
 
 /**
  * @generated from message paymesh.router.v1.AnalyzeTokenRequest
@@ -953,6 +1004,19 @@ export declare const Router: GenService<{
     methodKind: "unary";
     input: typeof ListReconciliationRequestSchema;
     output: typeof ListReconciliationResponseSchema;
+  },
+  /**
+   * Closes an entry with what the operator learned from the bank. A refund that is `done` there is booked and told to the merchant as any
+   * other; one that is `not_done` is refused, and the payment takes refunds again. A hold in doubt is closed without a
+   * change of its payment, which stays `failed`. The same word again answers alike.
+   * Errors: NOT_FOUND `reconciliation_not_found`; ABORTED `conflict` when it was closed with the other word.
+   *
+   * @generated from rpc paymesh.router.v1.Router.ResolveReconciliation
+   */
+  resolveReconciliation: {
+    methodKind: "unary";
+    input: typeof ResolveReconciliationRequestSchema;
+    output: typeof ReconciliationItemSchema;
   },
   /**
    * Says what a token is and where it would be routed, without its value or its claims. For integrators.
