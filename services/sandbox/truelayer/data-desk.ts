@@ -1,6 +1,7 @@
-import { type Day, dayMs, dayOf } from "../kit/domain/calendar.ts";
+import { dayMs, dayOf } from "../kit/domain/calendar.ts";
+import { withEntries } from "../kit/domain/statement.ts";
 import type { Moment } from "../kit/sandbox-clock.ts";
-import { type Account, accountsOf, findAccount, findBank, findPerson } from "./domain/banks.ts";
+import { type Account, accountsOf, findAccount, findBank, findPerson, statementOf } from "./domain/banks.ts";
 import {
   accountView,
   balanceView,
@@ -14,7 +15,7 @@ import {
 import { parseDateRange } from "./domain/date-range.ts";
 import { type Resource, resources } from "./domain/resource.ts";
 import type { Settings } from "./domain/settings.ts";
-import { type Statement, statementUntil, withEntries } from "./domain/statement.ts";
+import { statements } from "./domain/town.ts";
 import { TrueLayerError } from "./domain/truelayer-error.ts";
 import type { Connection } from "./storage/connection-store.ts";
 import type { PostedStore } from "./storage/posted-store.ts";
@@ -80,7 +81,7 @@ async function readStatement(
   const { now } = moment;
   const range = parseDateRange(reading.query, now);
   const further = await posted.list(account.accountId);
-  const statement = withEntries(regularStatement(account, dayOf(now)), further);
+  const statement = withEntries(statements.until(statementOf(account), dayOf(now)), further);
   switch (reading.resource) {
     case "account_balance":
     case "card_balance":
@@ -92,20 +93,6 @@ async function readStatement(
       checkRecentSignIn(connection, range, moment);
       return transactionViews(account, statement, range, now);
   }
-}
-
-const statementsKeptMax = 100;
-const statements = new Map<string, Statement>();
-
-/** A statement takes tens of milliseconds to make and is the same all day. */
-function regularStatement(account: Account, day: Day): Statement {
-  const key = `${account.accountId}/${day}`;
-  const known = statements.get(key);
-  if (known !== undefined) return known;
-  const made = statementUntil(account, day);
-  if (statements.size >= statementsKeptMax) statements.clear();
-  statements.set(key, made);
-  return made;
 }
 
 function check(connection: Connection, resource: Resource, { now }: Moment<Settings>): void {

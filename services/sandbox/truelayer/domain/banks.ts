@@ -1,4 +1,5 @@
 import { derivedHex } from "../../kit/domain/derived-id.ts";
+import type { AccountKind, StatementAccount } from "../../kit/domain/household.ts";
 
 /** A bank the sandbox plays. */
 export interface Bank {
@@ -93,9 +94,6 @@ export function findPerson(username: string): Person | undefined {
   return people.find((person) => person.username === username);
 }
 
-/** What an account is. */
-export type AccountKind = "current" | "savings" | "card";
-
 /** An account of a person at a bank; a card is one too. */
 export interface Account {
   readonly accountId: string;
@@ -140,6 +138,13 @@ function accountOf(bank: Bank, person: Person, kind: AccountKind): Account {
     number: kind === "card" ? String(digits).slice(-4) : String(digits),
     limitMinor: kind === "card" ? 350_000n : 0n,
   };
+}
+
+/** What the statement of an account is made from. */
+export function statementOf(account: Account): StatementAccount {
+  const { accountId, bank, kind, person } = account;
+  const cardId = kind === "current" ? accountOf(bank, person, "card").accountId : null;
+  return { accountId, kind, payMinor: person.payMinor, rentMinor: person.rentMinor, cardId };
 }
 
 /** The IBAN of an account, with its check digits (ISO 13616, modulo 97). */

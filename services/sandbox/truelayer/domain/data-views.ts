@@ -1,8 +1,9 @@
 import { toMajorNumber } from "../../../platform/money/amount.ts";
 import { type Currency, parseCurrency } from "../../../platform/money/currency.ts";
 import { derivedHex } from "../../kit/domain/derived-id.ts";
+import { balanceAt, historyMs } from "../../kit/domain/statement.ts";
 import { type Account, type Bank, ibanOf, type Person } from "./banks.ts";
-import { type Entry, historyMs, type Statement } from "./statement.ts";
+import type { Entry, Statement } from "./town.ts";
 
 const gbp: Currency = parseCurrency("GBP");
 
@@ -61,11 +62,8 @@ export function personView(person: Person, now: Date) {
 
 /** The balance of an account or card: booked lines count, those pending only touch what is available. */
 export function balanceView(account: Account, statement: Statement, now: Date) {
-  const happened = statement.entries.filter((entry) => entry.at <= now);
-  const sum = (entries: readonly Entry[]) => entries.reduce((total, entry) => total + entry.minor, 0n);
-  const current = statement.openingMinor + sum(happened.filter((entry) => entry.bookedAt <= now));
-  const all = statement.openingMinor + sum(happened);
-  const shared = { currency: "GBP", current: major(current), update_timestamp: now.toISOString() };
+  const { booked, all } = balanceAt(statement, now);
+  const shared = { currency: "GBP", current: major(booked), update_timestamp: now.toISOString() };
   if (account.kind !== "card") return { ...shared, available: major(all), overdraft: 0 };
   return { ...shared, available: major(account.limitMinor - all), credit_limit: major(account.limitMinor) };
 }
@@ -116,12 +114,12 @@ function lineView(account: Account, entry: Entry, state: "pending" | "booked") {
     normalised_provider_transaction_id: `txn-${derivedHex(32, "line", entry.key)}`,
     description: entry.description,
     transaction_type: isDebit ? "DEBIT" : "CREDIT",
-    transaction_category: entry.category,
-    transaction_classification: entry.classification,
+    transaction_category: entry.category.category,
+    transaction_classification: entry.category.classification,
     ...(entry.merchant === null ? {} : { merchant_name: entry.merchant }),
     amount: major(entry.minor),
     currency: "GBP",
-    meta: { provider_transaction_category: entry.category === "PURCHASE" ? "DEB" : "TFR" },
+    meta: { provider_transaction_category: entry.category.category === "PURCHASE" ? "DEB" : "TFR" },
   };
 }
 

@@ -1,5 +1,7 @@
+import type { Selectable } from "kysely";
 import type { Database } from "../../../platform/db/open-database.ts";
-import { type Category, type Entry, postedEntry } from "../domain/statement.ts";
+import { pendingMs } from "../../kit/domain/statement.ts";
+import type { Category, Entry } from "../domain/town.ts";
 import type { TrueLayerTables } from "./tables.ts";
 
 /** A transaction as the control API posts it. Minor units; the sign as in `Entry`. */
@@ -40,11 +42,18 @@ export function createPostedStore(db: Database<TrueLayerTables>): PostedStore {
         .orderBy("at")
         .limit(listMax)
         .execute();
-      // Only `add` writes the category.
-      return rows.map((row) => postedEntry({ ...row, id: row.posted_id, category: row.category as Category }));
+      return rows.map(entryOf);
     },
     async clear() {
       await db.query.deleteFrom("posted_transactions").execute();
     },
   };
+}
+
+function entryOf(row: Selectable<TrueLayerTables["posted_transactions"]>): Entry {
+  const { posted_id: id, at, minor, description, merchant } = row;
+  const bookedAt = row.pending ? new Date(at.getTime() + pendingMs) : at;
+  // Only `add` writes the category.
+  const category = { category: row.category as Category, classification: [] };
+  return { key: `posted/${id}`, at, bookedAt, minor, description, merchant, category };
 }

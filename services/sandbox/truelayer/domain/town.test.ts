@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { accountsOf, banks, people } from "./banks.ts";
-import { statementUntil } from "./statement.ts";
+import { accountsOf, banks, people, statementOf } from "./banks.ts";
+import { statements } from "./town.ts";
 
 const accounts = banks.flatMap((bank) => people.flatMap((person) => accountsOf(bank, person)));
 
 describe("a statement", () => {
   it("is the same whenever it is made, and a later one only adds to it", () => {
     for (const account of accounts.slice(0, 3)) {
-      const short = statementUntil(account, "2025-06-30");
-      const long = statementUntil(account, "2025-08-31");
+      const short = statements.until(statementOf(account), "2025-06-30");
+      const long = statements.until(statementOf(account), "2025-08-31");
       const keys = new Set(short.entries.map((entry) => entry.key));
       expect(long.entries.filter((entry) => keys.has(entry.key))).toEqual(short.entries);
       expect(long.entries.length).toBeGreaterThan(short.entries.length);
@@ -17,7 +17,7 @@ describe("a statement", () => {
 
   it("keeps every balance within what a person might have for three years", () => {
     for (const account of accounts) {
-      const { openingMinor, entries } = statementUntil(account, "2027-12-31");
+      const { openingMinor, entries } = statements.until(statementOf(account), "2027-12-31");
       let balance = openingMinor;
       for (const entry of entries) {
         balance += entry.minor;
