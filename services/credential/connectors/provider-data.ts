@@ -53,6 +53,9 @@ export interface TransactionPage {
   /** Where the next page, or the next run, begins. */
   readonly nextCursor: string;
   readonly hasMore: boolean;
-  /** The data moved while it was paged: begin again from the cursor this run began with. Nothing else of the page counts then. */
-  readonly restart?: boolean | undefined;
+  /**
+   * Begin again: from the cursor this run began with, since the data moved while it was paged, or from the beginning, since the
+   * provider no longer knows the cursor. Nothing else of the page counts then.
+   */
+  readonly restart?: "run" | "beginning" | undefined;
 }

@@ -3,10 +3,11 @@ import { bsimModule } from "./bsim/bsim-module.ts";
 import type { Connector } from "./connector.ts";
 import type { ConnectorModule, ConnectorParts } from "./connector-module.ts";
 import { limitProviderHttp } from "./limit-provider-http.ts";
+import { plaidModule } from "./plaid/plaid-module.ts";
 import type { ProviderHttp } from "./provider-http.ts";
 
 /** Every provider this build knows: a new one is a folder and a line here. */
-const modules: readonly ConnectorModule[] = [bsimModule];
+const modules: readonly ConnectorModule[] = [bsimModule, plaidModule];
 
 /** The settings of all providers, to be read with the service's own. */
 export const connectorSettingsShape: z.ZodRawShape = Object.freeze(

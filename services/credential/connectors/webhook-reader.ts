@@ -47,7 +47,7 @@ export interface ProviderEvent {
   readonly effect: WebhookEffect;
 }
 
-/** A webhook that is not the provider's, or not of now. `reason` is a word for the audit, such as `bad_signature`. @public */
+/** A webhook that is not the provider's, or not of now. `reason` is a word for the audit, such as `bad_signature`. */
 export class WebhookRefused extends Error {
   override readonly name = "WebhookRefused";
   readonly reason: string;
