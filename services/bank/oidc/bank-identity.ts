@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { ConfigError } from "../../platform/config/config-error.ts";
 import type { Database } from "../../platform/db/open-database.ts";
+import { limitCalls } from "../../platform/http/limit-calls.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
 import { startOidcExpirySweep } from "../../platform/oidc/expiry-sweep.ts";
 import { createJwtAccessTokens } from "../../platform/oidc/jwt-access-tokens.ts";
@@ -34,6 +35,12 @@ import { createReadCredential } from "./read-credential.ts";
 import { createRememberedGrants } from "./remembered-grants.ts";
 import { createSignIn } from "./sign-in.ts";
 
+/**
+ * Calls from one address in a minute, to the OIDC server and to the wallet API alike, unless told otherwise. A wallet's servers call for
+ * all their users from few addresses.
+ */
+const callsPerMinuteDefault = 6_000;
+
 /** Options of `openBankIdentity`. */
 export interface BankIdentityOptions {
   readonly db: Database<IdentityTables>;
@@ -48,6 +55,8 @@ export interface BankIdentityOptions {
   readonly credentialLifeDays: number;
   /** Attempts to sign in at one e-mail address in 15 minutes; 60 unless told. */
   readonly signInAttemptsPerAccount?: number;
+  /** Calls from one address in a minute; 6,000 unless told. */
+  readonly callsPerMinute?: number;
   /** Only the local world may do without https. */
   readonly local: boolean;
   readonly clock: Clock;
@@ -114,6 +123,8 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
   });
   provider.on("server_error", (_ctx, error) => options.log.error({ err: error }, "oidc request failed"));
   const interactions = createInteractions(provider);
+  const limiter = createRateLimiter({ db });
+  const perMinute = options.callsPerMinute ?? callsPerMinuteDefault;
   const walletDeps = {
     bsimId: options.bsimId,
     issuer,
@@ -129,14 +140,19 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
   };
   return {
     async routes(app) {
-      mountProvider(app, { provider, prefix: new URL(issuer).pathname.replace(/\/$/, ""), aliases: providerAliases });
+      mountProvider(app, {
+        provider,
+        prefix: new URL(issuer).pathname.replace(/\/$/, ""),
+        aliases: providerAliases,
+        onRequest: limitCalls(limiter, { class: "oidc", perMinute }),
+      });
       await app.register(interactionRoutes, {
         brand,
         csrf: createCsrf({ key: keys.csrf, siteId: brand.id, secure }),
         interactions,
         signIn: createSignIn({
           customers,
-          limiter: createRateLimiter({ db }),
+          limiter,
           ...(options.signInAttemptsPerAccount === undefined
             ? {}
             : { attemptsPerAccount: options.signInAttemptsPerAccount }),
@@ -146,7 +162,11 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
         clients,
         log: options.log,
       });
-      await app.register(walletApi, { prefix: "/api/wallet", ...walletDeps });
+      await app.register(walletApi, {
+        prefix: "/api/wallet",
+        ...walletDeps,
+        countCall: limitCalls(limiter, { class: "wallet_api", perMinute }),
+      });
     },
     readAccess: createReadBankAccess({ tokens: jwtAccessTokens, consents, clock }),
     startSweep: () => startOidcExpirySweep({ db: db as Pick<Database<OidcTables>, "query">, clock, log: options.log }),

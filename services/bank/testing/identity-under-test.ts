@@ -55,7 +55,9 @@ export interface TestCustomer {
 export type IdentityUnderTest = Awaited<ReturnType<typeof startIdentity>>;
 
 /** Starts one. The clock begins at the real time, because the OIDC server's own is the system's. */
-export async function startIdentity(options: { credential?: BankIdentityOptions["credentialKey"] } = {}) {
+export async function startIdentity(
+  options: { credential?: BankIdentityOptions["credentialKey"]; callsPerMinute?: number } = {},
+) {
   const test = await createTestDatabase({
     schema: "bank",
     directory: new URL("../storage/migrations/", import.meta.url),
@@ -77,6 +79,7 @@ export async function startIdentity(options: { credential?: BankIdentityOptions[
       credentialKey: options.credential ?? { secret: "the credential secret of the test bank, long" },
       credentialLifeDays: 90,
       signInAttemptsPerAccount: 10,
+      ...(options.callsPerMinute === undefined ? {} : { callsPerMinute: options.callsPerMinute }),
       local: true,
       clock,
       log,

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, onRequestAsyncHookHandler } from "fastify";
 import type Provider from "oidc-provider";
 
 /** Options of `mountProvider`. */
@@ -10,6 +10,8 @@ export interface MountOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Paths answered here, without the prefix, when the issuer has no path of its own; everything below the prefix otherwise. */
   readonly paths?: readonly string[];
+  /** Runs before each request: the place to limit callers. */
+  readonly onRequest?: onRequestAsyncHookHandler;
 }
 
 /**
@@ -24,6 +26,7 @@ export function mountProvider(app: FastifyInstance, options: MountOptions): void
   const aliases = new Map(Object.entries(options.aliases ?? {}));
   const patterns = options.paths ?? ["/*"];
   app.register(async (scope) => {
+    if (options.onRequest !== undefined) scope.addHook("onRequest", options.onRequest);
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
     for (const pattern of patterns) {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Provider } from "oidc-provider";
-import { DomainError } from "../../platform/errors/domain-error.ts";
+import { limitCalls } from "../../platform/http/limit-calls.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 
 /** One merchant server exchanges every code of its shop from one address. */
@@ -34,7 +34,6 @@ export function addOidcBridge(app: FastifyInstance, deps: OidcDeps, provider: Pr
   const handle = provider.callback();
   const issuer = new URL(deps.settings.oidcIssuer);
   const forward = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    await limitCalls(deps, request);
     const { raw } = request;
     raw.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
     raw.headers["x-forwarded-host"] = issuer.host;
@@ -50,6 +49,7 @@ export function addOidcBridge(app: FastifyInstance, deps: OidcDeps, provider: Pr
     return reply;
   };
   void app.register(async (scope) => {
+    scope.addHook("onRequest", limitCalls(deps.limiter, { class: "oidc", perMinute: callsPerMinuteMax }));
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
     for (const path of providerPaths) scope.route({ method: ["GET", "POST", "OPTIONS"], url: path, handler: forward });
@@ -78,14 +78,4 @@ function addIssuerHealth(app: FastifyInstance, deps: OidcDeps): void {
 function dropProviderSession(headers: FastifyRequest["raw"]["headers"]): void {
   const kept = (headers.cookie ?? "").split(";").filter((pair) => !sessionCookies.test(pair));
   headers.cookie = kept.join(";");
-}
-
-async function limitCalls(deps: OidcDeps, request: FastifyRequest): Promise<void> {
-  const { allowed, retryAfterSeconds } = await deps.limiter.take({
-    class: "oidc",
-    key: request.clientAddress,
-    limit: callsPerMinuteMax,
-    windowSeconds: 60,
-  });
-  if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { DomainError } from "../../platform/errors/domain-error.ts";
+import { limitCalls } from "../../platform/http/limit-calls.ts";
 import { createCsrf } from "../../platform/pages/csrf.ts";
 import type { SafeHtml } from "../../platform/pages/html.ts";
 import { page } from "../../platform/pages/layout.ts";
@@ -48,6 +48,7 @@ export interface PageContext {
 export function createPageContext(deps: OidcDeps): PageContext {
   const secure = deps.settings.oidcIssuer.startsWith("https:");
   const csrf = createCsrf({ key: deps.keys.csrf, siteId: "wsim", secure });
+  const countPost = limitCalls(deps.limiter, { class: "wallet_page", perMinute: postsPerMinuteMax });
   return {
     async visitor(request) {
       const session = await readWebSession(deps, request.headers.cookie);
@@ -56,13 +57,7 @@ export function createPageContext(deps: OidcDeps): PageContext {
     },
     token: (request, reply, purpose) => csrf.token(request, reply, purpose),
     async verify(request, purpose) {
-      const { allowed, retryAfterSeconds } = await deps.limiter.take({
-        class: "wallet_page",
-        key: request.clientAddress,
-        limit: postsPerMinuteMax,
-        windowSeconds: 60,
-      });
-      if (!allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds });
+      await countPost(request);
       csrf.verify(request, purpose);
     },
     show(reply, view) {

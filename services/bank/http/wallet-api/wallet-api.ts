@@ -29,6 +29,8 @@ export interface WalletApiDeps extends CredentialRoutesDeps {
   readonly tokens: MintedTokenStore;
   readonly clock: Clock;
   readonly log: Pick<Logger, "error">;
+  /** Runs before each call; throws `RATE_LIMITED` for a caller who calls too often. */
+  readonly countCall: (request: FastifyRequest) => Promise<void>;
 }
 
 /** Mounts the wallet API; register with prefix `/api/wallet`. Contract section 2.10. */
@@ -38,8 +40,12 @@ export async function walletApi(app: FastifyInstance, deps: WalletApiDeps): Prom
     if (error.http >= 500)
       deps.log.error({ requestId: request.id, reason: error.reason, err: thrown }, "wallet call failed");
     if (error.http === 401) reply.header("www-authenticate", "Bearer");
+    const retryAfterSeconds = error.members["retryAfterSeconds"];
+    if (typeof retryAfterSeconds === "number") reply.header("retry-after", String(retryAfterSeconds));
     return reply.code(error.http).type("application/json; charset=utf-8").send(errorBody(error));
   });
+
+  app.addHook("onRequest", deps.countCall);
 
   app.get("/cards", async (request) => {
     const credential = await requireCredential(deps, request, "cards:read");
