@@ -10,6 +10,7 @@ import { readCredentialConfig } from "./config.ts";
 import { openProviderHttp } from "./connectors/provider-http.ts";
 import { createConnectors } from "./connectors/registry.ts";
 import type { Dependencies } from "./flows/dependencies.ts";
+import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { credentialImplementation } from "./rpc/credential-handlers.ts";
@@ -45,7 +46,9 @@ async function startCredential(scope: ServiceScope): Promise<void> {
 
   const insecureAllowed = config.PAYMESH_ENV === "local";
   const providerClients = providerClientsOf(storage, clock);
-  const parts = { http, banks, providerClients, insecureAllowed, clock, log };
+  const holder = `${hostname()}-${process.pid}-${randomHex(4)}`;
+  const providerTokens = createProviderTokens({ storage, log, holder });
+  const parts = { http, banks, providerClients, providerTokens, insecureAllowed, clock, log };
   const deps: Dependencies = {
     storage,
     connectors: createConnectors(parts, config),
@@ -54,7 +57,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     insecureAllowed,
     providerTimeoutMs: config.PROVIDER_TIMEOUT_MS,
   };
-  const refresher = createRefresher(deps, { holder: `${hostname()}-${process.pid}-${randomHex(4)}` });
+  const refresher = createRefresher(deps, { holder });
   scope.onStop("refreshes in flight", refresher.idle);
   scope.onStop("jobs", startJobs({ deps, refresher }));
 

@@ -29,6 +29,8 @@ export interface ProviderErrorFacts {
   readonly retryAfterMs?: number | undefined;
   /** By which the provider finds the call in its own logs. */
   readonly correlationId?: string | undefined;
+  /** The request may have been acted on: it was sent, and no answer came. */
+  readonly mayHaveActed?: boolean | undefined;
 }
 
 /** A call to a bank or provider that failed. */
@@ -38,6 +40,7 @@ export class ProviderError extends Error {
   readonly oauthError: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly correlationId: string | undefined;
+  readonly mayHaveActed: boolean;
 
   constructor(failure: ProviderFailure, facts: ProviderErrorFacts = {}) {
     super(facts.detail === undefined ? `provider: ${failure}` : `provider: ${failure} (${facts.detail})`);
@@ -45,6 +48,7 @@ export class ProviderError extends Error {
     this.oauthError = facts.oauthError;
     this.retryAfterMs = facts.retryAfterMs;
     this.correlationId = facts.correlationId;
+    this.mayHaveActed = facts.mayHaveActed ?? false;
   }
 }
 

@@ -7,6 +7,8 @@ const responseBytesMax = 1024 * 1024;
 const connectionsPerBank = 64;
 const retryAfterMsMax = 86_400_000;
 const correlationHeaders = ["x-correlation-id", "x-tl-correlation-id", "x-request-id", "x-trace-id", "request-id"];
+// Without a connection nothing was sent, so nothing can have happened there.
+const neverSent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
 
 /** A request to a bank. */
 export interface ProviderRequest {
@@ -56,7 +58,8 @@ export function openProviderHttp(): ProviderHttp {
         return { status: response.statusCode, contentType: headers["content-type"] ?? "", headers, text };
       } catch (cause) {
         // The cause may quote the address with what stands in it; its code is all that is worth telling.
-        throw new ProviderError("unavailable", { detail: codeOf(cause) });
+        const code = codeOf(cause);
+        throw new ProviderError("unavailable", { detail: code, mayHaveActed: !neverSent.has(code) });
       }
     },
     close: () => agent.close(),

@@ -2,6 +2,7 @@ import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.
 import { implement, type ServiceImplementation } from "../../platform/rpc/service-implementation.ts";
 import { bankHandlers, connectionHandlers, consentHandlers, type HandlerParts } from "./connection-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
+import { providerTokenHandlers } from "./provider-token-handlers.ts";
 
 /** The Credential service, ready to be served. */
 export function credentialImplementation(parts: HandlerParts): ServiceImplementation {
@@ -10,5 +11,6 @@ export function credentialImplementation(parts: HandlerParts): ServiceImplementa
     ...connectionHandlers(parts),
     ...bankHandlers(parts),
     ...operatorHandlers(parts),
+    ...providerTokenHandlers(parts),
   });
 }

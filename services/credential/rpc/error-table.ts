@@ -28,6 +28,12 @@ export const credentialErrors: ErrorTable = Object.freeze({
     error: "provider_unavailable",
     message: "The bank cannot be reached right now",
   },
+  PROVIDER_TOKEN_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "provider_token_not_found",
+    message: "There is no such provider token",
+  },
   INVALID_STATE: {
     code: GrpcCode.FAILED_PRECONDITION,
     http: 400,

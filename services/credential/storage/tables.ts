@@ -96,6 +96,25 @@ interface RefreshJournalRow extends OwnedRow {
   answered_at: Date;
 }
 
+interface ProviderTokenRow {
+  name: string;
+  data_key_id: string | null;
+  sealed_token: Uint8Array | null;
+  token_epoch: Generated<number>;
+  minted_at: Date | null;
+  expires_at: Date | null;
+  mint_epoch: Generated<number>;
+  mint_holder: string | null;
+  mint_started_at: Date | null;
+  mint_lease_until: Date | null;
+  credentials_hash: Uint8Array | null;
+  refusals: Generated<number>;
+  refusals_in_all: Generated<number>;
+  tries: Generated<number>;
+  retry_at: Date | null;
+  last_outcome: string | null;
+}
+
 interface RevocationRow extends OwnedRow {
   revocation_id: string;
   connection_id: string;
@@ -196,6 +215,7 @@ export interface Tables {
   connections: ConnectionsTable;
   connection_secrets: ConnectionSecretRow;
   refresh_journal: RefreshJournalRow;
+  provider_tokens: ProviderTokenRow;
   revocations: RevocationRow;
   provider_accounts: ProviderAccountRow;
   provider_transactions: ProviderTransactionRow;

@@ -827,6 +827,113 @@ export declare type ConnectionNeedingUser = Message<"paymesh.credential.v1.Conne
 export declare const ConnectionNeedingUserSchema: GenMessage<ConnectionNeedingUser>;
 
 /**
+ * @generated from message paymesh.credential.v1.ListProviderTokensRequest
+ */
+export declare type ListProviderTokensRequest = Message<"paymesh.credential.v1.ListProviderTokensRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListProviderTokensRequest.
+ * Use `create(ListProviderTokensRequestSchema)` to create a new message.
+ */
+export declare const ListProviderTokensRequestSchema: GenMessage<ListProviderTokensRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListProviderTokensResponse
+ */
+export declare type ListProviderTokensResponse = Message<"paymesh.credential.v1.ListProviderTokensResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ProviderTokenStatus tokens = 1;
+   */
+  tokens: ProviderTokenStatus[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListProviderTokensResponse.
+ * Use `create(ListProviderTokensResponseSchema)` to create a new message.
+ */
+export declare const ListProviderTokensResponseSchema: GenMessage<ListProviderTokensResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ProviderTokenStatus
+ */
+export declare type ProviderTokenStatus = Message<"paymesh.credential.v1.ProviderTokenStatus"> & {
+  /**
+   * Such as `mastercard`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool has_token = 2;
+   */
+  hasToken: boolean;
+
+  /**
+   * Seconds since its mint began; 0 without a token.
+   *
+   * @generated from field: int32 age_seconds = 3;
+   */
+  ageSeconds: number;
+
+  /**
+   * Logins in a row that were refused, or may have been.
+   *
+   * @generated from field: int32 refusals = 4;
+   */
+  refusals: number;
+
+  /**
+   * How the last mint ended: `ok`, `client_refused`, `unavailable`; empty before the first.
+   *
+   * @generated from field: string last_outcome = 5;
+   */
+  lastOutcome: string;
+
+  /**
+   * Seconds until the next mint may begin; 0 when it may now.
+   *
+   * @generated from field: int32 wait_seconds = 6;
+   */
+  waitSeconds: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ProviderTokenStatus.
+ * Use `create(ProviderTokenStatusSchema)` to create a new message.
+ */
+export declare const ProviderTokenStatusSchema: GenMessage<ProviderTokenStatus>;
+
+/**
+ * @generated from message paymesh.credential.v1.ResumeProviderTokenRequest
+ */
+export declare type ResumeProviderTokenRequest = Message<"paymesh.credential.v1.ResumeProviderTokenRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ResumeProviderTokenRequest.
+ * Use `create(ResumeProviderTokenRequestSchema)` to create a new message.
+ */
+export declare const ResumeProviderTokenRequestSchema: GenMessage<ResumeProviderTokenRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ResumeProviderTokenResponse
+ */
+export declare type ResumeProviderTokenResponse = Message<"paymesh.credential.v1.ResumeProviderTokenResponse"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ResumeProviderTokenResponse.
+ * Use `create(ResumeProviderTokenResponseSchema)` to create a new message.
+ */
+export declare const ResumeProviderTokenResponseSchema: GenMessage<ResumeProviderTokenResponse>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -973,6 +1080,28 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ListConnectionsNeedingUserRequestSchema;
     output: typeof ListConnectionsNeedingUserResponseSchema;
+  },
+  /**
+   * The installation's own tokens at providers (partner and app tokens), never the tokens themselves: how old each is, and
+   * whether minting goes on.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListProviderTokens
+   */
+  listProviderTokens: {
+    methodKind: "unary";
+    input: typeof ListProviderTokensRequestSchema;
+    output: typeof ListProviderTokensResponseSchema;
+  },
+  /**
+   * Lets minting begin anew after refused logins have stopped it. To be called once the provider has confirmed that it has
+   * not locked us, or has unlocked us. Errors: NOT_FOUND `provider_token_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ResumeProviderToken
+   */
+  resumeProviderToken: {
+    methodKind: "unary";
+    input: typeof ResumeProviderTokenRequestSchema;
+    output: typeof ResumeProviderTokenResponseSchema;
   },
 }>;
 
