@@ -10,6 +10,21 @@ const credentialRetryMs = dayMs;
 const firstRetryMs = 5_000;
 const retryMsMax = hourMs;
 
+const providerDownMs = 30_000;
+const firstMisconfiguredMs = 15 * minuteMs;
+const misconfiguredMsMax = 6 * hourMs;
+
+/** Why a refresh ended without new tokens; each has a schedule of its own. */
+export type RefreshFailure =
+  /** The consent has ended: nobody but its user can help, so it is not tried again. */
+  | "reauth_required"
+  /** Worth another try soon. */
+  | "transient"
+  /** The provider answers nobody; it is found out by probes, not by every connection. */
+  | "provider_down"
+  /** The provider refuses us, or is not set up here: an operator has to act. */
+  | "misconfigured";
+
 /** An access token this close to its end is refreshed before it is used, milliseconds: it must outlive the call. */
 export const accessTokenLeewayMs = 30_000;
 
@@ -36,6 +51,45 @@ export function refreshDueAt(facts: RefreshFacts): Date | undefined {
 /** When to try again after the given number of failures in a row (1 or more): 5 s doubled each time, at most an hour. */
 export function retryAt(now: Date, failures: number): Date {
   return new Date(now.getTime() + Math.min(firstRetryMs * 2 ** Math.min(failures - 1, 20), retryMsMax));
+}
+
+/** What a refresh that ended without new tokens does to the schedule. */
+export interface Postponement {
+  /** Undefined: never by itself. */
+  readonly dueAt: Date | undefined;
+  /** Failures in a row from now on. */
+  readonly failures: number;
+}
+
+/**
+ * When to try again after a failure; `failures` are those in a row before it, `share` (0 to 1) spreads connections that failed at one
+ * moment. A provider that is down is not the connection's fault: its own count stays, and it is tried half a minute to a minute later.
+ */
+export function postpone(
+  failure: RefreshFailure,
+  facts: { now: Date; failures: number; share: number; retryAfterMs?: number | undefined },
+): Postponement {
+  const { now } = facts;
+  const failures = facts.failures + 1;
+  switch (failure) {
+    case "reauth_required":
+      return { dueAt: undefined, failures };
+    case "transient": {
+      const askedToWait = new Date(now.getTime() + (facts.retryAfterMs ?? 0));
+      const dueAt = retryAt(now, failures);
+      return { dueAt: dueAt > askedToWait ? dueAt : askedToWait, failures };
+    }
+    case "provider_down":
+      return { dueAt: new Date(now.getTime() + providerDownMs * (1 + facts.share)), failures: facts.failures };
+    case "misconfigured": {
+      const waitMs = Math.min(firstMisconfiguredMs * 2 ** Math.min(failures - 1, 20), misconfiguredMsMax);
+      return { dueAt: new Date(now.getTime() + waitMs), failures };
+    }
+    default: {
+      const impossible: never = failure;
+      throw new Error(`unreachable failure ${String(impossible)}`);
+    }
+  }
 }
 
 /** Whether the access token has to be refreshed before it can be used. Without a known end it is used until refused. */

@@ -8,6 +8,7 @@ const answerShape = z.object({
   refreshToken: z.string().optional(),
   credential: z.string().optional(),
   credentialExpiresAt: time.optional(),
+  consentExpiresAt: time.optional(),
 });
 
 /** A bank's answer as text for the journal, to be sealed at once. */
@@ -24,5 +25,6 @@ export function parseAnswerText(text: string): TokenSet {
     refreshToken: parsed.refreshToken,
     credential: parsed.credential,
     credentialExpiresAt: parsed.credentialExpiresAt,
+    consentExpiresAt: parsed.consentExpiresAt,
   };
 }

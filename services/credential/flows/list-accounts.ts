@@ -89,11 +89,12 @@ function connectionAfter(result: RefreshResult): Connection {
     case "refreshed":
       if (result.connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
       return result.connection;
-    case "refused":
+    case "reauth_required":
       throw new DomainError("BSIM_TOKEN_EXPIRED");
-    case "client_refused":
+    case "misconfigured":
       throw new DomainError("BSIM_INVALID_CREDENTIALS");
-    case "unavailable":
+    case "transient":
+    case "provider_down":
       throw new DomainError("BSIM_UNAVAILABLE");
     case "gone":
       throw new DomainError("CONNECTION_NOT_FOUND");

@@ -76,12 +76,8 @@ export function createProviderTokens(given: ProviderTokenParts): ProviderTokens 
 }
 
 /** Undefined: somebody else is minting, look again. */
-async function tokenFrom(
-  parts: Parts,
-  state: ProviderTokenState,
-  work: TokenWork,
-): Promise<string | undefined> {
-  const { name, policy, call } = work;
+async function tokenFrom(parts: Parts, state: ProviderTokenState, work: TokenWork): Promise<string | undefined> {
+  const { policy, call } = work;
   // It has to stay good until the request it is for has ended.
   const isGood = state.ageMs + call.timeoutMs <= policy.neverPastAgeMs && state.remainingMs > call.timeoutMs;
   const token = isGood ? state.token : undefined;

@@ -14,6 +14,6 @@ export async function refreshConnection(
 ): Promise<Connection> {
   const result = await refresher.refresh(connection, { actor: caller.actor, signal: caller.signal });
   if (result.outcome === "gone" || result.connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
-  if (result.outcome === "refreshed" || result.outcome === "refused") return result.connection;
+  if (result.outcome === "refreshed" || result.outcome === "reauth_required") return result.connection;
   throw new DomainError("PROVIDER_UNAVAILABLE");
 }

@@ -1,138 +1,211 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { TokenSet } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
-import { nextStanding } from "../domain/connection-state.ts";
-import { needsRefresh, retryAt } from "../domain/refresh-schedule.ts";
+import { nextStanding, type Standing } from "../domain/connection-state.ts";
+import { needsRefresh, postpone, type RefreshFailure } from "../domain/refresh-schedule.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { abortFlight, type FlightOutcome, findJournaledAnswer, journalAnswer } from "../storage/refresh-store.ts";
+import { addNotices, type NewNotice, noticesOfChange } from "../storage/notice-store.ts";
+import {
+  abortFlight,
+  clearIntent,
+  type FlightOutcome,
+  findJournaledAnswer,
+  hasUnsettledIntent,
+} from "../storage/refresh-store.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
+import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
 import { openForUse } from "./open-for-use.ts";
-import { land } from "./refresh-landing.ts";
-import { savePatiently } from "./save-patiently.ts";
+import type { RefreshCircuits } from "./refresh-circuits.ts";
 
 /** A claimed flight and who asked for it. */
 export interface FlightWork {
   /** As claimed: its epoch fences everything this flight writes. */
   readonly flight: Connection;
   readonly actor: Actor;
+  /** When its lease ends, by `performance.now()`: no provider is asked for an answer that comes later. */
+  readonly leaseEndsMs: number;
+}
+
+/** What flights need besides their own work. */
+export interface FlightParts {
+  readonly deps: Dependencies;
+  readonly landings: Landings;
+  readonly circuits: RefreshCircuits;
 }
 
 // A lost answer is asked for again at once: the bank may have rotated, and honours the old token for a short while only.
 const asksMax = 2;
 const pauseBetweenAsksMs = 250;
+// What an answer still needs once it is here: the journal.
+const leaseReserveMs = 250;
+
+/** A refresh that failed, as it is settled. */
+interface Failed {
+  readonly failure: RefreshFailure;
+  /** The provider's answer in a word, for log and audit. */
+  readonly reason: string;
+  readonly retryAfterMs?: number | undefined;
+  /** The provider may have rotated the token all the same: the intent stays. */
+  readonly isUnsettled: boolean;
+  readonly startedMs: number;
+}
 
 /**
- * Flies one refresh: a journaled answer of an earlier flight first, else the bank; the answer is sealed into the journal before it
- * becomes the connection's own. `overtaken`: someone else's flight has the connection now, look again.
+ * Flies one refresh: a journaled answer of an earlier flight first, else the provider; the answer is sealed into the journal before
+ * it becomes the connection's own. `overtaken`: someone else's flight has the connection now, look again.
  */
-export async function fly(deps: Dependencies, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
+export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
+  const { deps, landings } = parts;
   const startedMs = performance.now();
-  const { flight } = work;
   try {
-    const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
-    const answer = journaled === undefined ? await askAndJournal(deps, work) : parseAnswerText(journaled);
+    const journaled = await findJournaledAnswer(deps.storage, work.flight, {
+      actor: work.actor,
+      now: deps.clock.now(),
+    });
+    const answer = journaled === undefined ? await askAndJournal(parts, work) : parseAnswerText(journaled);
     if (answer === undefined) return "overtaken";
-    return (await land(deps, { ...work, answer, startedMs })) ? "refreshed" : "overtaken";
+    return (await landings.land({ ...work, answer, startedMs })) ? "refreshed" : "overtaken";
   } catch (error) {
-    if (error instanceof ProviderError) return await settleFailure(deps, work, { error, startedMs });
-    if (error instanceof DomainError) {
-      return await settleFailure(deps, work, { error: new ProviderError("unavailable"), startedMs });
-    }
-    throw error;
+    const failed = await classify(parts, work, error);
+    if (failed === undefined) throw error;
+    return await settleFailure(parts, work, { ...failed, startedMs });
   }
 }
 
 /** Undefined when a newer consent, or the end of the connection, has made the answer worthless. */
-async function askAndJournal(deps: Dependencies, { flight, actor }: FlightWork): Promise<TokenSet | undefined> {
+async function askAndJournal(parts: FlightParts, work: FlightWork): Promise<TokenSet | undefined> {
+  const { deps, landings } = parts;
+  const { flight, actor } = work;
   const refreshToken = await openForUse(deps, flight, "refresh_token", actor);
   if (refreshToken === undefined) throw new ProviderError("grant_refused", { detail: "no refresh token" });
-  const answer = await askBank(deps, flight, refreshToken.plaintext);
-  const text = formatAnswer(answer);
-  const now = deps.clock.now();
-  const kept = await savePatiently(
-    () => inTransaction(deps.storage.db, (tx) => journalAnswer(deps.storage, tx, flight, { text, now })),
-    () => false,
-  );
+  const answer = await askProvider(parts, work, refreshToken.plaintext);
+  await parts.circuits.answered(flight);
+  const kept = await landings.journal({ flight, text: formatAnswer(answer), now: deps.clock.now() });
   return kept ? answer : undefined;
 }
 
-async function askBank(deps: Dependencies, flight: Connection, refreshToken: string): Promise<TokenSet> {
+async function askProvider({ deps }: FlightParts, work: FlightWork, refreshToken: string): Promise<TokenSet> {
+  const { flight } = work;
   const connector = connectorOf(deps, flight);
   await connector.check(flight.institutionId, "use");
   if (connector.refresh === undefined) throw new ProviderError("grant_refused", { detail: "nothing to refresh" });
   const { institutionId, providerReference } = flight;
+  const grant = { institutionId, refreshToken, providerReference };
+  let isUnsettled = false;
   for (let ask = 1; ; ask += 1) {
+    const leftMs = work.leaseEndsMs - performance.now() - leaseReserveMs;
+    // Our own slowness says nothing of the provider.
+    if (leftMs <= 0) throw new ProviderError("rate_limited", { detail: "no time left", mayHaveActed: isUnsettled });
+    const call = detachedCall(deps);
     try {
-      return await connector.refresh({ institutionId, refreshToken, providerReference }, detachedCall(deps));
+      return await connector.refresh(grant, { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) });
     } catch (error) {
-      const isWorthAnother = error instanceof ProviderError && error.failure === "unavailable";
-      if (!isWorthAnother || ask === asksMax) throw error;
+      if (!(error instanceof ProviderError) || error.failure !== "unavailable") throw error;
+      isUnsettled ||= error.mayHaveActed;
+      if (ask === asksMax) throw new ProviderError("unavailable", { detail: error.message, mayHaveActed: isUnsettled });
       await pause(pauseBetweenAsksMs);
     }
   }
 }
 
+/** What a failed flight means; undefined for an error that is no provider's. */
+async function classify(
+  { circuits }: FlightParts,
+  { flight }: FlightWork,
+  error: unknown,
+): Promise<Omit<Failed, "startedMs"> | undefined> {
+  if (error instanceof DomainError) {
+    const failure = error.reason === "PROVIDER_UNAVAILABLE" ? "provider_down" : "misconfigured";
+    return { failure, reason: error.reason.toLowerCase(), isUnsettled: false };
+  }
+  if (error instanceof SealedRecordError) {
+    return { failure: "misconfigured", reason: "secret_rejected", isUnsettled: false };
+  }
+  if (!(error instanceof ProviderError)) return undefined;
+  const { retryAfterMs } = error;
+  const common = { reason: error.failure, retryAfterMs, isUnsettled: error.mayHaveActed };
+  switch (error.failure) {
+    case "grant_refused":
+    case "reauthorize":
+      await circuits.answered(flight);
+      return { ...common, failure: "reauth_required" };
+    case "client_refused":
+      await circuits.failed(flight);
+      return { ...common, failure: "misconfigured" };
+    case "unavailable":
+      return { ...common, failure: (await circuits.failed(flight)) ? "provider_down" : "transient" };
+    case "rate_limited":
+      if (retryAfterMs !== undefined) await circuits.failed(flight, retryAfterMs);
+      return { ...common, failure: "transient" };
+    default:
+      return { ...common, failure: "transient" };
+  }
+}
+
 async function settleFailure(
-  deps: Dependencies,
+  parts: FlightParts,
   work: FlightWork,
-  failed: { error: ProviderError; startedMs: number },
+  failed: Failed,
 ): Promise<FlightOutcome | "overtaken"> {
+  const { deps, landings } = parts;
   const { flight } = work;
-  if (failed.error.failure !== "grant_refused") return await putOff(deps, work, failed);
+  if (failed.failure !== "reauth_required") return await end(deps, work, failed);
   // A refusal is believed only once nobody else can have used the token: the loser of a race is refused as well.
   const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
   if (journaled !== undefined) {
     const answer = parseAnswerText(journaled);
-    return (await land(deps, { ...work, answer, startedMs: failed.startedMs })) ? "refreshed" : "overtaken";
+    return (await landings.land({ ...work, answer, startedMs: failed.startedMs })) ? "refreshed" : "overtaken";
   }
   const current = await findConnection(deps.storage.db.query, flight);
   const isSame = current?.tokenVersion === flight.tokenVersion && current.refreshEpoch === flight.refreshEpoch;
   if (!isSame) return "overtaken";
-  return await end(deps, work, { ...failed, outcome: "refused" });
+  // The user has to come all the same, but whoever reads the audit is not told of a revocation that was none.
+  const wasLost = await hasUnsettledIntent(deps.storage.db.query, flight);
+  return await end(deps, work, wasLost ? { ...failed, reason: "answer_lost" } : failed);
 }
 
-async function putOff(
-  deps: Dependencies,
-  work: FlightWork,
-  failed: { error: ProviderError; startedMs: number },
-): Promise<FlightOutcome | "overtaken"> {
-  const outcome = failed.error.failure === "client_refused" ? "client_refused" : "unavailable";
-  return await end(deps, work, { ...failed, outcome });
-}
-
-async function end(
-  deps: Dependencies,
-  work: FlightWork,
-  failed: { error: ProviderError; startedMs: number; outcome: FlightOutcome },
-): Promise<FlightOutcome | "overtaken"> {
+async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promise<FlightOutcome | "overtaken"> {
   const { flight } = work;
-  const { outcome } = failed;
+  const outcome = failed.failure;
   const now = deps.clock.now();
-  const before = { state: flight.state, reason: flight.stateReason };
-  const tokenIsDead = needsRefresh(flight.accessTokenExpiresAt, now);
-  const standing = (() => {
-    if (outcome === "refused") return nextStanding(before, { kind: "refresh_refused" });
-    return tokenIsDead ? nextStanding(before, { kind: "provider_unavailable" }) : before;
-  })();
-  const next = outcome === "refused" ? undefined : retryAt(now, flight.refreshFailures + 1);
+  const standing = standingAfter(flight, outcome, now);
+  const { retryAfterMs } = failed;
+  const next = postpone(outcome, { now, failures: flight.refreshFailures, share: Math.random(), retryAfterMs });
   const ended = await inTransaction(deps.storage.db, async (tx) => {
-    if (!(await abortFlight(tx, flight, { outcome, standing, retryAt: next, now }))) return false;
+    const { dueAt: retryAt, failures } = next;
+    if (!(await abortFlight(tx, flight, { outcome, standing, retryAt, failures, now }))) return false;
+    if (!failed.isUnsettled) await clearIntent(tx, flight);
+    await addNotices(tx, noticesOf(flight, standing, failed, now));
     const { owner, connectionId, institutionId } = flight;
     const durationMs = performance.now() - failed.startedMs;
+    const details = { reason: failed.reason };
     await appendAudit(deps.storage, tx, { owner, actor: work.actor, now }, [
-      { action: "token_refresh", outcome, connectionId, institutionId, durationMs },
+      { action: "token_refresh", outcome, connectionId, institutionId, durationMs, details },
     ]);
     return true;
   });
   if (!ended) return "overtaken";
   const facts = { connectionId: flight.connectionId, bankId: flight.institutionId, outcome };
-  const { failure, correlationId } = failed.error;
-  deps.log.warn({ ...facts, reason: failure, correlationId }, "refresh without new tokens");
+  deps.log.warn({ ...facts, reason: failed.reason }, "refresh without new tokens");
   return outcome;
+}
+
+function standingAfter(flight: Connection, failure: RefreshFailure, now: Date): Standing {
+  const before = { state: flight.state, reason: flight.stateReason };
+  if (failure === "reauth_required") return nextStanding(before, { kind: "refresh_refused" });
+  const tokenIsDead = needsRefresh(flight.accessTokenExpiresAt, now);
+  return tokenIsDead ? nextStanding(before, { kind: "provider_unavailable" }) : before;
+}
+
+function noticesOf(flight: Connection, standing: Standing, failed: Failed, now: Date): NewNotice[] {
+  const notices = noticesOfChange(flight, standing, now);
+  if (failed.failure !== "misconfigured") return notices;
+  return notices.map((notice) => ({ ...notice, kind: "misconfigured", reason: failed.reason }));
 }

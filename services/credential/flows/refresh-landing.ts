@@ -1,13 +1,16 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import type { TokenSet } from "../connectors/connector.ts";
-import type { Actor } from "../domain/audit.ts";
+import type { Actor, AuditAct } from "../domain/audit.ts";
 import { type Connection, isCredentialExpired } from "../domain/connection.ts";
 import { nextStanding } from "../domain/connection-state.ts";
 import { refreshDueAt } from "../domain/refresh-schedule.ts";
-import { appendAudit } from "../storage/audit-store.ts";
-import { lockConnection } from "../storage/connection-store.ts";
-import { clearJournal, landFlight, type RefreshedColumns } from "../storage/refresh-store.ts";
-import { compareSecret, type NewSecret, storeSecrets } from "../storage/secret-store.ts";
+import { appendAudits } from "../storage/audit-store.ts";
+import { lockConnections } from "../storage/connection-store.ts";
+import { planByIndex } from "../storage/index-plans.ts";
+import { addNotices, noticesOfChange } from "../storage/notice-store.ts";
+import { clearJournals, type Landing, landFlights, type RefreshedColumns } from "../storage/refresh-store.ts";
+import { compareSecret, type NewSecret, storeSecretsOfMany } from "../storage/secret-store.ts";
+import type { Tx } from "../storage/storage.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
 
 /** A flight that brings an answer home. */
@@ -18,43 +21,127 @@ export interface LandingWork {
   readonly startedMs: number;
 }
 
-/**
- * Makes a journaled answer the connection's own: tokens, the renewed wallet credential if there is one, state, schedule, journal and
- * audit in one transaction. False when another flight has the connection by now; the answer stays in the journal for it.
- */
+/** `landAll` for one flight. */
 export async function land(deps: Dependencies, work: LandingWork): Promise<boolean> {
-  const { flight, answer } = work;
+  const [landed] = await landAll(deps, [work]);
+  return landed ?? false;
+}
+
+/**
+ * Makes journaled answers their connections' own: tokens, the renewed wallet credential if there is one, state, schedule, journal,
+ * notice and audit of all of them in one transaction. False for one whose connection another flight has by now; its answer stays in the
+ * journal for that one. Of one connection a batch holds one flight.
+ */
+export async function landAll(deps: Dependencies, works: readonly LandingWork[]): Promise<boolean[]> {
+  const first = works.filter(({ flight }, index) => indexOfConnection(works, flight.connectionId) === index);
+  if (first.length < works.length) return await landInTurns(deps, works, first);
   const now = deps.clock.now();
   return await inTransaction(deps.storage.db, async (tx) => {
-    const current = await lockConnection(tx, flight);
-    if (current === undefined) return false;
-    const credential = { connection: current, purpose: "wallet_credential" } as const;
-    const before = await compareSecret(deps.storage, tx, credential, answer.credential ?? "");
-    // Banks repeat the credential at every refresh; only another one is new.
-    const renewed = answer.credential !== undefined && before.outcome !== "same";
-    // A refusal may have been believed while this answer was on its way: whoever holds new tokens has not been refused.
-    const epoch = mayRescue(flight, current) ? current.refreshEpoch : flight.refreshEpoch;
-    const landed = await landFlight(
+    await planByIndex(tx);
+    const locked = await lockConnections(
       tx,
-      { ...flight, refreshEpoch: epoch },
-      columnsOf(current, { answer, renewed, now, isWithoutCards: !knowsCards(deps, current) }),
+      works.map((work) => work.flight),
     );
-    if (!landed) return false;
-    const stored = await storeSecrets(deps.storage, tx, {
-      connection: flight,
-      secrets: secretsOf(answer, renewed),
-      now,
-    });
-    await clearJournal(tx, { ...flight, refreshEpoch: epoch });
-    const { owner, connectionId, institutionId } = flight;
-    const durationMs = performance.now() - work.startedMs;
-    await appendAudit(deps.storage, tx, { owner, actor: work.actor, now }, [
-      { action: "token_refresh", outcome: "ok", connectionId, institutionId, durationMs },
-      ...before.alerts,
-      stored,
-    ]);
-    return true;
+    const approaches: Approach[] = [];
+    for (const work of works) {
+      const current = locked.get(work.flight.connectionId);
+      if (current !== undefined) approaches.push(await approach(deps, tx, { work, current, now }));
+    }
+    const firstVersions = await landFlights(tx, approaches);
+    const landed = approaches.filter(({ flight }) => firstVersions.has(flight.connectionId));
+    await finishLandings(deps, tx, { landed, firstVersions, now });
+    return works.map(({ flight }) => firstVersions.has(flight.connectionId));
   });
+}
+
+function indexOfConnection(works: readonly LandingWork[], connectionId: string): number {
+  return works.findIndex(({ flight }) => flight.connectionId === connectionId);
+}
+
+async function landInTurns(
+  deps: Dependencies,
+  works: readonly LandingWork[],
+  first: readonly LandingWork[],
+): Promise<boolean[]> {
+  const later = works.filter((work) => !first.includes(work));
+  const [landedFirst, landedLater] = [await landAll(deps, first), await landAll(deps, later)];
+  return works.map(
+    (work) => (first.includes(work) ? landedFirst[first.indexOf(work)] : landedLater[later.indexOf(work)]) ?? false,
+  );
+}
+
+/** A landing with everything decided. */
+interface Approach extends Landing {
+  readonly work: LandingWork;
+  readonly newSecrets: readonly NewSecret[];
+  readonly alerts: readonly AuditAct[];
+  readonly current: Connection;
+}
+
+async function approach(
+  deps: Dependencies,
+  tx: Tx,
+  facts: { work: LandingWork; current: Connection; now: Date },
+): Promise<Approach> {
+  const { work, current, now } = facts;
+  const { flight, answer } = work;
+  const credential = { connection: current, purpose: "wallet_credential" } as const;
+  const before =
+    answer.credential === undefined ? undefined : await compareSecret(deps.storage, tx, credential, answer.credential);
+  // Banks repeat the credential at every refresh; only another one is new.
+  const renewed = before !== undefined && before.outcome !== "same";
+  // A refusal may have been believed while this answer was on its way: whoever holds new tokens has not been refused.
+  const refreshEpoch = mayRescue(flight, current) ? current.refreshEpoch : flight.refreshEpoch;
+  const newSecrets = secretsOf(answer, renewed);
+  return {
+    work,
+    flight: { ...flight, refreshEpoch },
+    columns: columnsOf(current, { answer, renewed, now, isWithoutCards: !knowsCards(deps, current) }),
+    secrets: newSecrets.length,
+    newSecrets,
+    alerts: before?.alerts ?? [],
+    current,
+  };
+}
+
+async function finishLandings(
+  deps: Dependencies,
+  tx: Tx,
+  facts: { landed: readonly Approach[]; firstVersions: ReadonlyMap<string, number>; now: Date },
+): Promise<void> {
+  const { landed, firstVersions, now } = facts;
+  if (landed.length === 0) return;
+  const stored = await storeSecretsOfMany(
+    deps.storage,
+    tx,
+    landed.map(({ flight, newSecrets }) => ({
+      connection: flight,
+      secrets: newSecrets,
+      firstVersion: firstVersions.get(flight.connectionId) ?? 0,
+      now,
+    })),
+  );
+  await clearJournals(
+    tx,
+    landed.map(({ flight }) => flight),
+  );
+  await addNotices(
+    tx,
+    landed.flatMap(({ current, columns }) => noticesOfChange(current, columns.standing, now)),
+  );
+  await appendAudits(
+    deps.storage,
+    tx,
+    landed.map(({ work, flight, alerts }, index) => {
+      const { owner, connectionId, institutionId } = flight;
+      const durationMs = performance.now() - work.startedMs;
+      const refreshed: AuditAct = { action: "token_refresh", outcome: "ok", connectionId, institutionId, durationMs };
+      return {
+        subject: { owner, actor: work.actor, now },
+        acts: [refreshed, ...alerts, ...(stored[index] ? [stored[index]] : [])],
+      };
+    }),
+  );
 }
 
 function mayRescue(flight: Connection, current: Connection): boolean {
@@ -88,6 +175,7 @@ function columnsOf(
     hasCredential,
     accessTokenExpiresAt,
     credentialExpiresAt,
+    consentExpiresAt: answer.consentExpiresAt,
     refreshDueAt: refreshDueAt({ now, storedAt: now, accessTokenExpiresAt, credentialExpiresAt, hasRefreshToken }),
     now,
   };

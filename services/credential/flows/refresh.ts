@@ -2,8 +2,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { claimFlight, type FlightOutcome } from "../storage/refresh-store.ts";
+import { type Claimant, claimFlight } from "../storage/refresh-claims.ts";
+import type { FlightOutcome } from "../storage/refresh-store.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { gatherLandings } from "./gather-landings.ts";
+import { createRefreshCircuits, type RefreshCircuits } from "./refresh-circuits.ts";
 import { fly } from "./refresh-flight.ts";
 
 /*
@@ -27,6 +30,11 @@ export interface Refresher {
    * aborts stops waiting with an `AbortError`; the flight goes on.
    */
   refresh(seen: Connection, work: { actor: Actor; signal: AbortSignal }): Promise<RefreshResult>;
+  /** Flies what the caller has claimed as `claimant`, at `claimedMs` of `performance.now()`. Settles when it has ended; never rejects. */
+  flyClaimed(flight: Connection, work: { actor: Actor; claimedMs: number }): Promise<void>;
+  /** As whom to claim for `flyClaimed`. */
+  readonly claimant: Claimant;
+  readonly circuits: RefreshCircuits;
   /** Waits for the flights of this process. */
   idle(): Promise<void>;
 }
@@ -42,16 +50,29 @@ export interface RefresherOptions {
 /** Makes the refresher of a process. */
 export function createRefresher(deps: Dependencies, options: RefresherOptions): Refresher {
   const flights = new Map<string, Promise<FlightOutcome | "overtaken">>();
-  const leaseMs = options.leaseMs ?? leaseMsDefault;
+  const claimant = { holder: options.holder, leaseMs: options.leaseMs ?? leaseMsDefault };
+  const circuits = createRefreshCircuits(deps.storage);
+  const parts = { deps, landings: gatherLandings(deps), circuits };
 
-  /** False when somebody else holds the connection. */
-  const takeOff = async (seen: Connection, actor: Actor): Promise<boolean> => {
-    const claimed = await claimFlight(deps.storage.db.query, { seen, holder: options.holder, leaseMs });
-    if (claimed === undefined) return false;
-    const flight = fly(deps, { flight: claimed, actor }).finally(() => flights.delete(seen.connectionId));
+  const start = (claimed: Connection, work: { actor: Actor; claimedMs: number }) => {
+    const { connectionId } = claimed;
+    const leaseEndsMs = work.claimedMs + claimant.leaseMs;
+    const flight = fly(parts, { flight: claimed, actor: work.actor, leaseEndsMs }).finally(() => {
+      if (flights.get(connectionId) === flight) flights.delete(connectionId);
+    });
     // Whoever started it may stop waiting; a failure nobody waits for must not end the process.
-    flight.catch((err: unknown) => deps.log.error({ err, connectionId: seen.connectionId }, "a refresh failed"));
-    flights.set(seen.connectionId, flight);
+    flight.catch((err: unknown) => deps.log.error({ err, connectionId }, "a refresh failed"));
+    flights.set(connectionId, flight);
+    return flight;
+  };
+
+  /** False when somebody else holds the connection; a failure when its provider is not to be asked now. */
+  const takeOff = async (seen: Connection, actor: Actor): Promise<boolean | "provider_down"> => {
+    if ((await circuits.admit(seen)) === "closed") return "provider_down";
+    const claimedMs = performance.now();
+    const claimed = await claimFlight(deps.storage.db.query, { seen, ...claimant });
+    if (claimed === undefined) return false;
+    start(claimed, { actor, claimedMs });
     return true;
   };
 
@@ -64,6 +85,7 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
         const settled = settledResult(seen, current, watched);
         if (settled !== undefined) return settled;
         const tookOff = flights.has(seen.connectionId) || (await takeOff(seen, work.actor));
+        if (tookOff === "provider_down") return { outcome: tookOff, connection: current };
         const flight = flights.get(seen.connectionId);
         if (!tookOff || flight === undefined) {
           watched = current?.refreshEpoch;
@@ -75,6 +97,11 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
         return { outcome, connection: await findConnection(deps.storage.db.query, seen) };
       }
     },
+    flyClaimed: async (claimed, work) => {
+      await start(claimed, work).catch(() => {});
+    },
+    claimant,
+    circuits,
     idle: async () => {
       await Promise.allSettled(flights.values());
     },
@@ -89,12 +116,15 @@ function settledResult(
 ): RefreshResult | undefined {
   if (current === undefined || current.state === "REVOKED") return { outcome: "gone", connection: current };
   if (current.tokenVersion !== seen.tokenVersion) return { outcome: "refreshed", connection: current };
-  if (current.stateReason === "consent_ended") return { outcome: "refused", connection: current };
+  if (current.stateReason === "consent_ended") return { outcome: "reauth_required", connection: current };
   const watchedEnded = current.refreshEpoch === watchedEpoch && current.refreshHolder === undefined;
-  if (watchedEnded && (current.refreshOutcome === "unavailable" || current.refreshOutcome === "client_refused")) {
-    return { outcome: current.refreshOutcome, connection: current };
-  }
+  const { refreshOutcome } = current;
+  if (watchedEnded && isPutOff(refreshOutcome)) return { outcome: refreshOutcome, connection: current };
   return undefined;
+}
+
+function isPutOff(outcome: string | undefined): outcome is "transient" | "provider_down" | "misconfigured" {
+  return outcome === "transient" || outcome === "provider_down" || outcome === "misconfigured";
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

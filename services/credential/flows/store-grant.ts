@@ -10,6 +10,7 @@ import { type ConnectAttempt, finishAttempt } from "../storage/attempt-store.ts"
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
+import { dropNotices } from "../storage/notice-store.ts";
 import { insertRevocationOf } from "../storage/revocation-store.ts";
 import {
   compareSecret,
@@ -88,6 +89,8 @@ async function supersede(
       giveUpAt: new Date(facts.now.getTime() + revocationLifeMs),
     });
   }
+  // Whatever its owner was to be told, he has acted.
+  await dropNotices(tx, existing);
   const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));
   const all: SecretPurpose[] = ["access_token", "refresh_token", "wallet_credential"];
   const stale = all.filter((purpose) => !kept.has(purpose));

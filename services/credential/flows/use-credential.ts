@@ -6,6 +6,7 @@ import { assertCardsUsable, type Connection, isCredentialExpired } from "../doma
 import { type ConnectionEvent, nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection, setStanding } from "../storage/connection-store.ts";
+import { addNotices, noticesOfChange } from "../storage/notice-store.ts";
 import { compareSecret, type OpenedSecret } from "../storage/secret-store.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { openForUse } from "./open-for-use.ts";
@@ -86,6 +87,7 @@ async function endCredential(
     }
     const standing = nextStanding({ state: current.state, reason: current.stateReason }, event);
     if (await setStanding(tx, current, standing, now)) {
+      await addNotices(tx, noticesOfChange(current, standing, now));
       await appendAudit(deps.storage, tx, { owner: current.owner, actor: use.caller.actor, now }, [
         {
           action: "sync",

@@ -5,12 +5,15 @@ import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
+import { sweepUnscheduled } from "./sweep-unscheduled.ts";
 
 // A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
 const refreshesMs = 3_000;
 const revocationsMs = 5_000;
 const attemptsMs = 30_000;
 const credentialsMs = 60_000;
+// The safety net; twice as often as a connection may be left without a look.
+const unscheduledMs = 3 * 3_600_000;
 
 /** Starts the sweeps of one replica; every replica may. The answer stops them and waits for those under way. */
 export function startJobs(parts: { deps: Dependencies; refresher: Refresher }): () => Promise<void> {
@@ -21,6 +24,7 @@ export function startJobs(parts: { deps: Dependencies; refresher: Refresher }): 
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),
     every({ label: "attempts", intervalMs: attemptsMs, log, work: (signal) => sweepAttempts(deps, signal) }),
     every({ label: "credentials", intervalMs: credentialsMs, log, work: (signal) => sweepCredentials(deps, signal) }),
+    every({ label: "unscheduled", intervalMs: unscheduledMs, log, work: (signal) => sweepUnscheduled(deps, signal) }),
   ];
   return async () => {
     await Promise.all(sweeps.map((sweep) => sweep.stop()));

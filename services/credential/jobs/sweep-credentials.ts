@@ -5,6 +5,7 @@ import { nextStanding } from "../domain/connection-state.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findEndedCredentials, lockConnection, setStanding } from "../storage/connection-store.ts";
+import { addNotices, noticesOfChange } from "../storage/notice-store.ts";
 
 const batchSize = 100;
 
@@ -23,6 +24,7 @@ export async function sweepCredentials(deps: Dependencies, signal: AbortSignal):
         { kind: "credential_ended" },
       );
       if (!(await setStanding(tx, current, standing, now))) return false;
+      await addNotices(tx, noticesOfChange(current, standing, now));
       const { connectionId, institutionId } = current;
       await appendAudit(deps.storage, tx, { owner: key.owner, actor: jobActor("credentials"), now }, [
         { action: "sync", outcome: standing.reason, connectionId, institutionId, durationMs: 0 },

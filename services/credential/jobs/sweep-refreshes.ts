@@ -1,44 +1,115 @@
+import { DomainError } from "../../platform/errors/domain-error.ts";
 import { jobActor } from "../domain/audit.ts";
-import type { ConnectionKey } from "../domain/connection.ts";
+import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import type { Refresher } from "../flows/refresh.ts";
-import { findConnection } from "../storage/connection-store.ts";
-import { findDueRefreshes } from "../storage/refresh-store.ts";
+import {
+  claimAbandoned,
+  claimDue,
+  claimUnsettled,
+  type DueInstitution,
+  type DueRoom,
+  findDueInstitutions,
+} from "../storage/refresh-claims.ts";
+import { countFlights, type FlightCount } from "./refresh-flights.ts";
+import { recordLag } from "./refresh-metrics.ts";
 
-const batchSize = 50;
-const concurrency = 8;
+/** Flights of a process at most: what their answers and rows may take of its memory. */
+const flightsMax = 512;
+/** Flights of one institution at most, so that a slow one leaves room for the others. */
+const flightsPerInstitutionMax = 256;
+/** Fewer than this wait for more, as long as something is under way there. */
+const roomWorthAClaim = 64;
+const outOfTurnMax = 64;
+const outOfTurnEveryMs = 1_000;
+const startOfTime = new Date(0);
 
-/**
- * Refreshes what is due, and flies the flights that a dead process left. Safe on several replicas: the lease of each connection
- * decides. Returns how many connections it looked after.
- */
-export async function sweepRefreshes(
-  parts: { deps: Dependencies; refresher: Refresher },
-  signal: AbortSignal,
-): Promise<number> {
-  const { deps, refresher } = parts;
-  const keys = await findDueRefreshes(deps.storage.db.query, deps.clock.now(), batchSize);
-  const queue = [...keys];
-  const work = async (): Promise<void> => {
-    for (let key = queue.shift(); key !== undefined && !signal.aborted; key = queue.shift()) {
-      await refreshOne(deps, refresher, key, signal);
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
-  return keys.length;
+interface SweepParts {
+  readonly deps: Dependencies;
+  readonly refresher: Refresher;
 }
 
-async function refreshOne(
-  deps: Dependencies,
-  refresher: Refresher,
-  key: ConnectionKey,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    const connection = await findConnection(deps.storage.db.query, key);
-    if (connection !== undefined) await refresher.refresh(connection, { actor: jobActor("refresh"), signal });
-  } catch (err) {
-    // One connection that cannot be refreshed, such as one with a damaged secret, must not hold up the others.
-    if (!signal.aborted) deps.log.error({ err, connectionId: key.connectionId }, "refresh failed");
+/**
+ * Refreshes what is due, and flies the flights that a dead process left, until nothing is due any more: claimed in batches, the longest
+ * waiting of each institution first, no more at a time than an institution is to be asked together. Safe on several replicas: a claim
+ * is one replica's alone. Returns how many connections it looked after.
+ */
+export async function sweepRefreshes(parts: SweepParts, signal: AbortSignal): Promise<number> {
+  const flights = countFlights();
+  const watermarks = new Map<string, Date>();
+  let outOfTurnAtMs = Number.NEGATIVE_INFINITY;
+  while (!signal.aborted) {
+    if (performance.now() - outOfTurnAtMs > outOfTurnEveryMs) {
+      outOfTurnAtMs = performance.now();
+      await flyOutOfTurn(parts, flights);
+    }
+    const claimed = await flyDue(parts, flights, watermarks);
+    if (claimed === 0 && flights.count() === 0) return flights.started();
+    if (claimed === 0) await flights.someEnded();
   }
+  await flights.allEnded();
+  return flights.started();
+}
+
+/** Flights nobody works on any more, and those whose provider may have rotated unheard: they go before whatever is merely due. */
+async function flyOutOfTurn({ deps, refresher }: SweepParts, flights: FlightCount): Promise<void> {
+  const { storage } = deps;
+  const claimedMs = performance.now();
+  const due = { now: deps.clock.now(), limit: outOfTurnMax };
+  const claimed = [
+    ...(await claimAbandoned(storage, refresher.claimant, outOfTurnMax)),
+    ...(await claimUnsettled(storage, refresher.claimant, due)),
+  ];
+  for (const flight of claimed) fly(refresher, flights, flight, claimedMs);
+}
+
+async function flyDue(
+  { deps, refresher }: SweepParts,
+  flights: FlightCount,
+  watermarks: Map<string, Date>,
+): Promise<number> {
+  const now = deps.clock.now();
+  const rooms: DueRoom[] = [];
+  let left = flightsMax - flights.count();
+  for (const due of await findDueInstitutions(deps.storage.db.query, now)) {
+    const name = institutionName(due);
+    const free = Math.min(left, flightsPerInstitutionMax - flights.count(name));
+    const room = await roomOf({ deps, refresher }, due, free);
+    if (room <= 0 || (room < roomWorthAClaim && flights.count(name) > 0)) continue;
+    left -= room;
+    // Whatever was due before has been claimed by this sweep; the index remembers it until it is vacuumed.
+    rooms.push({ ...due, room, after: watermarks.get(name) ?? startOfTime });
+  }
+  if (rooms.length === 0) return 0;
+  const claimedMs = performance.now();
+  const claimed = await claimDue(deps.storage, refresher.claimant, { now, rooms });
+  for (const { flight, dueAt } of claimed) {
+    watermarks.set(institutionName(flight), dueAt);
+    recordLag(flight, now.getTime() - dueAt.getTime());
+    fly(refresher, flights, flight, claimedMs);
+  }
+  return claimed.length;
+}
+
+/** How many connections of an institution may be refreshed now, given the flights that are free. */
+async function roomOf({ deps, refresher }: SweepParts, due: DueInstitution, free: number): Promise<number> {
+  if (free <= 0) return 0;
+  try {
+    await deps.connectors.get(due.connector)?.check(due.institutionId, "use");
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    // An outage that is known without asking. What is not set up here goes its way to an operator.
+    if (error.reason === "PROVIDER_UNAVAILABLE") return 0;
+  }
+  const admission = await refresher.circuits.admit(due);
+  return admission === "closed" ? 0 : admission === "probe" ? 1 : free;
+}
+
+function fly(refresher: Refresher, flights: FlightCount, flight: Connection, claimedMs: number): void {
+  const ended = refresher.flyClaimed(flight, { actor: jobActor("refresh"), claimedMs });
+  flights.add(institutionName(flight), ended);
+}
+
+function institutionName({ connector, institutionId }: Pick<DueInstitution, "connector" | "institutionId">): string {
+  return `${connector}/${institutionId}`;
 }

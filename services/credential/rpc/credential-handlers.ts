@@ -1,6 +1,7 @@
 import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { implement, type ServiceImplementation } from "../../platform/rpc/service-implementation.ts";
 import { bankHandlers, connectionHandlers, consentHandlers, type HandlerParts } from "./connection-handlers.ts";
+import { noticeHandlers } from "./notice-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { providerTokenHandlers } from "./provider-token-handlers.ts";
 
@@ -12,5 +13,6 @@ export function credentialImplementation(parts: HandlerParts): ServiceImplementa
     ...bankHandlers(parts),
     ...operatorHandlers(parts),
     ...providerTokenHandlers(parts),
+    ...noticeHandlers(parts),
   });
 }

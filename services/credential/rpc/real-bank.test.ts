@@ -8,7 +8,7 @@ import { openForUse } from "../flows/open-for-use.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { claimFlight } from "../storage/refresh-store.ts";
+import { claimFlight } from "../storage/refresh-claims.ts";
 import {
   asOperator,
   type CredentialWorld,

@@ -10,7 +10,8 @@ import { land } from "../flows/refresh-landing.ts";
 import { sweepCredentials } from "../jobs/sweep-credentials.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { abortFlight, claimFlight, journalAnswer } from "../storage/refresh-store.ts";
+import { claimFlight } from "../storage/refresh-claims.ts";
+import { abortFlight, journalAnswers } from "../storage/refresh-store.ts";
 import {
   type CredentialWorld,
   connectUser,
@@ -90,11 +91,11 @@ describe("a process that dies during a refresh", () => {
     const answer = await askBank(flight);
     const keep = () =>
       inTransaction(replica.deps.storage.db, (tx) =>
-        journalAnswer(replica.deps.storage, tx, flight, { text: formatAnswer(answer), now: new Date() }),
+        journalAnswers(replica.deps.storage, tx, [{ flight, text: formatAnswer(answer), now: new Date() }]),
       );
-    expect(await keep()).toBe(true);
+    expect((await keep()).size).toBe(1);
     // Once more, as after a commit whose confirmation was lost.
-    expect(await keep()).toBe(true);
+    expect((await keep()).size).toBe(1);
     const before = world.bank.count(refreshes);
     await sweepRefreshes(replica, live);
     expect(world.bank.count(refreshes)).toBe(before);
@@ -153,8 +154,8 @@ describe("an overtaken flight", () => {
     expect(await connectUser(replica.wallet, user)).toBe(connection.connectionId);
     const { storage } = replica.deps;
     const text = formatAnswer(answer);
-    const kept = await inTransaction(storage.db, (tx) => journalAnswer(storage, tx, slow, { text, now: new Date() }));
-    expect(kept).toBe(false);
+    const late = [{ flight: slow, text, now: new Date() }];
+    expect((await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late))).size).toBe(0);
     const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
     expect(landed).toBe(false);
     expect((await reread(connection)).tokenVersion).toBe(2n);
@@ -168,7 +169,7 @@ describe("an overtaken flight", () => {
     const now = new Date();
     const standing = { state: "EXPIRED", reason: "consent_ended" } as const;
     await inTransaction(replica.deps.storage.db, (tx) =>
-      abortFlight(tx, loser, { outcome: "refused", standing, retryAt: undefined, now }),
+      abortFlight(tx, loser, { outcome: "reauth_required", standing, retryAt: undefined, failures: 1, now }),
     );
     expect((await reread(connection)).state).toBe("EXPIRED");
     const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });

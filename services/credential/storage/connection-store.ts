@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
 import type { Connection, ConnectionKey, Owner, StateReason } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
+import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Tx } from "./storage.ts";
 import type { ConnectionRow } from "./tables.ts";
 
@@ -52,6 +53,16 @@ export async function lockConnection(tx: Tx, key: ConnectionKey): Promise<Connec
     .forUpdate()
     .executeTakeFirst();
   return row && toConnection(row);
+}
+
+/** Locks connections for the rest of the transaction, by id; one that is gone is not in the answer. */
+export async function lockConnections(tx: Tx, keys: readonly ConnectionKey[]): Promise<Map<string, Connection>> {
+  const { rows } = await sql<ConnectionRow>`
+    select held.* from unnest(${keyArrays(inLockOrder(keys))}) as wanted (tenant, user_id, connection_id)
+    join connections held on held.tenant = wanted.tenant and held.user_id = wanted.user_id
+      and held.connection_id = wanted.connection_id
+    order by held.tenant, held.user_id, held.connection_id for update of held`.execute(tx);
+  return new Map(rows.map((row) => [row.connection_id, toConnection(row)]));
 }
 
 /** Sets state and reason of a locked connection when they differ; true when something changed. */

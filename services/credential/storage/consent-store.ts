@@ -132,13 +132,16 @@ export async function endConnection(tx: Tx, current: Connection, standing: Stand
   await deleteJournal(tx, current);
 }
 
+/** Nothing of an older consent's flights is left to be replayed or wondered about. */
 async function deleteJournal(tx: Tx, { owner, connectionId }: Connection): Promise<void> {
-  await tx
-    .deleteFrom("refresh_journal")
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .where("connection_id", "=", connectionId)
-    .execute();
+  for (const table of ["refresh_journal", "refresh_intents"] as const) {
+    await tx
+      .deleteFrom(table)
+      .where("tenant", "=", owner.tenant)
+      .where("user_id", "=", owner.userId)
+      .where("connection_id", "=", connectionId)
+      .execute();
+  }
 }
 
 function grantColumns(facts: ConsentFacts) {

@@ -62,7 +62,11 @@ export async function openToken(
   state: { name: string; token: SealedToken },
   now: Date,
 ): Promise<string> {
-  const reading = { ...placed(state.name, state.token), operation: "call_provider", actor: jobActor("provider-tokens") };
+  const reading = {
+    ...placed(state.name, state.token),
+    operation: "call_provider",
+    actor: jobActor("provider-tokens"),
+  };
   return await storage.openings.open({ ...reading, now });
 }
 

@@ -1,44 +1,16 @@
 import { sql } from "kysely";
-import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { Actor } from "../domain/audit.ts";
-import type { Connection, ConnectionKey } from "../domain/connection.ts";
+import type { Connection } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
-import { toConnection, toKey } from "./connection-store.ts";
+import type { RefreshFailure } from "../domain/refresh-schedule.ts";
+import { countSealsAhead } from "./batch-vault-store.ts";
+import { planByIndex } from "./index-plans.ts";
+import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
-import { createVaultStore } from "./vault-store.ts";
 
 /** How a flight ended, for those who waited for it. */
-export type FlightOutcome = "refreshed" | "refused" | "unavailable" | "client_refused";
-
-/**
- * Takes the right to refresh a connection, for `leaseMs` of the database's time, if nobody holds it, the tokens are still those the
- * caller saw, and the consent stands. The epoch in the answer fences every later write of this flight.
- */
-export async function claimFlight(
-  db: Queryable,
-  claim: { seen: Connection; holder: string; leaseMs: number },
-): Promise<Connection | undefined> {
-  const { seen, holder, leaseMs } = claim;
-  const row = await db
-    .updateTable("connections")
-    .set({
-      refresh_epoch: sql<bigint>`refresh_epoch + 1`,
-      refresh_holder: holder,
-      refresh_lease_until: sql<Date>`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`,
-      refresh_outcome: null,
-    })
-    .where("tenant", "=", seen.owner.tenant)
-    .where("user_id", "=", seen.owner.userId)
-    .where("connection_id", "=", seen.connectionId)
-    .where("generation", "=", seen.generation)
-    .where("token_version", "=", seen.tokenVersion)
-    .where("state", "<>", "REVOKED")
-    .where("state_reason", "<>", "consent_ended")
-    .where(sql<boolean>`(refresh_lease_until is null or refresh_lease_until < clock_timestamp())`)
-    .returningAll()
-    .executeTakeFirst();
-  return row && toConnection(row);
-}
+export type FlightOutcome = "refreshed" | RefreshFailure;
 
 /** What a flight writes when it ends with new tokens. */
 export interface RefreshedColumns {
@@ -47,39 +19,66 @@ export interface RefreshedColumns {
   readonly hasCredential: boolean;
   readonly accessTokenExpiresAt: Date | undefined;
   readonly credentialExpiresAt: Date | undefined;
+  /** Undefined: as before. */
+  readonly consentExpiresAt: Date | undefined;
   readonly refreshDueAt: Date | undefined;
   readonly now: Date;
 }
 
-/** Ends a flight with success, if it still is this connection's flight; false when it was overtaken. */
-export async function landFlight(tx: Tx, flight: Connection, columns: RefreshedColumns): Promise<boolean> {
-  const result = await flightUpdate(tx, flight)
-    .set({
-      state: columns.standing.state,
-      state_reason: columns.standing.reason,
-      state_since: sql<Date>`case when state = ${columns.standing.state} then state_since else ${columns.now} end`,
-      token_version: sql<bigint>`token_version + 1`,
-      has_access_token: true,
-      has_refresh_token: columns.hasRefreshToken,
-      has_credential: columns.hasCredential,
-      access_token_expires_at: columns.accessTokenExpiresAt ?? null,
-      credential_expires_at: columns.credentialExpiresAt ?? null,
-      refresh_due_at: columns.refreshDueAt ?? null,
-      refresh_outcome: "refreshed",
-      refresh_failures: 0,
-      refresh_holder: null,
-      refresh_lease_until: null,
-      updated_at: columns.now,
-    })
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+/** A flight to end with success. */
+export interface Landing {
+  readonly flight: Connection;
+  readonly columns: RefreshedColumns;
+  /** How many secrets it stores; their record versions are taken with it. */
+  readonly secrets: number;
+}
+
+/**
+ * Ends flights with success, those that still are their connection's flight: the first record version for the secrets of each, by
+ * connection id. One that was overtaken is not in the answer.
+ */
+export async function landFlights(tx: Tx, landings: readonly Landing[]): Promise<Map<string, number>> {
+  const of = <T>(read: (landing: Landing) => T): T[] => landings.map(read);
+  const { rows } = await sql<{ connection_id: string; first_version: number }>`
+    update connections held set
+      state = landed.state,
+      state_reason = landed.state_reason,
+      state_since = case when held.state = landed.state then held.state_since else landed.at end,
+      token_version = held.token_version + 1,
+      secrets_version = held.secrets_version + landed.secrets,
+      has_access_token = true,
+      has_refresh_token = landed.has_refresh_token,
+      has_credential = landed.has_credential,
+      access_token_expires_at = landed.access_token_expires_at,
+      credential_expires_at = landed.credential_expires_at,
+      consent_expires_at = coalesce(landed.consent_expires_at, held.consent_expires_at),
+      refresh_due_at = landed.refresh_due_at,
+      refresh_outcome = 'refreshed',
+      refresh_failures = 0,
+      refresh_holder = null,
+      refresh_lease_until = null,
+      updated_at = landed.at
+    from unnest(${keyArrays(of((landing) => landing.flight))}, ${of(({ flight }) => flight.generation)}::integer[],
+      ${of(({ flight }) => flight.refreshEpoch)}::bigint[], ${of(({ secrets }) => secrets)}::integer[],
+      ${of(({ columns }) => columns.standing.state)}::text[], ${of(({ columns }) => columns.standing.reason)}::text[],
+      ${of(({ columns }) => columns.hasRefreshToken)}::boolean[], ${of(({ columns }) => columns.hasCredential)}::boolean[],
+      ${of(({ columns }) => columns.accessTokenExpiresAt ?? null)}::timestamptz[],
+      ${of(({ columns }) => columns.credentialExpiresAt ?? null)}::timestamptz[],
+      ${of(({ columns }) => columns.consentExpiresAt ?? null)}::timestamptz[],
+      ${of(({ columns }) => columns.refreshDueAt ?? null)}::timestamptz[], ${of(({ columns }) => columns.now)}::timestamptz[])
+      as landed (tenant, user_id, connection_id, generation, epoch, secrets, state, state_reason, has_refresh_token,
+        has_credential, access_token_expires_at, credential_expires_at, consent_expires_at, refresh_due_at, at)
+    where held.tenant = landed.tenant and held.user_id = landed.user_id and held.connection_id = landed.connection_id
+      and held.generation = landed.generation and held.refresh_epoch = landed.epoch and held.state <> 'REVOKED'
+    returning held.connection_id, held.secrets_version - landed.secrets + 1 as first_version`.execute(tx);
+  return new Map(rows.map((row) => [row.connection_id, row.first_version]));
 }
 
 /** Ends a flight without new tokens, if it still is this connection's flight; false when it was overtaken. */
 export async function abortFlight(
   tx: Tx,
   flight: Connection,
-  end: { outcome: FlightOutcome; standing: Standing; retryAt: Date | undefined; now: Date },
+  end: { outcome: RefreshFailure; standing: Standing; retryAt: Date | undefined; failures: number; now: Date },
 ): Promise<boolean> {
   const result = await flightUpdate(tx, flight)
     .set({
@@ -88,7 +87,7 @@ export async function abortFlight(
       state_since: sql<Date>`case when state = ${end.standing.state} then state_since else ${end.now} end`,
       refresh_due_at: end.retryAt ?? null,
       refresh_outcome: end.outcome,
-      refresh_failures: sql<number>`refresh_failures + 1`,
+      refresh_failures: end.failures,
       refresh_holder: null,
       refresh_lease_until: null,
       updated_at: end.now,
@@ -97,45 +96,54 @@ export async function abortFlight(
   return result.numUpdatedRows === 1n;
 }
 
+/** What a provider answered to a flight, as text for the journal. */
+export interface AnswerToKeep {
+  readonly flight: Connection;
+  readonly text: string;
+  readonly now: Date;
+}
+
 /**
- * Keeps what the bank answered, sealed, before anything is done with it. Not fenced by the epoch: a rotated refresh token is
- * precious whoever holds the lease by now. Ignored when the connection has had a newer consent, or is gone.
+ * Keeps what providers answered, sealed, before anything is done with it; the ids of the connections it was kept for. Not fenced by
+ * the epoch: a rotated refresh token is precious whoever holds the lease by now. Ignored when the connection has had a newer consent,
+ * holds newer tokens (a flight ends with its lease, so those were asked for later), or is gone. Of one connection a batch holds one answer.
  */
-export async function journalAnswer(
-  storage: Storage,
-  tx: Tx,
-  flight: Connection,
-  answer: { readonly text: string; readonly now: Date },
-): Promise<boolean> {
-  const live = await tx
-    .selectFrom("connections")
-    .select("connection_id")
-    .where("tenant", "=", flight.owner.tenant)
-    .where("user_id", "=", flight.owner.userId)
-    .where("connection_id", "=", flight.connectionId)
-    .where("generation", "=", flight.generation)
-    .where("state", "<>", "REVOKED")
-    .forUpdate()
-    .executeTakeFirst();
-  if (live === undefined) return false;
-  const place = placeOf(flight, flight.refreshEpoch);
-  const sealed = await storage.vault.seal(createVaultStore(tx), place, answer.text);
-  await tx
-    .insertInto("refresh_journal")
-    .values({
-      tenant: flight.owner.tenant,
-      user_id: flight.owner.userId,
-      connection_id: flight.connectionId,
-      epoch: flight.refreshEpoch,
-      generation: flight.generation,
-      data_key_id: sealed.dataKeyId,
-      sealed_answer: Buffer.from(sealed.ciphertext),
-      answered_at: answer.now,
-    })
-    // A repeat after a lost commit: the answer of this flight is here already.
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  return true;
+export async function journalAnswers(storage: Storage, tx: Tx, answers: readonly AnswerToKeep[]): Promise<Set<string>> {
+  await planByIndex(tx);
+  const live = await lockLive(tx, inLockOrder(answers.map((answer) => answer.flight)));
+  const kept = answers.filter(({ flight }) => live.has(flight.connectionId));
+  const store = await countSealsAhead(
+    tx,
+    kept.map(({ flight }) => ({ owner: flight.owner, seals: 1 })),
+  );
+  const sealed: SealedSecret[] = [];
+  for (const { flight, text } of kept) {
+    sealed.push(await storage.vault.seal(store, placeOf(flight, flight.refreshEpoch), text));
+  }
+  // A repeat after a lost commit: the answer of this flight is here already.
+  await sql`
+    insert into refresh_journal (tenant, user_id, connection_id, epoch, generation, data_key_id, sealed_answer, answered_at)
+    select * from unnest(${keyArrays(kept.map(({ flight }) => flight))},
+      ${kept.map(({ flight }) => flight.refreshEpoch)}::bigint[], ${kept.map(({ flight }) => flight.generation)}::integer[],
+      ${sealed.map((one) => one.dataKeyId)}::uuid[], ${sealed.map((one) => Buffer.from(one.ciphertext))}::bytea[],
+      ${kept.map(({ now }) => now)}::timestamptz[])
+    on conflict do nothing`.execute(tx);
+  return live;
+}
+
+async function lockLive(tx: Tx, flights: readonly Connection[]): Promise<Set<string>> {
+  const { rows } = await sql<{ connection_id: string }>`
+    select held.connection_id
+    from unnest(${keyArrays(flights)}, ${flights.map((flight) => flight.generation)}::integer[],
+      ${flights.map((flight) => flight.tokenVersion)}::bigint[])
+      as flown (tenant, user_id, connection_id, generation, token_version)
+    join connections held on held.tenant = flown.tenant and held.user_id = flown.user_id
+      and held.connection_id = flown.connection_id and held.generation = flown.generation
+      and held.token_version = flown.token_version
+    where held.state <> 'REVOKED'
+    order by held.tenant, held.user_id, held.connection_id
+    for update of held`.execute(tx);
+  return new Set(rows.map((row) => row.connection_id));
 }
 
 /** The newest journaled answer for this consent that no flight has landed yet, opened. Not inside a transaction. */
@@ -160,42 +168,44 @@ export async function findJournaledAnswer(
   return await storage.openings.open({ place, sealed, connectionId, operation: "replay_journal", ...reader });
 }
 
-/** Forgets the journal of a connection up to and including a flight. */
-export async function clearJournal(tx: Tx, flight: Connection): Promise<void> {
+/** Forgets the journal and the intents of connections up to and including these flights. */
+export async function clearJournals(tx: Tx, flights: readonly Connection[]): Promise<void> {
+  const epochs = flights.map((flight) => flight.refreshEpoch);
+  await sql`
+    with flown as materialized (
+      select * from unnest(${keyArrays(flights)}, ${epochs}::bigint[]) as flown (tenant, user_id, connection_id, epoch)
+    ),
+    intents as (
+      delete from refresh_intents intent using flown where intent.tenant = flown.tenant
+        and intent.user_id = flown.user_id and intent.connection_id = flown.connection_id and intent.epoch <= flown.epoch
+    )
+    delete from refresh_journal kept using flown where kept.tenant = flown.tenant and kept.user_id = flown.user_id
+      and kept.connection_id = flown.connection_id and kept.epoch <= flown.epoch`.execute(tx);
+}
+
+/** Forgets the intent of one flight: its provider has answered it, or was never asked. */
+export async function clearIntent(tx: Tx, flight: Connection): Promise<void> {
   await tx
-    .deleteFrom("refresh_journal")
+    .deleteFrom("refresh_intents")
     .where("tenant", "=", flight.owner.tenant)
     .where("user_id", "=", flight.owner.userId)
     .where("connection_id", "=", flight.connectionId)
-    .where("epoch", "<=", flight.refreshEpoch)
+    .where("epoch", "=", flight.refreshEpoch)
     .execute();
 }
 
-/**
- * Connections that want a refresh without being asked: due ones nobody works on, and those whose flight was left behind by a dead
- * process. The longest waiting first. Only a hint: `claimFlight` decides.
- */
-export async function findDueRefreshes(db: Queryable, now: Date, limit: number): Promise<ConnectionKey[]> {
-  const columns = ["tenant", "user_id", "connection_id"] as const;
-  const abandoned = await db
-    .selectFrom("connections")
-    .select(columns)
-    .where("refresh_holder", "is not", null)
-    .where(sql<boolean>`refresh_lease_until < clock_timestamp()`)
-    .where("state", "<>", "REVOKED")
-    .orderBy("refresh_lease_until")
-    .limit(limit)
-    .execute();
-  const due = await db
-    .selectFrom("connections")
-    .select(columns)
-    .where("refresh_due_at", "<=", now)
-    .where("refresh_holder", "is", null)
-    .where("state", "<>", "REVOKED")
-    .orderBy("refresh_due_at")
-    .limit(limit)
-    .execute();
-  return [...abandoned, ...due].slice(0, limit).map(toKey);
+/** Whether the provider may have acted on an earlier refresh with the same token, without our having the answer. */
+export async function hasUnsettledIntent(db: Queryable, flight: Connection): Promise<boolean> {
+  const row = await db
+    .selectFrom("refresh_intents")
+    .select("epoch")
+    .where("tenant", "=", flight.owner.tenant)
+    .where("user_id", "=", flight.owner.userId)
+    .where("connection_id", "=", flight.connectionId)
+    .where("token_version", "=", flight.tokenVersion)
+    .where("epoch", "<", flight.refreshEpoch)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 function flightUpdate(tx: Tx, flight: Connection) {

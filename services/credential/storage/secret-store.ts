@@ -1,9 +1,11 @@
 import { createHash, createHmac } from "node:crypto";
 import { sql } from "kysely";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
+import { countSealsAhead } from "./batch-vault-store.ts";
+import { keyArrays } from "./key-columns.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
@@ -35,37 +37,82 @@ export async function storeSecrets(
   work: { connection: SecretOwner; secrets: readonly NewSecret[]; now: Date },
 ): Promise<AuditAct> {
   const { connection, secrets, now } = work;
-  const first = await reserveVersions(tx, connection, secrets.length);
-  const places = secrets.map((secret, at) => placeOf(connection, secret.purpose, first + at));
-  const sealed = await storage.vault.sealAll(
-    createVaultStore(tx),
-    secrets.map(({ plaintext }, at) => ({ place: placeAt(places, at), plaintext })),
+  const firstVersion = await reserveVersions(tx, connection, secrets.length);
+  const [act] = await storeSecretsOfMany(storage, tx, [{ connection, secrets, firstVersion, now }]);
+  if (act === undefined) throw new Error("one connection gave no act");
+  return act;
+}
+
+/** Secrets of one connection for record versions that were reserved for them. */
+export interface ReservedSecrets {
+  readonly connection: SecretOwner;
+  readonly secrets: readonly NewSecret[];
+  readonly firstVersion: number;
+  readonly now: Date;
+}
+
+/** Like `storeSecrets`, for many connections in a few statements; an act for each, in the order given. */
+export async function storeSecretsOfMany(
+  storage: Storage,
+  tx: Tx,
+  batch: readonly ReservedSecrets[],
+): Promise<AuditAct[]> {
+  const store = await countSealsAhead(
+    tx,
+    batch.map(({ connection, secrets }) => ({ owner: connection.owner, seals: secrets.length })),
   );
-  const stored: string[] = [];
-  for (const [at, secret] of secrets.entries()) {
-    const { recordVersion: version } = placeAt(places, at);
-    const record = sealed[at];
-    if (record === undefined) throw new Error("fewer secrets were sealed than given");
-    const ciphertext = Buffer.from(record.ciphertext);
-    const row = {
-      record_version: version,
-      data_key_id: record.dataKeyId,
-      ciphertext,
-      expires_at: secret.expiresAt ?? null,
-      updated_at: now,
-    };
-    await tx
-      .insertInto("connection_secrets")
-      .values({ ...keyColumns(connection), purpose: secret.purpose, ...row })
-      .onConflict((conflict) => conflict.columns(["tenant", "user_id", "connection_id", "purpose"]).doUpdateSet(row))
-      .execute();
-    stored.push(secretFingerprint(storage.auditKey, secret.purpose, version, ciphertext));
+  const rows: SealedRow[] = [];
+  for (const { connection, secrets, firstVersion, now } of batch) {
+    const placed = secrets.map(({ purpose, plaintext }, at) => ({
+      place: placeOf(connection, purpose, firstVersion + at),
+      plaintext,
+    }));
+    const sealed = await storage.vault.sealAll(store, placed);
+    for (const [at, { purpose, expiresAt }] of secrets.entries()) {
+      const record = sealed[at];
+      if (record === undefined) throw new Error("fewer secrets were sealed than given");
+      rows.push({ connection, purpose, version: firstVersion + at, sealed: record, expiresAt, now });
+    }
   }
+  await upsertSecrets(tx, rows);
+  return batch.map(({ connection }) => {
+    const own = rows.filter((row) => row.connection === connection);
+    return storedAct(
+      connection,
+      own.map((row) => secretFingerprint(storage.auditKey, row.purpose, row.version, row.sealed.ciphertext)),
+    );
+  });
+}
+
+interface SealedRow {
+  readonly connection: SecretOwner;
+  readonly purpose: SecretPurpose;
+  readonly version: number;
+  readonly sealed: SealedSecret;
+  readonly expiresAt: Date | undefined;
+  readonly now: Date;
+}
+
+async function upsertSecrets(tx: Tx, rows: readonly SealedRow[]): Promise<void> {
+  const of = <T>(read: (row: SealedRow) => T): T[] => rows.map(read);
+  await sql`
+    insert into connection_secrets (tenant, user_id, connection_id, purpose, record_version, data_key_id, ciphertext,
+      expires_at, updated_at)
+    select * from unnest(${keyArrays(of((row) => row.connection))}, ${of((row) => row.purpose)}::text[],
+      ${of((row) => row.version)}::integer[], ${of((row) => row.sealed.dataKeyId)}::uuid[],
+      ${of((row) => Buffer.from(row.sealed.ciphertext))}::bytea[], ${of((row) => row.expiresAt ?? null)}::timestamptz[],
+      ${of((row) => row.now)}::timestamptz[])
+    on conflict (tenant, user_id, connection_id, purpose) do update set record_version = excluded.record_version,
+      data_key_id = excluded.data_key_id, ciphertext = excluded.ciphertext, expires_at = excluded.expires_at,
+      updated_at = excluded.updated_at`.execute(tx);
+}
+
+function storedAct({ connectionId, institutionId }: SecretOwner, stored: readonly string[]): AuditAct {
   return {
     action: "credential_store",
     outcome: "ok",
-    connectionId: connection.connectionId,
-    institutionId: connection.institutionId,
+    connectionId,
+    institutionId,
     durationMs: 0,
     details: { stored },
   };
@@ -198,18 +245,7 @@ async function reserveVersions(tx: Tx, connection: SecretOwner, count: number): 
   return row.secrets_version - count + 1;
 }
 
-function placeAt(places: readonly SecretPlace[], at: number): SecretPlace {
-  const place = places[at];
-  if (place === undefined) throw new Error("a secret without a place");
-  return place;
-}
-
 function placeOf(connection: SecretOwner, purpose: string, recordVersion: number): SecretPlace {
   const { owner, connectionId, institutionId } = connection;
   return { owner, recordId: connectionId, provider: institutionId, purpose, recordVersion };
-}
-
-function keyColumns(connection: SecretOwner) {
-  const { owner, connectionId } = connection;
-  return { tenant: owner.tenant, user_id: owner.userId, connection_id: connectionId };
 }

@@ -96,6 +96,35 @@ interface RefreshJournalRow extends OwnedRow {
   answered_at: Date;
 }
 
+interface RefreshIntentRow extends OwnedRow {
+  connection_id: string;
+  epoch: bigint;
+  generation: number;
+  token_version: bigint;
+  holder: string;
+  begun_at: Generated<Date>;
+}
+
+interface RefreshCircuitRow {
+  connector: string;
+  institution_id: string;
+  openings: number;
+  opened_at: Date;
+  open_until: Date;
+  probe_until: Date | null;
+}
+
+interface OwnerNoticeRow extends OwnedRow {
+  notice_id: string;
+  connection_id: string;
+  connector: string;
+  institution_id: string;
+  kind: "reauthorization_required" | "provider_down" | "misconfigured" | "recovered";
+  reason: string;
+  created_at: Date;
+  taken_until: Date | null;
+}
+
 interface ProviderTokenRow {
   name: string;
   data_key_id: string | null;
@@ -215,6 +244,9 @@ export interface Tables {
   connections: ConnectionsTable;
   connection_secrets: ConnectionSecretRow;
   refresh_journal: RefreshJournalRow;
+  refresh_intents: RefreshIntentRow;
+  refresh_circuits: RefreshCircuitRow;
+  owner_notices: OwnerNoticeRow;
   provider_tokens: ProviderTokenRow;
   revocations: RevocationRow;
   provider_accounts: ProviderAccountRow;

@@ -1,8 +1,8 @@
 import type pg from "pg";
+import { type Batcher, createBatcher } from "../../platform/db/batcher.ts";
 import { sqlStateOf } from "../../platform/db/transaction.ts";
 import type { Payment } from "../domain/payment.ts";
 import type { PaymentEvent } from "../domain/payment-event.ts";
-import { type Batcher, createBatcher } from "./batcher.ts";
 
 const rowsMax = 128;
 const flightsMax = 2;

@@ -206,6 +206,10 @@ export class CredentialStandIn {
       putProviderClient: unused,
       listProviderClients: unused,
       listConnectionsNeedingUser: unused,
+      listProviderTokens: unused,
+      resumeProviderToken: unused,
+      takeOwnerNotices: unused,
+      acknowledgeOwnerNotices: unused,
     };
   }
 }

@@ -934,6 +934,131 @@ export declare type ResumeProviderTokenResponse = Message<"paymesh.credential.v1
 export declare const ResumeProviderTokenResponseSchema: GenMessage<ResumeProviderTokenResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.TakeOwnerNoticesRequest
+ */
+export declare type TakeOwnerNoticesRequest = Message<"paymesh.credential.v1.TakeOwnerNoticesRequest"> & {
+  /**
+   * `wallet`, or a firm's id.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.TakeOwnerNoticesRequest.
+ * Use `create(TakeOwnerNoticesRequestSchema)` to create a new message.
+ */
+export declare const TakeOwnerNoticesRequestSchema: GenMessage<TakeOwnerNoticesRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.TakeOwnerNoticesResponse
+ */
+export declare type TakeOwnerNoticesResponse = Message<"paymesh.credential.v1.TakeOwnerNoticesResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.OwnerNotice notices = 1;
+   */
+  notices: OwnerNotice[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.TakeOwnerNoticesResponse.
+ * Use `create(TakeOwnerNoticesResponseSchema)` to create a new message.
+ */
+export declare const TakeOwnerNoticesResponseSchema: GenMessage<TakeOwnerNoticesResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.OwnerNotice
+ */
+export declare type OwnerNotice = Message<"paymesh.credential.v1.OwnerNotice"> & {
+  /**
+   * @generated from field: string notice_id = 1;
+   */
+  noticeId: string;
+
+  /**
+   * @generated from field: paymesh.credential.v1.Owner owner = 2;
+   */
+  owner?: Owner | undefined;
+
+  /**
+   * @generated from field: string connection_id = 3;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string connector = 4;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string institution_id = 5;
+   */
+  institutionId: string;
+
+  /**
+   * `reauthorization_required`: only the owner can help; `provider_down` and `misconfigured`: the data is getting old, and
+   * nothing is to be done; `recovered`: it works again.
+   *
+   * @generated from field: string kind = 6;
+   */
+  kind: string;
+
+  /**
+   * In a word, such as `credential_expired`.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 8;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.OwnerNotice.
+ * Use `create(OwnerNoticeSchema)` to create a new message.
+ */
+export declare const OwnerNoticeSchema: GenMessage<OwnerNotice>;
+
+/**
+ * @generated from message paymesh.credential.v1.AcknowledgeOwnerNoticesRequest
+ */
+export declare type AcknowledgeOwnerNoticesRequest = Message<"paymesh.credential.v1.AcknowledgeOwnerNoticesRequest"> & {
+  /**
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated string notice_ids = 2;
+   */
+  noticeIds: string[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.AcknowledgeOwnerNoticesRequest.
+ * Use `create(AcknowledgeOwnerNoticesRequestSchema)` to create a new message.
+ */
+export declare const AcknowledgeOwnerNoticesRequestSchema: GenMessage<AcknowledgeOwnerNoticesRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.AcknowledgeOwnerNoticesResponse
+ */
+export declare type AcknowledgeOwnerNoticesResponse = Message<"paymesh.credential.v1.AcknowledgeOwnerNoticesResponse"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.AcknowledgeOwnerNoticesResponse.
+ * Use `create(AcknowledgeOwnerNoticesResponseSchema)` to create a new message.
+ */
+export declare const AcknowledgeOwnerNoticesResponseSchema: GenMessage<AcknowledgeOwnerNoticesResponse>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -1080,6 +1205,27 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ListConnectionsNeedingUserRequestSchema;
     output: typeof ListConnectionsNeedingUserResponseSchema;
+  },
+  /**
+   * Hands out what owners of a tenant are to be told of their connections, oldest first, at most 100. What is not
+   * acknowledged within a minute is handed out again, so a notice may arrive twice and is never lost.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.TakeOwnerNotices
+   */
+  takeOwnerNotices: {
+    methodKind: "unary";
+    input: typeof TakeOwnerNoticesRequestSchema;
+    output: typeof TakeOwnerNoticesResponseSchema;
+  },
+  /**
+   * Ends notices whose owners have been told. A repeat succeeds.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.AcknowledgeOwnerNotices
+   */
+  acknowledgeOwnerNotices: {
+    methodKind: "unary";
+    input: typeof AcknowledgeOwnerNoticesRequestSchema;
+    output: typeof AcknowledgeOwnerNoticesResponseSchema;
   },
   /**
    * The installation's own tokens at providers (partner and app tokens), never the tokens themselves: how old each is, and

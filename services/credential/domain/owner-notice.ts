@@ -1,0 +1,23 @@
+import type { Standing } from "./connection-state.ts";
+
+/** What an owner is told of a connection. */
+export type NoticeKind = "reauthorization_required" | "provider_down" | "misconfigured" | "recovered";
+
+/** What a change of standing means to the owner; undefined when there is nothing to tell. Disconnecting is his own act. */
+export function noticeOf(before: Standing, after: Standing): Exclude<NoticeKind, "misconfigured"> | undefined {
+  if (before.state === after.state) return undefined;
+  switch (after.state) {
+    case "EXPIRED":
+      return "reauthorization_required";
+    case "ERROR":
+      return "provider_down";
+    case "ACTIVE":
+      return "recovered";
+    case "REVOKED":
+      return undefined;
+    default: {
+      const impossible: never = after.state;
+      throw new Error(`unreachable state ${String(impossible)}`);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { createBatcher } from "../../platform/db/batcher.ts";
+import { inTransaction, sqlStateOf } from "../../platform/db/transaction.ts";
+import { type AnswerToKeep, journalAnswers } from "../storage/refresh-store.ts";
+import type { Dependencies } from "./dependencies.ts";
+import { type LandingWork, landAll } from "./refresh-landing.ts";
+import { savePatiently } from "./save-patiently.ts";
+
+const rowsMax = 128;
+const waitingMax = 10_000;
+
+/** Writes of flights, gathered: what arrives while one transaction is under way shares the next. */
+export interface Landings {
+  /** Keeps an answer; waits for a database that is restarting. False when a newer consent, or the end, has made it worthless. */
+  journal(answer: AnswerToKeep): Promise<boolean>;
+  /** Makes an answer the connection's own; false when another flight has the connection by now. */
+  land(work: LandingWork): Promise<boolean>;
+}
+
+/** Makes the landings of a process. */
+export function gatherLandings(deps: Dependencies): Landings {
+  const { storage } = deps;
+  const answers = createBatcher<AnswerToKeep, boolean>({
+    flush: async (batch) => {
+      const keep = () => inTransaction(storage.db, (tx) => journalAnswers(storage, tx, batch));
+      const kept = await savePatiently(keep, isRowFault);
+      return batch.map(({ flight }) => kept.has(flight.connectionId));
+    },
+    rowsMax,
+    flightsMax: 2,
+    waitingMax,
+    isRowFault,
+  });
+  const landings = createBatcher<LandingWork, boolean>({
+    flush: (batch) => landAll(deps, batch),
+    rowsMax,
+    flightsMax: 2,
+    waitingMax,
+    isRowFault,
+  });
+  return { journal: (answer) => answers.add(answer), land: (work) => landings.add(work) };
+}
+
+/** Whether a transaction failed by what was in it, and not by the database's state: then the others deserve one without it. */
+function isRowFault(error: unknown): boolean {
+  if (!(error instanceof Error)) return true;
+  const state = sqlStateOf(error);
+  if (state === undefined) return error instanceof RangeError || error.name === "SealedRecordError";
+  return state.startsWith("22") || state.startsWith("23");
+}

@@ -1,0 +1,222 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Connection } from "../domain/connection.ts";
+import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
+import { sweepUnscheduled } from "../jobs/sweep-unscheduled.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { claimFlight } from "../storage/refresh-claims.ts";
+import {
+  asOperator,
+  type CredentialWorld,
+  connectUser,
+  createCredentialWorld,
+  ownerNamed,
+  type Replica,
+} from "../testing/credential-world.ts";
+
+const refreshes = "POST /oidc/token refresh_token";
+const hourMs = 3_600_000;
+const live = new AbortController().signal;
+let world: CredentialWorld;
+let replica: Replica;
+let user: string;
+
+beforeAll(async () => {
+  world = await createCredentialWorld();
+  replica = await world.startReplica();
+});
+afterAll(() => world.close());
+beforeEach(() => {
+  user = `user-${crypto.randomUUID()}`;
+});
+afterEach(async () => {
+  const calm = { isDown: false, losesTokenAnswers: 0, graceMs: 30_000, tokenDelayMs: 0 };
+  Object.assign(world.bank.behaviour, calm);
+  const { clientId, clientSecret } = world.bank.client;
+  await replica.gateway.putProviderClient({ id: "north-bank", clientId, clientSecret }, asOperator);
+  // Each test has the bank, its circuit and its queue to itself.
+  await query("delete from refresh_circuits");
+  await query("update connections set refresh_due_at = null");
+});
+
+const query = async (text: string, values: unknown[] = []) =>
+  (await replica.deps.storage.db.pool.query(text, values)).rows;
+const intents = () => query("select * from refresh_intents");
+const notices = async () => (await replica.wallet.takeOwnerNotices({ tenant: "wallet" })).notices;
+const mine = async (connection: Connection) =>
+  (await notices()).filter((notice) => notice.connectionId === connection.connectionId);
+
+async function connected(): Promise<Connection> {
+  return await reread({ owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) });
+}
+
+async function reread(key: Pick<Connection, "owner" | "connectionId">): Promise<Connection> {
+  const connection = await findConnection(replica.deps.storage.db.query, key);
+  if (connection === undefined) throw new Error("no connection");
+  return connection;
+}
+
+async function asks<T>(work: () => Promise<T>): Promise<number> {
+  const before = world.bank.count(refreshes);
+  await work();
+  return world.bank.count(refreshes) - before;
+}
+
+async function lastRefreshAct(connection: Connection): Promise<unknown> {
+  const [row] = await query(
+    "select outcome, details from audit_entries where connection_id = $1 and action = 'token_refresh' order by at desc limit 1",
+    [connection.connectionId],
+  );
+  return { outcome: row.outcome, ...JSON.parse(row.details) };
+}
+
+describe("an intent", () => {
+  it("is there before the bank is asked, and gone with the answer", async () => {
+    const connection = await connected();
+    world.bank.behaviour.tokenDelayMs = 300;
+    const refreshed = replica.wallet.refreshConnection(connection);
+    await expect.poll(() => world.bank.count(refreshes)).toBeGreaterThan(0);
+    expect(await intents()).toMatchObject([{ connection_id: connection.connectionId, token_version: 1n }]);
+    await refreshed;
+    expect(await intents()).toEqual([]);
+  });
+
+  it("stays when the answer is lost, so that a refusal which follows is not told as a revocation", async () => {
+    const connection = await connected();
+    world.bank.behaviour.graceMs = 0;
+    world.bank.behaviour.losesTokenAnswers = 1;
+    const state = await replica.wallet.refreshConnection(connection).then((answer) => answer.state);
+    expect(state).toBe("EXPIRED");
+    expect(await lastRefreshAct(connection)).toEqual({ outcome: "reauth_required", reason: "grant_refused" });
+    user = `user-${crypto.randomUUID()}`;
+    const next = await connected();
+    world.bank.behaviour.losesTokenAnswers = 2;
+    await expect(replica.wallet.refreshConnection(next)).rejects.toMatchObject({ reason: "provider_unavailable" });
+    expect(await query("select * from refresh_intents where connection_id = $1", [next.connectionId])).toHaveLength(1);
+    world.clock.advance(5_000);
+    await sweepRefreshes(replica, live);
+    expect(await reread(next)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
+    expect(await lastRefreshAct(next)).toEqual({ outcome: "reauth_required", reason: "answer_lost" });
+  });
+});
+
+describe("a bank that is down", () => {
+  // Replicas look at the circuits once a second.
+  beforeEach(() => pause(1_050));
+  const flown = async () =>
+    (await query("select 1 from audit_entries where action = 'token_refresh' and actor = 'job:refresh'")).length;
+
+  it("is left alone by all replicas after five failures, then asked once, and all go on when it answers", async () => {
+    const other = await world.startReplica();
+    const connections: Connection[] = [];
+    for (let index = 0; index < 8; index += 1) {
+      user = `user-${crypto.randomUUID()}`;
+      connections.push(await connected());
+    }
+    world.bank.behaviour.isDown = true;
+    for (const connection of connections.slice(0, 5)) {
+      await expect(replica.wallet.refreshConnection(connection)).rejects.toMatchObject({ code: 14 });
+    }
+    await query("update connections set refresh_due_at = $1", [new Date(0)]);
+    const before = await flown();
+    await sweepRefreshes(other, live);
+    expect(await flown()).toBe(before);
+    await expect(other.wallet.refreshConnection(connections[7] ?? {})).rejects.toMatchObject({ code: 14 });
+
+    await query("update refresh_circuits set open_until = clock_timestamp()");
+    await pause(1_050);
+    await Promise.all([sweepRefreshes(other, live), sweepRefreshes(replica, live)]);
+    expect(await flown()).toBe(before + 1);
+
+    world.bank.behaviour.isDown = false;
+    await query("update refresh_circuits set open_until = clock_timestamp()");
+    await query("update connections set refresh_due_at = $1", [new Date(0)]);
+    await pause(1_050);
+    await sweepRefreshes(other, live);
+    for (const connection of connections) expect(await reread(connection)).toMatchObject({ tokenVersion: 2n });
+    expect(await query("select * from refresh_circuits")).toEqual([]);
+  });
+
+  it("does not count against its connections, and their owners hear of it when their tokens end, and when it is over", async () => {
+    const connection = await connected();
+    await notices();
+    world.bank.behaviour.isDown = true;
+    world.clock.advance(61 * 60_000);
+    await expect(replica.wallet.refreshConnection(connection)).rejects.toMatchObject({ code: 14 });
+    expect(await reread(connection)).toMatchObject({ state: "ERROR", refreshOutcome: "transient" });
+    expect(await mine(connection)).toMatchObject([{ kind: "provider_down", reason: "provider_unavailable" }]);
+    world.bank.behaviour.isDown = false;
+    await replica.wallet.refreshConnection(connection);
+    expect(await mine(connection)).toMatchObject([{ kind: "recovered", reason: "" }]);
+  });
+});
+
+describe("a client the bank does not know", () => {
+  it("is an operator's business: tried a quarter of an hour later, the consent untouched", async () => {
+    const connection = await connected();
+    const wrong = { id: "north-bank", clientId: world.bank.client.clientId, clientSecret: "wrong-secret" };
+    await replica.gateway.putProviderClient(wrong, asOperator);
+    await expect(replica.wallet.refreshConnection(connection)).rejects.toMatchObject({ code: 14 });
+    expect(await reread(connection)).toMatchObject({ state: "ACTIVE", refreshOutcome: "misconfigured" });
+    const [row] = await query("select refresh_due_at from connections where connection_id = $1", [
+      connection.connectionId,
+    ]);
+    expect(row.refresh_due_at.getTime() - world.clock.now().getTime()).toBe(15 * 60_000);
+  });
+});
+
+describe("a notice", () => {
+  it("of an ended consent is written at once, handed out to one, and again until it is acknowledged", async () => {
+    const connection = await connected();
+    await notices();
+    await world.bank.endGrants();
+    expect((await replica.wallet.refreshConnection(connection)).state).toBe("EXPIRED");
+    const [notice] = await mine(connection);
+    expect(notice).toMatchObject({
+      kind: "reauthorization_required",
+      reason: "consent_ended",
+      owner: { tenant: "wallet", userId: user },
+      institutionId: "north-bank",
+    });
+    expect(await mine(connection)).toEqual([]);
+    await query("update owner_notices set taken_until = clock_timestamp()");
+    expect(await mine(connection)).toMatchObject([{ noticeId: notice?.noticeId }]);
+    const ended = { tenant: "wallet", noticeIds: [notice?.noticeId ?? ""] };
+    await replica.wallet.acknowledgeOwnerNotices(ended);
+    await replica.wallet.acknowledgeOwnerNotices(ended);
+    expect(await query("select * from owner_notices where connection_id = $1", [connection.connectionId])).toEqual([]);
+  });
+
+  it("is taken back when its owner has consented anew", async () => {
+    const connection = await connected();
+    await world.bank.endGrants();
+    await replica.wallet.refreshConnection(connection);
+    expect(await connectUser(replica.wallet, user)).toBe(connection.connectionId);
+    expect(await mine(connection)).toEqual([]);
+  });
+});
+
+describe("a clock that jumps", () => {
+  it.each([-hourMs, hourMs])("by %d ms neither ends nor prolongs a lease", async (jumpMs) => {
+    const connection = await connected();
+    await claimFlight(replica.deps.storage.db.query, { seen: connection, holder: "alive", leaseMs: 400 });
+    world.clock.advance(jumpMs);
+    expect(await asks(() => sweepRefreshes(replica, live))).toBe(0);
+    await pause(450);
+    expect(await asks(() => sweepRefreshes(replica, live))).toBe(1);
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+    world.clock.advance(-jumpMs);
+  });
+});
+
+describe("a connection that fell out of the schedule", () => {
+  it("is found by the safety net, and only such", async () => {
+    const connection = await connected();
+    await sweepUnscheduled(replica.deps, live);
+    await query("update connections set refresh_due_at = null where connection_id = $1", [connection.connectionId]);
+    expect(await sweepUnscheduled(replica.deps, live)).toBe(1);
+    expect(await sweepUnscheduled(replica.deps, live)).toBe(0);
+    await sweepRefreshes(replica, live);
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+  });
+});

@@ -1,0 +1,158 @@
+import { type RawBuilder, sql } from "kysely";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import type { Connection } from "../domain/connection.ts";
+import { toConnection } from "./connection-store.ts";
+import { planByIndex } from "./index-plans.ts";
+import type { Queryable, Storage, Tx } from "./storage.ts";
+import type { ConnectionRow } from "./tables.ts";
+
+const institutionsMax = 1_000;
+// An answer that was lost is asked for this often out of turn, while a provider that rotated may still honour the old token.
+const unsettledAsksMax = 4;
+
+/** Who claims, and for how long of the database's time what he claims is his alone. */
+export interface Claimant {
+  readonly holder: string;
+  readonly leaseMs: number;
+}
+
+/** An institution with due connections. */
+export interface DueInstitution {
+  readonly connector: string;
+  readonly institutionId: string;
+  /** Since when its longest waiting connection has been due. */
+  readonly oldestDueAt: Date;
+}
+
+/** How many due connections of an institution to claim, none that were due before `after`. */
+export interface DueRoom extends Pick<DueInstitution, "connector" | "institutionId"> {
+  readonly room: number;
+  readonly after: Date;
+}
+
+/** The institutions with connections due at `now`, at most 1000. Steps from one to the next in the index, whatever waits there. */
+export async function findDueInstitutions(db: Queryable, now: Date): Promise<DueInstitution[]> {
+  const { rows } = await sql<{ connector: string; institution_id: string; refresh_due_at: Date }>`
+    with recursive queue as (
+      (select connector, institution_id, refresh_due_at from connections
+        where refresh_due_at is not null and refresh_holder is null
+        order by connector, institution_id, refresh_due_at limit 1)
+      union all
+      select next.* from queue cross join lateral (
+        select connector, institution_id, refresh_due_at from connections
+        where refresh_due_at is not null and refresh_holder is null
+          and (connector, institution_id) > (queue.connector, queue.institution_id)
+        order by connector, institution_id, refresh_due_at limit 1) as next
+    )
+    select * from queue where refresh_due_at <= ${now} limit ${institutionsMax}`.execute(db);
+  return rows.map((row) => ({
+    connector: row.connector,
+    institutionId: row.institution_id,
+    oldestDueAt: row.refresh_due_at,
+  }));
+}
+
+/**
+ * Claims due connections, the longest waiting of each institution first, and writes an intent for each. Rows another replica is
+ * claiming are passed over.
+ */
+export async function claimDue(
+  storage: Storage,
+  claimant: Claimant,
+  due: { now: Date; rooms: readonly DueRoom[] },
+): Promise<{ readonly flight: Connection; readonly dueAt: Date }[]> {
+  const { rooms } = due;
+  const rows = await inTransaction(storage.db, async (tx) => {
+    await planByIndex(tx);
+    return await claim(
+      tx,
+      claimant,
+      sql`select next.ctid as place from unnest(${rooms.map((room) => room.connector)}::text[],
+          ${rooms.map((room) => room.institutionId)}::text[], ${rooms.map((room) => room.after)}::timestamptz[],
+          ${rooms.map((room) => room.room)}::integer[]) as wanted (connector, institution_id, after, room)
+        cross join lateral (
+          select ctid from connections
+          where connector = wanted.connector and institution_id = wanted.institution_id
+            and refresh_due_at >= wanted.after and refresh_due_at <= ${due.now}
+            and refresh_holder is null and state <> 'REVOKED'
+          order by refresh_due_at limit wanted.room for update skip locked) as next`,
+    );
+  });
+  return rows.map((row) => ({ flight: toConnection(row), dueAt: row.refresh_due_at ?? due.now }));
+}
+
+/** Claims flights that a dead process left: their leases have ended. */
+export async function claimAbandoned(storage: Storage, claimant: Claimant, limit: number): Promise<Connection[]> {
+  const rows = await inTransaction(storage.db, (tx) =>
+    claim(
+      tx,
+      claimant,
+      sql`select ctid as place from connections
+        where refresh_holder is not null and refresh_lease_until < clock_timestamp() and state <> 'REVOKED'
+        order by refresh_lease_until limit ${limit}::integer for update skip locked`,
+    ),
+  );
+  return rows.map(toConnection);
+}
+
+/** Claims due connections whose provider may have rotated the token without our having the answer. */
+export async function claimUnsettled(
+  storage: Storage,
+  claimant: Claimant,
+  due: { now: Date; limit: number },
+): Promise<Connection[]> {
+  const rows = await inTransaction(storage.db, async (tx) => {
+    await planByIndex(tx);
+    return await claim(
+      tx,
+      claimant,
+      sql`select held.ctid as place from refresh_intents intent join connections held
+          on held.tenant = intent.tenant and held.user_id = intent.user_id and held.connection_id = intent.connection_id
+            and held.refresh_epoch = intent.epoch
+        where held.refresh_holder is null and held.refresh_due_at <= ${due.now} and held.state <> 'REVOKED'
+          and held.token_version = intent.token_version and held.refresh_failures <= ${unsettledAsksMax}
+        limit ${due.limit}::integer for update of held skip locked`,
+    );
+  });
+  return rows.map(toConnection);
+}
+
+/**
+ * Takes the right to refresh one connection if nobody holds it, the tokens are still those the caller saw, and the consent stands.
+ * The epoch in the answer fences every later write of this flight.
+ */
+export async function claimFlight(
+  db: Queryable,
+  wanted: { seen: Connection } & Claimant,
+): Promise<Connection | undefined> {
+  const { seen } = wanted;
+  const rows = await claim(
+    db,
+    wanted,
+    sql`select ctid as place from connections
+      where tenant = ${seen.owner.tenant} and user_id = ${seen.owner.userId} and connection_id = ${seen.connectionId}::uuid
+        and generation = ${seen.generation} and token_version = ${seen.tokenVersion}
+        and state <> 'REVOKED' and state_reason <> 'consent_ended'
+        and (refresh_lease_until is null or refresh_lease_until < clock_timestamp()) for update`,
+  );
+  return rows[0] && toConnection(rows[0]);
+}
+
+/** Claims the rows at the places a query has locked, and writes their intents in the same statement. */
+async function claim(db: Queryable | Tx, claimant: Claimant, places: RawBuilder<unknown>): Promise<ConnectionRow[]> {
+  const { rows } = await sql<ConnectionRow>`
+    with places as materialized (${places}),
+    claimed as (
+      update connections set refresh_epoch = refresh_epoch + 1, refresh_holder = ${claimant.holder},
+        refresh_lease_until = clock_timestamp() + make_interval(secs => ${claimant.leaseMs / 1000}::float8),
+        refresh_outcome = null
+      from places where connections.ctid = places.place
+      returning connections.*
+    ),
+    intents as (
+      insert into refresh_intents (tenant, user_id, connection_id, epoch, generation, token_version, holder)
+      select tenant, user_id, connection_id, refresh_epoch, generation, token_version, refresh_holder from claimed
+    )
+    select * from claimed`.execute(db);
+  return rows;
+}
