@@ -16,6 +16,8 @@ const schema = z.object({
   CREDENTIAL_ENCRYPTION_KEY: z
     .string({ error: encryptionKeyRequired })
     .min(encryptionKeyLengthMin, encryptionKeyRequired),
+  /** How far back transactions are fetched and kept; an owner may keep his shorter. */
+  TRANSACTION_RETENTION_DAYS: wholeNumber({ min: 1, max: 3_650, otherwise: 730 }),
   /** The longest one request to a bank may take. Two of them have to fit into the lease of a refresh, 20 s. */
   PROVIDER_TIMEOUT_MS: wholeNumber({ min: 100, max: 9_000, otherwise: 8_000 }),
 });

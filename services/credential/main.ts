@@ -59,7 +59,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   };
   const refresher = createRefresher(deps, { holder });
   scope.onStop("refreshes in flight", refresher.idle);
-  scope.onStop("jobs", startJobs({ deps, refresher }));
+  scope.onStop("jobs", startJobs({ deps, refresher, holder, retentionDays: config.TRANSACTION_RETENTION_DAYS }));
 
   await startMeshService(scope, {
     name: "credential",

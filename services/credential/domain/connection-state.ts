@@ -8,6 +8,12 @@ export type ConnectionEvent =
   | { readonly kind: "refresh_refused" }
   /** The bank could not be asked, and the access token has ended. */
   | { readonly kind: "provider_unavailable" }
+  /** The provider says that only its user can bring it back. */
+  | { readonly kind: "reauthorize" }
+  /** It works again, without the user having come to us. */
+  | { readonly kind: "healed" }
+  /** The consent was ended at the provider. */
+  | { readonly kind: "revoked_at_provider" }
   | { readonly kind: "credential_refused" }
   | { readonly kind: "credential_ended" }
   | { readonly kind: "disconnected" };
@@ -36,7 +42,12 @@ export function nextStanding(current: Standing, event: ConnectionEvent): Standin
     case "refreshed":
       return afterRefresh(current, event.credential);
     case "refresh_refused":
+    case "reauthorize":
       return expired("consent_ended");
+    case "healed":
+      return current.reason === "consent_ended" ? active : current;
+    case "revoked_at_provider":
+      return { state: "REVOKED", reason: "revoked_at_provider" };
     case "provider_unavailable":
       return current.state === "EXPIRED" ? current : { state: "ERROR", reason: "provider_unavailable" };
     case "credential_refused":

@@ -28,7 +28,9 @@ export type StateReason =
   | "credential_expired"
   | "access_token_missing"
   | "provider_unavailable"
-  | "disconnected";
+  | "disconnected"
+  /** The user ended the consent at the provider. */
+  | "revoked_at_provider";
 
 /** What its owner set for a connection; what is absent has the service's default. */
 export interface ConnectionSettings {
@@ -86,6 +88,7 @@ const usableBy: Readonly<Record<StateReason, readonly Capability[]>> = {
   credential_expired: ["accounts"],
   consent_ended: [],
   disconnected: [],
+  revoked_at_provider: [],
 };
 
 /** Whether the state of a connection lets it be used so. Says nothing of expiry times. */

@@ -7,6 +7,7 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { endConnection } from "../storage/consent-store.ts";
 import { dropNotices } from "../storage/notice-store.ts";
+import { deleteProviderData } from "../storage/provider-data-store.ts";
 import { hasPendingRevocation, insertRevocationOf } from "../storage/revocation-store.ts";
 import { deleteSecrets } from "../storage/secret-store.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
@@ -51,6 +52,7 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     );
     await endConnection(tx, connection, standing, now);
     await dropNotices(tx, connection);
+    await deleteProviderData(tx, connection);
     const common = { connectionId: key.connectionId, institutionId: connection.institutionId };
     await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, [
       { action: "disconnect", outcome: "ok", ...common, durationMs: 0 },

@@ -20,6 +20,7 @@ import {
   storeSecrets,
 } from "../storage/secret-store.ts";
 import type { Tx } from "../storage/storage.ts";
+import { enqueueRun } from "../storage/sync-run-store.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
 import { revocationLifeMs } from "./revoke-secrets.ts";
 
@@ -51,6 +52,10 @@ export async function storeGrant(deps: Dependencies, work: GrantToStore): Promis
       ...acts,
       stored,
     ]);
+    if (deps.connectors.get(attempt.connector)?.syncTransactions !== undefined) {
+      const run = { connection, kind: "transactions", trigger: "connect", requestedBy: work.actor.name, now } as const;
+      await enqueueRun(tx, run);
+    }
     return (await findConnection(tx, connection)) ?? connection;
   });
 }

@@ -1,10 +1,10 @@
 import { every } from "../../platform/jobs/every.ts";
-import type { Dependencies } from "../flows/dependencies.ts";
-import type { Refresher } from "../flows/refresh.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import type { SyncParts } from "../flows/run-sync.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
+import { scheduleSyncs, sweepRetention, sweepSyncs } from "./sweep-syncs.ts";
 import { sweepUnscheduled } from "./sweep-unscheduled.ts";
 
 // A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
@@ -14,9 +14,13 @@ const attemptsMs = 30_000;
 const credentialsMs = 60_000;
 // The safety net; twice as often as a connection may be left without a look.
 const unscheduledMs = 3 * 3_600_000;
+// Somebody may be looking at the page that asked for it.
+const syncsMs = 1_000;
+const scheduleMs = 60_000;
+const retentionMs = 600_000;
 
 /** Starts the sweeps of one replica; every replica may. The answer stops them and waits for those under way. */
-export function startJobs(parts: { deps: Dependencies; refresher: Refresher }): () => Promise<void> {
+export function startJobs(parts: SyncParts & { holder: string }): () => Promise<void> {
   const { deps } = parts;
   const { log } = deps;
   const sweeps = [
@@ -25,6 +29,9 @@ export function startJobs(parts: { deps: Dependencies; refresher: Refresher }): 
     every({ label: "attempts", intervalMs: attemptsMs, log, work: (signal) => sweepAttempts(deps, signal) }),
     every({ label: "credentials", intervalMs: credentialsMs, log, work: (signal) => sweepCredentials(deps, signal) }),
     every({ label: "unscheduled", intervalMs: unscheduledMs, log, work: (signal) => sweepUnscheduled(deps, signal) }),
+    every({ label: "syncs", intervalMs: syncsMs, log, work: (signal) => sweepSyncs(parts, signal) }),
+    every({ label: "sync schedule", intervalMs: scheduleMs, log, work: () => scheduleSyncs(deps) }),
+    every({ label: "retention", intervalMs: retentionMs, log, work: (signal) => sweepRetention(parts, signal) }),
   ];
   return async () => {
     await Promise.all(sweeps.map((sweep) => sweep.stop()));

@@ -147,3 +147,31 @@ export function toConnection(row: ConnectionRow): Connection {
     updatedAt: row.updated_at,
   };
 }
+
+/** Sets when the consent of a locked connection ends. */
+export async function setConsentEnd(tx: Tx, connection: Connection, endsAt: Date, now: Date): Promise<void> {
+  await tx
+    .updateTable("connections")
+    .set({ consent_expires_at: endsAt, updated_at: now })
+    .where("tenant", "=", connection.owner.tenant)
+    .where("user_id", "=", connection.owner.userId)
+    .where("connection_id", "=", connection.connectionId)
+    .execute();
+}
+
+/** The live connection a provider's webhook names; undefined for none. Several owners' are never one provider's reference. @public */
+export async function findByProviderReference(
+  db: Queryable,
+  connector: string,
+  providerReference: string,
+): Promise<Connection | undefined> {
+  const row = await db
+    .selectFrom("connections")
+    .selectAll()
+    .where("connector", "=", connector)
+    .where("provider_reference", "=", providerReference)
+    .where("state", "<>", "REVOKED")
+    .orderBy("connected_at", "desc")
+    .executeTakeFirst();
+  return row && toConnection(row);
+}

@@ -1,0 +1,284 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import type { Connection } from "../domain/connection.ts";
+import { scheduleSyncs, sweepRetention, sweepSyncs } from "../jobs/sweep-syncs.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { listStoredAccounts, listStoredTransactions, saveTransactions } from "../storage/provider-data-store.ts";
+import { claimRun, enqueueRun, finishRun, listRuns } from "../storage/sync-run-store.ts";
+import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory } from "../testing/plaid-world.ts";
+import { applyEffect } from "./apply-effect.ts";
+import { disconnect } from "./disconnect.ts";
+import { runSync } from "./run-sync.ts";
+
+const dayMs = 86_400_000;
+const live = new AbortController().signal;
+const webhook = { actor: { name: "webhook:plaid", clientAddress: "", userAgent: "" }, trigger: "webhook" } as const;
+let its: PlaidWorld;
+let user: string;
+
+beforeAll(async () => {
+  its = await createPlaidWorld();
+});
+afterAll(() => its?.close());
+beforeEach(async () => {
+  user = `user-${crypto.randomUUID()}`;
+  await its.plaid.control("DELETE", "/faults");
+});
+
+const db = () => its.replica.deps.storage.db.query;
+
+/** A connection whose first run has brought everything. */
+async function synced(): Promise<Connection> {
+  const connection = await its.connect(user);
+  await untilHistory(its.plaid, connection.providerReference);
+  await its.sync();
+  return await reread(connection);
+}
+
+async function reread(connection: Connection): Promise<Connection> {
+  const found = await findConnection(db(), connection);
+  if (found === undefined) throw new Error("no connection");
+  return found;
+}
+
+async function stored(connection: Connection) {
+  return await listStoredTransactions(db(), connection, {
+    from: undefined,
+    to: undefined,
+    after: undefined,
+    limit: 5_000,
+  });
+}
+
+async function lastRun(connection: Connection) {
+  const [run] = await listRuns(db(), connection, { after: undefined, limit: 1 });
+  if (run === undefined) throw new Error("no run");
+  return run;
+}
+
+async function request(connection: Connection, kind: "transactions" | "accounts" | "tokens" = "transactions") {
+  const now = its.world.clock.now();
+  return await enqueueRun(db(), { connection, kind, trigger: "manual", requestedBy: "user:test", now });
+}
+
+const itemOf = (connection: Connection) => `/items/${connection.providerReference}`;
+
+describe("the first run", () => {
+  it("follows the consent by itself and brings accounts and history, once each", async () => {
+    const connection = await synced();
+    expect(connection.institutionName).toBe("First Platypus Bank");
+    expect(connection.state).toBe("ACTIVE");
+    expect(await listStoredAccounts(db(), connection)).toHaveLength(3);
+    const transactions = await stored(connection);
+    expect(transactions.length).toBeGreaterThan(200);
+    const run = await lastRun(connection);
+    expect(run).toMatchObject({ state: "succeeded", trigger: "connect", added: transactions.length, removed: 0 });
+    expect(run.pages).toBeGreaterThan(1);
+    expect(connection.lastSyncAt).toEqual(its.world.clock.now());
+  });
+});
+
+describe("a later run", () => {
+  it("brings only what changed: new words for some, one gone", async () => {
+    const connection = await synced();
+    const before = await stored(connection);
+    await its.plaid.control("POST", `${itemOf(connection)}/transactions`, { modify: 60 });
+    await its.plaid.control("POST", `${itemOf(connection)}/transactions`, { remove: 1 });
+    await request(connection);
+    await its.sync();
+    const run = await lastRun(connection);
+    expect(run).toMatchObject({ state: "succeeded", added: 0, removed: 1 });
+    expect(run.changed).toBeGreaterThan(0);
+    expect((await stored(connection)).length).toBe(before.length - 1);
+  });
+
+  it("is joined by who asks while it waits, and never runs twice at once", async () => {
+    const connection = await synced();
+    const [first, second] = await Promise.all([request(connection), request(connection)]);
+    expect(first).toBe(second);
+    await request(connection, "accounts");
+    const now = its.world.clock.now();
+    const claims = await Promise.all(
+      ["one", "two", "three"].map((holder) => claimRun(db(), { now, holder, leaseMs: 60_000 })),
+    );
+    expect(claims.filter((claim) => claim?.connectionId === connection.connectionId)).toHaveLength(1);
+  });
+
+  it("begins again when the data moved, and loses nothing", async () => {
+    const connection = await its.connect(user);
+    await untilHistory(its.plaid, connection.providerReference);
+    await its.plaid.control("POST", `${itemOf(connection)}/mutate-next-page`);
+    await its.sync();
+    const run = await lastRun(connection);
+    expect(run.state).toBe("succeeded");
+    const { body } = await its.plaid.control("GET", "/calls?path=/transactions/sync");
+    expect(JSON.stringify(body)).toContain("TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION");
+    expect((await stored(connection)).length).toBe(run.added);
+  });
+});
+
+describe("a run that does not succeed", () => {
+  it("is tried again after an outage, with pauses, and is failed after five tries", async () => {
+    const connection = await synced();
+    await its.plaid.control("POST", "/faults", { kind: "html", path: "/transactions/sync", times: 5 });
+    await request(connection);
+    await its.sync();
+    expect(await lastRun(connection)).toMatchObject({ state: "queued", attempts: 1, error: "provider_unavailable" });
+    expect(await its.sync()).toBe(0);
+    for (let tries = 0; tries < 4; tries += 1) {
+      its.world.clock.advance(3_600_000);
+      await its.sync();
+    }
+    expect(await lastRun(connection)).toMatchObject({ state: "failed", attempts: 5, error: "provider_unavailable" });
+    expect((await reread(connection)).state).toBe("ACTIVE");
+  });
+
+  it("waits as long as the provider asks", async () => {
+    const connection = await synced();
+    const fault = { kind: "rate_limit", path: "/accounts/get", retryAfterSeconds: 120 };
+    await its.plaid.control("POST", "/faults", fault);
+    await request(connection);
+    await its.sync();
+    its.world.clock.advance(119_000);
+    expect(await its.sync()).toBe(0);
+    its.world.clock.advance(2_000);
+    await its.sync();
+    expect((await lastRun(connection)).state).toBe("succeeded");
+  });
+
+  it("because the person has to sign in makes the connection wait for him, without another try", async () => {
+    const connection = await synced();
+    await its.plaid.control("POST", `${itemOf(connection)}/login-required`);
+    await request(connection);
+    await its.sync();
+    expect(await lastRun(connection)).toMatchObject({
+      state: "failed",
+      error: "reauthorization_required",
+      attempts: 1,
+    });
+    expect(await reread(connection)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
+    await its.plaid.control("POST", `${itemOf(connection)}/login-repaired`);
+    await applyEffect(its.replica.deps, connection, { kind: "healed" }, webhook);
+    await its.sync();
+    expect(await lastRun(connection)).toMatchObject({ state: "succeeded", trigger: "webhook" });
+    expect((await reread(connection)).state).toBe("ACTIVE");
+  });
+
+  it("is taken over after its process died, whose late end counts for nothing", async () => {
+    const connection = await synced();
+    const runId = await request(connection);
+    const dead = await claimRun(db(), { now: its.world.clock.now(), holder: "dead", leaseMs: 1 });
+    if (dead?.runId !== runId) throw new Error("another run");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await its.sync();
+    expect(await lastRun(connection)).toMatchObject({ runId, state: "succeeded", attempts: 2 });
+    const counts = { pages: 0, added: 0, changed: 0, removed: 0 };
+    const end = { state: "failed", error: "late", counts, now: its.world.clock.now() } as const;
+    expect(await finishRun(db(), { run: dead, holder: "dead" }, end)).toBe(false);
+    await runSync(its.parts, { run: dead, holder: "dead" }, live);
+    expect(await lastRun(connection)).toMatchObject({ state: "succeeded", error: "" });
+  });
+
+  it("since its process stops is given back and runs elsewhere", async () => {
+    const connection = await synced();
+    await request(connection);
+    const run = await claimRun(db(), { now: its.world.clock.now(), holder: "stopping", leaseMs: 60_000 });
+    if (run === undefined) throw new Error("no run");
+    await runSync(its.parts, { run, holder: "stopping" }, AbortSignal.abort());
+    expect((await lastRun(connection)).state).toBe("queued");
+    await its.sync();
+    expect((await lastRun(connection)).state).toBe("succeeded");
+  });
+
+  it("for a connection that was disconnected meanwhile stores nothing", async () => {
+    const connection = await its.connect(user);
+    await untilHistory(its.plaid, connection.providerReference);
+    await disconnect(its.replica.deps, connection, testCaller());
+    await its.sync();
+    expect(await lastRun(connection)).toMatchObject({ state: "failed", error: "connection_not_found" });
+    expect(await stored(connection)).toEqual([]);
+  });
+});
+
+describe("what a provider tells", () => {
+  const tell = (connection: Connection, kind: "sync_transactions" | "consent_revoked" | "reauthorize" | "ignore") =>
+    applyEffect(its.replica.deps, connection, { kind }, webhook);
+
+  it("of new transactions queues one run, however often", async () => {
+    const connection = await synced();
+    expect(await tell(connection, "sync_transactions")).toBe(true);
+    await tell(connection, "sync_transactions");
+    expect(await its.sync()).toBe(1);
+  });
+
+  it("of the end of a consent destroys tokens and data, once", async () => {
+    const connection = await synced();
+    expect(await tell(connection, "consent_revoked")).toBe(true);
+    expect(await reread(connection)).toMatchObject({ state: "REVOKED", hasAccessToken: false });
+    const secrets = await db().selectFrom("connection_secrets").selectAll().where("user_id", "=", user).execute();
+    expect([secrets.length, (await stored(connection)).length]).toEqual([0, 0]);
+    expect(await tell(connection, "consent_revoked")).toBe(false);
+    expect(await tell(connection, "sync_transactions")).toBe(false);
+  });
+
+  it("of an end to come is kept, and of nothing leaves nothing", async () => {
+    const connection = await synced();
+    const effect = { kind: "expiring", detail: "2030-01-02T03:04:05Z" } as const;
+    await applyEffect(its.replica.deps, connection, effect, webhook);
+    expect((await reread(connection)).consentExpiresAt).toEqual(new Date("2030-01-02T03:04:05Z"));
+    expect(await tell(connection, "ignore")).toBe(false);
+    await tell(connection, "reauthorize");
+    expect((await reread(connection)).state).toBe("EXPIRED");
+    expect(await tell(connection, "sync_transactions")).toBe(false);
+  });
+});
+
+describe("disconnecting", () => {
+  it("destroys what the connection brought, and the item at Plaid", async () => {
+    const connection = await synced();
+    expect(await disconnect(its.replica.deps, connection, testCaller())).toBe(true);
+    expect([await stored(connection), await listStoredAccounts(db(), connection)]).toEqual([[], []]);
+    const { body } = await its.plaid.control("GET", itemOf(connection));
+    expect(body["state"]).toBe("removed");
+  });
+});
+
+describe("the schedule", () => {
+  it("asks for a run of data older than six hours, and retention removes what is too old", async () => {
+    const connection = await synced();
+    await its.sync();
+    expect(await scheduleSyncs(its.replica.deps)).toBe(0);
+    its.world.clock.advance(6 * 3_600_000 + 1_000);
+    expect(await scheduleSyncs(its.replica.deps)).toBeGreaterThan(0);
+    expect(await scheduleSyncs(its.replica.deps)).toBe(0);
+    await sweepSyncs(its.parts, live);
+    await sweepRetention(its.parts, live);
+    const before = (await stored(connection)).length;
+    const old = {
+      transactionId: "old",
+      accountId: "a",
+      amountMinor: -1n,
+      currency: "USD",
+      description: "old\0",
+    } as const;
+    const postedAt = new Date(its.world.clock.now().getTime() - 731 * dayMs);
+    const save = () =>
+      inTransaction(its.replica.deps.storage.db, (tx) =>
+        saveTransactions(tx, connection, [{ ...old, status: "posted", postedAt }], its.world.clock.now()),
+      );
+    await save();
+    expect((await stored(connection)).length).toBe(before + 1);
+    await sweepRetention(its.parts, live);
+    expect((await stored(connection)).length).toBe(before);
+    await db()
+      .updateTable("connections")
+      .set({ settings: JSON.stringify({ retentionDays: 30 }) })
+      .where("user_id", "=", user)
+      .execute();
+    await sweepRetention(its.parts, live);
+    const left = await stored(connection);
+    const bound = its.world.clock.now().getTime() - 30 * dayMs;
+    expect(left.length).toBeGreaterThan(0);
+    expect(left.every((each) => each.postedAt.getTime() >= bound)).toBe(true);
+  });
+});

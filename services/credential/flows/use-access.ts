@@ -1,0 +1,109 @@
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { ConnectionAccess, Connector } from "../connectors/connector.ts";
+import { ProviderError } from "../connectors/provider-error.ts";
+import { assertAccountsReadable, type Connection } from "../domain/connection.ts";
+import { needsRefresh } from "../domain/refresh-schedule.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
+import { endConsentIfRefused } from "./end-consent.ts";
+import { openForUse } from "./open-for-use.ts";
+import type { Refresher, RefreshResult } from "./refresh.ts";
+
+/** One use of what opens a connection's accounts. */
+export interface AccessUse<T> {
+  readonly connection: Connection;
+  readonly caller: Caller;
+  run(connector: Connector, access: ConnectionAccess): Promise<T>;
+}
+
+/**
+ * Uses the access token of a connection. An expired one is refreshed first, and one the provider refuses is refreshed once and tried
+ * again; all callers share that refresh. A refusal of what cannot be refreshed makes the connection wait for its user.
+ * Throws `ProviderError`, `PROVIDER_NOT_CONFIGURED`, `PROVIDER_UNAVAILABLE`, `CONNECTION_NOT_FOUND`, `MISSING_ACCESS_TOKEN`,
+ * `BSIM_TOKEN_EXPIRED`, `BSIM_INVALID_CREDENTIALS`, `BSIM_UNAVAILABLE`.
+ */
+export async function useAccess<T>(parts: { deps: Dependencies; refresher: Refresher }, use: AccessUse<T>): Promise<T> {
+  const { deps } = parts;
+  const { connection, caller } = use;
+  const connector = connectorOf(deps, connection);
+  const unreachable = await outageOf(connector, connection);
+  assertAccountsReadable(connection);
+  if (unreachable !== undefined) throw unreachable;
+  const fresh = needsRefresh(connection.accessTokenExpiresAt, deps.clock.now())
+    ? await refreshed(parts, connection, caller)
+    : connection;
+  try {
+    return await ask(deps, connector, { ...use, connection: fresh });
+  } catch (error) {
+    if (!(error instanceof ProviderError && error.failure === "unauthorized")) throw error;
+    // Read again: when someone has refreshed since, his token is tried, and the bank is not asked for yet another.
+    const again = await refreshed(parts, fresh, caller);
+    return await ask(deps, connector, { ...use, connection: again });
+  }
+}
+
+async function ask<T>(deps: Dependencies, connector: Connector, use: AccessUse<T>): Promise<T> {
+  const { connection, caller } = use;
+  const token = await openForUse(deps, connection, "access_token", caller.actor);
+  if (token === undefined) throw new DomainError("MISSING_ACCESS_TOKEN");
+  try {
+    return await use.run(connector, accessOf(connection, token.plaintext));
+  } catch (error) {
+    if (error instanceof ProviderError) {
+      await endConsentIfRefused(deps, { connection, connector, token: token.plaintext, error, actor: caller.actor });
+    }
+    throw error;
+  }
+}
+
+/** What connectors need of a connection beside its token. */
+export function accessOf(connection: Connection, accessToken: string): ConnectionAccess {
+  const { institutionId, providerReference, ownerReference } = connection;
+  return { institutionId, providerReference, ownerReference, accessToken };
+}
+
+/** An outage that is known without asking; a user who has to come anyway is told that first. */
+async function outageOf(connector: Connector, connection: Connection): Promise<DomainError | undefined> {
+  try {
+    await connector.check(connection.institutionId, "use");
+    return undefined;
+  } catch (error) {
+    if (error instanceof DomainError && error.reason === "PROVIDER_UNAVAILABLE") return error;
+    throw error;
+  }
+}
+
+async function refreshed(
+  parts: { deps: Dependencies; refresher: Refresher },
+  connection: Connection,
+  caller: Caller,
+): Promise<Connection> {
+  if (!connection.hasRefreshToken) {
+    const current = await findConnection(parts.deps.storage.db.query, connection);
+    if (current !== undefined && current.tokenVersion !== connection.tokenVersion) return current;
+  }
+  const { actor, signal } = caller;
+  return connectionAfter(await parts.refresher.refresh(connection, { actor, signal }));
+}
+
+/** The refreshed connection, or the error a caller who reads accounts is told. */
+function connectionAfter(result: RefreshResult): Connection {
+  switch (result.outcome) {
+    case "refreshed":
+      if (result.connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
+      return result.connection;
+    case "reauth_required":
+      throw new DomainError("BSIM_TOKEN_EXPIRED");
+    case "misconfigured":
+      throw new DomainError("BSIM_INVALID_CREDENTIALS");
+    case "transient":
+    case "provider_down":
+      throw new DomainError("BSIM_UNAVAILABLE");
+    case "gone":
+      throw new DomainError("CONNECTION_NOT_FOUND");
+    default: {
+      const impossible: never = result.outcome;
+      throw new Error(`unreachable outcome ${String(impossible)}`);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Dependencies } from "../flows/dependencies.ts";
+import { runSync, type SyncParts, syncLeaseMs } from "../flows/run-sync.ts";
+import { deleteOldTransactions } from "../storage/provider-data-store.ts";
+import { claimRun, deleteOldRuns, enqueueRun, findStaleConnections } from "../storage/sync-run-store.ts";
+
+const concurrency = 4;
+const perSweepMax = 100;
+const staleAfterMs = 6 * 3_600_000;
+const scheduleBatchSize = 200;
+const runsKeptMs = 90 * 86_400_000;
+const deleteBatchSize = 1_000;
+const deleteBatchesMax = 100;
+
+/** Works off due runs until none is left or the signal aborts; safe on several replicas. Returns how many it ran. */
+export async function sweepSyncs(parts: SyncParts & { holder: string }, signal: AbortSignal): Promise<number> {
+  const { deps, holder } = parts;
+  let ran = 0;
+  const work = async (): Promise<void> => {
+    while (!signal.aborted && ran < perSweepMax) {
+      const now = deps.clock.now();
+      const run = await claimRun(deps.storage.db.query, { now, holder, leaseMs: syncLeaseMs });
+      if (run === undefined) return;
+      ran += 1;
+      await runSync(parts, { run, holder }, signal);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  return ran;
+}
+
+/** Queues a run for every connection with transactions whose data is older than six hours. Returns how many. */
+export async function scheduleSyncs(deps: Dependencies): Promise<number> {
+  const connectors = [...deps.connectors.values()]
+    .filter((connector) => connector.syncTransactions !== undefined)
+    .map((connector) => connector.name);
+  const now = deps.clock.now();
+  const before = new Date(now.getTime() - staleAfterMs);
+  const stale = await findStaleConnections(deps.storage.db.query, { connectors, before, limit: scheduleBatchSize });
+  for (const connection of stale) {
+    const request = { connection, kind: "transactions", trigger: "schedule", requestedBy: "job:sync", now } as const;
+    await enqueueRun(deps.storage.db.query, request);
+  }
+  return stale.length;
+}
+
+/** Removes transactions past their retention, and runs nobody will ask about any more. */
+export async function sweepRetention(parts: SyncParts, signal: AbortSignal): Promise<void> {
+  const { deps, retentionDays } = parts;
+  const now = deps.clock.now();
+  const db = deps.storage.db.query;
+  await deleteOldRuns(db, new Date(now.getTime() - runsKeptMs), deleteBatchSize);
+  const work = { now, daysDefault: retentionDays, limit: deleteBatchSize };
+  for (let batch = 0; batch < deleteBatchesMax && !signal.aborted; batch += 1) {
+    if ((await deleteOldTransactions(db, work)) === 0n) return;
+  }
+}
