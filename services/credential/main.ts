@@ -12,7 +12,9 @@ import { createConnectors } from "./connectors/registry.ts";
 import type { Dependencies } from "./flows/dependencies.ts";
 import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
+import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
+import { startWebhookWorker } from "./jobs/webhook-worker.ts";
 import { credentialImplementation } from "./rpc/credential-handlers.ts";
 import { credentialErrors } from "./rpc/error-table.ts";
 import { verifyAudit } from "./storage/audit-verify.ts";
@@ -60,17 +62,21 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   const refresher = createRefresher(deps, { holder });
   scope.onStop("refreshes in flight", refresher.idle);
   scope.onStop("jobs", startJobs({ deps, refresher, holder, retentionDays: config.TRANSACTION_RETENTION_DAYS }));
+  const webhooks = startWebhookWorker(deps);
+  scope.onStop("webhooks", webhooks.stop);
+  const limiter = createRateLimiter({ db });
 
   await startMeshService(scope, {
     name: "credential",
     config,
     tls,
     db,
-    limiter: createRateLimiter({ db }),
+    limiter,
     implementations: [credentialImplementation({ deps, refresher })],
     authenticators: {},
     errorTable: credentialErrors,
     checks: { registry: async () => banks.isReady() },
+    http: async (app) => addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake }),
   });
 }
 

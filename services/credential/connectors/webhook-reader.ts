@@ -69,4 +69,9 @@ export interface WebhookReader {
   verify(request: RawWebhook, call: ProviderCall): Promise<void>;
   /** What it says, after `verify`. Throws `WebhookRefused` for a body that is not what the provider documents. */
   read(request: RawWebhook, call: ProviderCall): Promise<readonly ProviderEvent[]>;
+  /**
+   * What a thin event (effect `fetch`) turned out to be, asked from the provider: later and as often as it takes, while `read` is
+   * waited for. Has the id, type and reference that `read` gave. Absent where no event is thin. Throws `ProviderError`.
+   */
+  resolve?(event: ProviderEvent, call: ProviderCall): Promise<ProviderEvent>;
 }

@@ -6,6 +6,7 @@ import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "./sweep-syncs.ts";
 import { sweepUnscheduled } from "./sweep-unscheduled.ts";
+import { sweepWebhooks } from "./sweep-webhooks.ts";
 
 // A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
 const refreshesMs = 3_000;
@@ -32,6 +33,7 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
     every({ label: "syncs", intervalMs: syncsMs, log, work: (signal) => sweepSyncs(parts, signal) }),
     every({ label: "sync schedule", intervalMs: scheduleMs, log, work: () => scheduleSyncs(deps) }),
     every({ label: "retention", intervalMs: retentionMs, log, work: (signal) => sweepRetention(parts, signal) }),
+    every({ label: "old webhooks", intervalMs: retentionMs, log, work: (signal) => sweepWebhooks(deps, signal) }),
   ];
   return async () => {
     await Promise.all(sweeps.map((sweep) => sweep.stop()));

@@ -4,6 +4,7 @@ import { bankHandlers, connectionHandlers, consentHandlers, type HandlerParts } 
 import { noticeHandlers } from "./notice-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { providerTokenHandlers } from "./provider-token-handlers.ts";
+import { webhookHandlers } from "./webhook-handlers.ts";
 
 /** The Credential service, ready to be served. */
 export function credentialImplementation(parts: HandlerParts): ServiceImplementation {
@@ -14,5 +15,6 @@ export function credentialImplementation(parts: HandlerParts): ServiceImplementa
     ...operatorHandlers(parts),
     ...providerTokenHandlers(parts),
     ...noticeHandlers(parts),
+    ...webhookHandlers(parts),
   });
 }

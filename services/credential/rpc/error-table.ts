@@ -10,6 +10,24 @@ export const credentialErrors: ErrorTable = Object.freeze({
     error: "connection_not_found",
     message: "There is no such connection",
   },
+  WEBHOOK_REFUSED: {
+    code: GrpcCode.UNAUTHENTICATED,
+    http: 401,
+    error: "invalid_signature",
+    message: "This webhook is not signed by its provider, or not now",
+  },
+  WEBHOOK_EVENT_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "webhook_event_not_found",
+    message: "There is no such webhook event",
+  },
+  WEBHOOK_EVENT_UNDER_WAY: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "webhook_event_under_way",
+    message: "This webhook event is in the queue already",
+  },
   BANK_NOT_FOUND: {
     code: GrpcCode.NOT_FOUND,
     http: 404,

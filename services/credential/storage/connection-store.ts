@@ -21,6 +21,22 @@ export async function findConnection(db: Queryable, key: ConnectionKey): Promise
   return row && toConnection(row);
 }
 
+/** Connections a provider names so, disconnected ones included, the newest consent first, at most 200. */
+export async function findConnectionsNamed(
+  db: Queryable,
+  name: { connector: string; providerReference: string },
+): Promise<Connection[]> {
+  const rows = await db
+    .selectFrom("connections")
+    .selectAll()
+    .where("connector", "=", name.connector)
+    .where("provider_reference", "=", name.providerReference)
+    .orderBy("connected_at", "desc")
+    .limit(connectionsPerOwnerMax)
+    .execute();
+  return rows.map(toConnection);
+}
+
 /** An owner's connections that are not disconnected, oldest first, at most 200. */
 export async function listConnections(db: Queryable, owner: Owner): Promise<Connection[]> {
   const rows = await db

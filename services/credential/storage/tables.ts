@@ -217,6 +217,39 @@ interface SyncRunRow extends OwnedRow {
   error: Generated<string>;
 }
 
+/** A webhook's event as stored. */
+export interface WebhookEventRow {
+  connector: string;
+  webhook_id: string;
+  arrival: Generated<bigint>;
+  event_key: Uint8Array;
+  provider_event_id: string | null;
+  body_digest: Uint8Array;
+  event_type: string;
+  provider_reference: string | null;
+  effect: string;
+  effect_detail: string | null;
+  occurred_at: Date | null;
+  event_at: Date;
+  received_at: Date;
+  last_received_at: Date;
+  repeats: number;
+  state: "queued" | "processing" | "done" | "dead";
+  outcome: string;
+  attempts: number;
+  queued_at: Date;
+  due_at: Date;
+  holder: string | null;
+  lease_until: Date | null;
+  finished_at: Date | null;
+  error: string;
+  tenant: string | null;
+  user_id: string | null;
+  connection_id: string | null;
+  data_key_id: string | null;
+  sealed_payload: Uint8Array | null;
+}
+
 interface AuditEntryRow {
   tenant: string;
   chain: number;
@@ -253,6 +286,8 @@ export interface Tables {
   provider_transactions: ProviderTransactionRow;
   sync_states: SyncStateRow;
   sync_runs: SyncRunRow;
+  webhook_events: WebhookEventRow;
+  webhook_rejections: { connector: string; hour: Date; reason: string; count: bigint };
   audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
   audit_entries: AuditEntryRow;
 }

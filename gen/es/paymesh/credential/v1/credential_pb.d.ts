@@ -1059,6 +1059,221 @@ export declare type AcknowledgeOwnerNoticesResponse = Message<"paymesh.credentia
 export declare const AcknowledgeOwnerNoticesResponseSchema: GenMessage<AcknowledgeOwnerNoticesResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.ListWebhookEventsRequest
+ */
+export declare type ListWebhookEventsRequest = Message<"paymesh.credential.v1.ListWebhookEventsRequest"> & {
+  /**
+   * A connector's name, such as `plaid`; all when empty.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * `queued`, `processing`, `done` or `dead`; all when empty.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListWebhookEventsRequest.
+ * Use `create(ListWebhookEventsRequestSchema)` to create a new message.
+ */
+export declare const ListWebhookEventsRequestSchema: GenMessage<ListWebhookEventsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListWebhookEventsResponse
+ */
+export declare type ListWebhookEventsResponse = Message<"paymesh.credential.v1.ListWebhookEventsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.WebhookEvent events = 1;
+   */
+  events: WebhookEvent[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListWebhookEventsResponse.
+ * Use `create(ListWebhookEventsResponseSchema)` to create a new message.
+ */
+export declare const ListWebhookEventsResponseSchema: GenMessage<ListWebhookEventsResponse>;
+
+/**
+ * One event of a provider; nothing of what its body said beyond this.
+ *
+ * @generated from message paymesh.credential.v1.WebhookEvent
+ */
+export declare type WebhookEvent = Message<"paymesh.credential.v1.WebhookEvent"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * The provider's own id of the event; empty where it has none.
+   *
+   * @generated from field: string provider_event_id = 3;
+   */
+  providerEventId: string;
+
+  /**
+   * As the provider calls it.
+   *
+   * @generated from field: string type = 4;
+   */
+  type: string;
+
+  /**
+   * What it asks for, such as `sync_transactions` or `consent_revoked`.
+   *
+   * @generated from field: string effect = 5;
+   */
+  effect: string;
+
+  /**
+   * `queued`, `processing`, `done` or `dead`.
+   *
+   * @generated from field: string state = 6;
+   */
+  state: string;
+
+  /**
+   * How it ended: `applied`, `merged` into another, `superseded` by a newer one, `disconnected` (its connection had ended), `ignored`,
+   * `reread`. Empty until then and for dead letters.
+   *
+   * @generated from field: string outcome = 7;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: int32 attempts = 8;
+   */
+  attempts: number;
+
+  /**
+   * How often it arrived again.
+   *
+   * @generated from field: int32 repeats = 9;
+   */
+  repeats: number;
+
+  /**
+   * Empty until its connection was found.
+   *
+   * @generated from field: string connection_id = 10;
+   */
+  connectionId: string;
+
+  /**
+   * As the provider says.
+   *
+   * @generated from field: optional google.protobuf.Timestamp occurred_at = 11;
+   */
+  occurredAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp received_at = 12;
+   */
+  receivedAt?: Timestamp | undefined;
+
+  /**
+   * When it is tried next, while it is queued.
+   *
+   * @generated from field: optional google.protobuf.Timestamp due_at = 13;
+   */
+  dueAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp finished_at = 14;
+   */
+  finishedAt?: Timestamp | undefined;
+
+  /**
+   * Why the last attempt failed, in a stable word: `connection_unknown`, `not_understood`, `provider_unavailable` and others.
+   *
+   * @generated from field: string error = 15;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.WebhookEvent.
+ * Use `create(WebhookEventSchema)` to create a new message.
+ */
+export declare const WebhookEventSchema: GenMessage<WebhookEvent>;
+
+/**
+ * @generated from message paymesh.credential.v1.ReplayWebhookEventRequest
+ */
+export declare type ReplayWebhookEventRequest = Message<"paymesh.credential.v1.ReplayWebhookEventRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ReplayWebhookEventRequest.
+ * Use `create(ReplayWebhookEventRequestSchema)` to create a new message.
+ */
+export declare const ReplayWebhookEventRequestSchema: GenMessage<ReplayWebhookEventRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ReplayDeadWebhookEventsRequest
+ */
+export declare type ReplayDeadWebhookEventsRequest = Message<"paymesh.credential.v1.ReplayDeadWebhookEventsRequest"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ReplayDeadWebhookEventsRequest.
+ * Use `create(ReplayDeadWebhookEventsRequestSchema)` to create a new message.
+ */
+export declare const ReplayDeadWebhookEventsRequestSchema: GenMessage<ReplayDeadWebhookEventsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ReplayDeadWebhookEventsResponse
+ */
+export declare type ReplayDeadWebhookEventsResponse = Message<"paymesh.credential.v1.ReplayDeadWebhookEventsResponse"> & {
+  /**
+   * @generated from field: int32 replayed = 1;
+   */
+  replayed: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ReplayDeadWebhookEventsResponse.
+ * Use `create(ReplayDeadWebhookEventsResponseSchema)` to create a new message.
+ */
+export declare const ReplayDeadWebhookEventsResponseSchema: GenMessage<ReplayDeadWebhookEventsResponse>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -1248,6 +1463,38 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ResumeProviderTokenRequestSchema;
     output: typeof ResumeProviderTokenResponseSchema;
+  },
+  /**
+   * Events that providers told by webhook, newest first, over all owners; `state: "dead"` lists the dead letters. Forged webhooks are
+   * not here: they are in the audit as `security_alert`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListWebhookEvents
+   */
+  listWebhookEvents: {
+    methodKind: "unary";
+    input: typeof ListWebhookEventsRequestSchema;
+    output: typeof ListWebhookEventsResponseSchema;
+  },
+  /**
+   * Puts one finished event, dead or done, back into the queue with all its attempts. What was overtaken by a newer event stays so.
+   * Errors: NOT_FOUND `webhook_event_not_found`, FAILED_PRECONDITION `webhook_event_under_way`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ReplayWebhookEvent
+   */
+  replayWebhookEvent: {
+    methodKind: "unary";
+    input: typeof ReplayWebhookEventRequestSchema;
+    output: typeof WebhookEventSchema;
+  },
+  /**
+   * Puts a provider's dead letters back into the queue, the oldest first, at most 1000 a call; call again while it answers 1000.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ReplayDeadWebhookEvents
+   */
+  replayDeadWebhookEvents: {
+    methodKind: "unary";
+    input: typeof ReplayDeadWebhookEventsRequestSchema;
+    output: typeof ReplayDeadWebhookEventsResponseSchema;
   },
 }>;
 
