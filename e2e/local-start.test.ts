@@ -62,6 +62,20 @@ async function listMerchants(): Promise<Record<string, unknown>[]> {
   return answer.body["merchants"] as Record<string, unknown>[];
 }
 
+/** An operator's command, as `npm run keys` and `npm run audit` run it. */
+async function operate(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const operator = path.join(repositoryRoot, "deploy/local/operate.ts");
+  const { DATABASE_URL: _, ...env } = process.env;
+  const child = spawn(process.execPath, [operator, ...args, "--directory", directory], { env });
+  let output = "";
+  const add = (chunk: Buffer): void => {
+    output += chunk.toString();
+  };
+  child.stdout.on("data", add);
+  child.stderr.on("data", add);
+  return await new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
+}
+
 async function expectNothingLeft(): Promise<void> {
   const taken = await Promise.all(Object.values(ports).map((port) => isPortTaken("127.0.0.1", port)));
   expect(portNames.filter((_, index) => taken[index])).toEqual([]);
@@ -87,6 +101,10 @@ it(
       createdAt: before?.["createdAt"],
       keys: before?.["keys"],
     });
+    expect(await operate("keys", "rotate")).toMatchObject({ code: 0, output: expect.stringContaining("version 2") });
+    expect(await operate("keys", "retire", "1")).toMatchObject({ code: 0 });
+    expect((await operate("keys", "status")).output).toMatch(/version 1: retired.*\nversion 2: current/);
+    expect(await operate("audit", "verify")).toMatchObject({ code: 0, output: expect.stringContaining("0 problems") });
     // A start that is killed outright cannot clean up; the next one does.
     second.child.kill("SIGKILL");
     await second.ended;

@@ -12,6 +12,7 @@ import {
   setUpBankClients,
   setUpRegistry,
 } from "./operator-calls.ts";
+import { ensureMasterKeyFile, writeOperatorEnvironment } from "./operator-environment.ts";
 import { logFile, planGateway, planService } from "./plan-processes.ts";
 import { defaultPorts, type Ports } from "./ports.ts";
 import { defaultDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
@@ -128,6 +129,7 @@ async function prepare(options: MeshOptions, ports: Ports, crew: Crew): Promise<
   rmSync(path.join(directory, "logs"), { recursive: true, force: true });
   const services = choosePlans(options.services);
   const secrets = openLocalSecrets(path.join(directory, "secrets.json"));
+  ensureMasterKeyFile(directory, secrets);
   options.onProgress?.("Starting PostgreSQL");
   const database = startDatabase(options, ports, crew).then(async (adminUrl) => {
     const rolePrefix = options.rolePrefix ?? "paymesh_";
@@ -143,6 +145,8 @@ async function prepare(options: MeshOptions, ports: Ports, crew: Crew): Promise<
   const facts: WorldFacts = { ports, secrets, directory, databaseUrl: urlFor };
   const plans = new Map<MeshProcessName, ProcessPlan>([["gateway", await gateway]]);
   for (const service of services) plans.set(service.name, planService(service, facts, options));
+  const credential = plans.get("credential");
+  if (credential !== undefined) writeOperatorEnvironment(directory, credential.env);
   return { databaseUrl: adminUrl, plans, world: { ports, secrets } };
 }
 

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { endLeftOvers } from "./left-overs.ts";
+import { operatorFiles } from "./operator-environment.ts";
 import { defaultDataDirectory, releaseDataDirectory } from "./postgres.ts";
 import { wipeDatabase } from "./prepare-database.ts";
 import { servicePlans } from "./world.ts";
@@ -18,7 +19,7 @@ export async function resetWorld(directory: string, databaseUrl: string | undefi
   } else {
     await wipeDatabase(databaseUrl, servicePlans);
   }
-  for (const name of ["secrets.json", "certs", "logs", "envoy.json"]) {
+  for (const name of ["secrets.json", "certs", "logs", "envoy.json", ...operatorFiles]) {
     await rm(path.join(directory, name), { recursive: true, force: true });
   }
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { LocalSecrets } from "./local-secrets.ts";
+import { masterKeyFile } from "./operator-environment.ts";
 import type { PortName, Ports } from "./ports.ts";
 
 /** A program of the local world that is written in this repository. */
@@ -182,7 +183,8 @@ export const servicePlans: readonly ServicePlan[] = [
   }),
   meshService("credential", {
     hasJobs: false,
-    env: ({ secrets }) => ({ CREDENTIAL_ENCRYPTION_KEY: secrets.of("credential.encryption-key") }),
+    // A file, so that `npm run keys -- rotate` works while all of this runs.
+    env: ({ directory }) => ({ CREDENTIAL_ENCRYPTION_KEYS_FILE: masterKeyFile(directory) }),
   }),
   bank("north-bank", "North Bank"),
   bank("maple-bank", "Maple Credit Union"),

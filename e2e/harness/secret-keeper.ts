@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Narrator } from "../../deploy/local/demo/narrator.ts";
 import type { Mesh } from "../../deploy/local/mesh.ts";
 
@@ -26,6 +27,9 @@ export function secretsGivenTo(mesh: Mesh): string[] {
   return mesh.processes.flatMap((name) => {
     const env = Object.entries(mesh.environment(name));
     const named = env.flatMap(([key, value]) => (secretNames.test(key) ? [value] : []));
+    const file = mesh.environment(name)["CREDENTIAL_ENCRYPTION_KEYS_FILE"];
+    const lines = file === undefined ? [] : readFileSync(file, "utf8").split("\n");
+    named.push(...lines.flatMap((line) => /^\d+:(.+)$/.exec(line)?.[1] ?? []));
     const url = mesh.environment(name)["DATABASE_URL"];
     return url === undefined ? named : [...named, new URL(url).password];
   });

@@ -15,9 +15,9 @@ import { createRefresher } from "./flows/refresh.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { startWebhookWorker } from "./jobs/webhook-worker.ts";
+import { masterKeysOf } from "./master-keys.ts";
 import { credentialImplementation } from "./rpc/credential-handlers.ts";
 import { credentialErrors } from "./rpc/error-table.ts";
-import { verifyAudit } from "./storage/audit-verify.ts";
 import { openStorage } from "./storage/open-storage.ts";
 import { providerClientsOf } from "./storage/provider-client-store.ts";
 import type { Tables } from "./storage/tables.ts";
@@ -39,7 +39,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     log,
   });
   scope.onStop("database", db.close);
-  const storage = await openStorage({ db, encryptionKey: config.CREDENTIAL_ENCRYPTION_KEY, log });
+  const storage = await openStorage({ db, masterKeys: masterKeysOf(config), log });
 
   const http = openProviderHttp();
   scope.onStop("bank connections", http.close);
@@ -80,21 +80,4 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   });
 }
 
-/** `node services/credential/main.ts verify-audit`: checks every audit chain and exits with 0, or 1 and what it found. */
-async function verifyAuditOnce(scope: ServiceScope): Promise<void> {
-  const config = readCredentialConfig(scope.env);
-  const db = openDatabase<Tables>({
-    url: config.DATABASE_URL,
-    schema: config.DATABASE_SCHEMA,
-    applicationName: "paymesh-credential-audit",
-    log: scope.log,
-  });
-  const storage = await openStorage({ db, encryptionKey: config.CREDENTIAL_ENCRYPTION_KEY, log: scope.log });
-  const { entries, problems } = await verifyAudit(storage);
-  for (const { kind, tenant, where } of problems) scope.log.error({ kind, tenant, id: where }, "audit problem");
-  scope.log.info({ total: entries, count: problems.length }, "audit verified");
-  await db.close();
-  process.exit(problems.length === 0 ? 0 : 1);
-}
-
-await runService("credential", process.argv[2] === "verify-audit" ? verifyAuditOnce : startCredential);
+await runService("credential", startCredential);

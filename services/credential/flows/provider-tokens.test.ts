@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../platform/telemetry/logger.ts";
+import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import type { ProviderCall } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
@@ -31,7 +32,11 @@ beforeAll(async () => {
   });
   http = openProviderHttp();
   for (const holder of ["one", "two", "three"]) {
-    const storage = await openStorage({ db: database.open<Tables>(), encryptionKey, log });
+    const storage = await openStorage({
+      db: database.open<Tables>(),
+      masterKeys: secretsByVersion({ 1: encryptionKey }),
+      log,
+    });
     replicas.push({ storage, tokens: createProviderTokens({ storage, log, holder }) });
   }
 });

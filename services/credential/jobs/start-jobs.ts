@@ -1,12 +1,14 @@
 import { every } from "../../platform/jobs/every.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import type { SyncParts } from "../flows/run-sync.ts";
+import { forgetReplica } from "../storage/replica-store.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "./sweep-syncs.ts";
 import { sweepUnscheduled } from "./sweep-unscheduled.ts";
 import { sweepWebhooks } from "./sweep-webhooks.ts";
+import { countWraps, watchMasterKeys } from "./watch-master-keys.ts";
 
 // A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
 const refreshesMs = 3_000;
@@ -19,12 +21,17 @@ const unscheduledMs = 3 * 3_600_000;
 const syncsMs = 1_000;
 const scheduleMs = 60_000;
 const retentionMs = 600_000;
+const masterKeysMs = 10_000;
+const wrapsMs = 300_000;
 
 /** Starts the sweeps of one replica; every replica may. The answer stops them and waits for those under way. */
 export function startJobs(parts: SyncParts & { holder: string }): () => Promise<void> {
-  const { deps } = parts;
-  const { log } = deps;
+  const { deps, holder: replica } = parts;
+  const { log, storage } = deps;
+  const watched = { storage, replica, log };
   const sweeps = [
+    every({ label: "master keys", intervalMs: masterKeysMs, log, work: () => watchMasterKeys(watched) }),
+    every({ label: "wraps", intervalMs: wrapsMs, log, work: () => countWraps(watched) }),
     every({ label: "refreshes", intervalMs: refreshesMs, log, work: (signal) => sweepRefreshes(parts, signal) }),
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),
     every({ label: "attempts", intervalMs: attemptsMs, log, work: (signal) => sweepAttempts(deps, signal) }),
@@ -37,5 +44,6 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
   ];
   return async () => {
     await Promise.all(sweeps.map((sweep) => sweep.stop()));
+    await forgetReplica(storage.db.query, replica);
   };
 }

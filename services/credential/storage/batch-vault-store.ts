@@ -26,7 +26,7 @@ export async function countSealsAhead(tx: Tx, wanted: readonly SealsWanted[]): P
       const isCounted = ahead !== undefined && ahead.left >= seals && ahead.total <= sealsMax;
       if (!isCounted) return await single.countSeals(owner, seals, sealsMax);
       ahead.left -= seals;
-      return ahead.key;
+      return { ...ahead.key, seals: ahead.total };
     },
   };
 }

@@ -1,34 +1,62 @@
 import type { Database } from "../../platform/db/open-database.ts";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { installationKey } from "../../platform/vault/installation-keys.ts";
+import { type Keyring, openKeyring, type VaultLog } from "../../platform/vault/keyring.ts";
 import { deriveMasterKey } from "../../platform/vault/master-key.ts";
-import { openVault, sealerOf } from "../../platform/vault/vault.ts";
+import { MasterKeyError } from "../../platform/vault/master-key-error.ts";
+import type { MasterKeySource } from "../../platform/vault/master-key-source.ts";
+import { createVault, sealerOf } from "../../platform/vault/vault.ts";
 import { createOpenings } from "./openings.ts";
 import type { Storage } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 import { createVaultStore } from "./vault-store.ts";
 
-// Written into every data key from the first day; a new key in the configuration becomes the next version.
-const masterKeyVersion = 1;
+/** Options of `openStorage`. */
+export interface StorageOptions {
+  readonly db: Database<Tables>;
+  readonly masterKeys: MasterKeySource;
+  readonly log: VaultLog;
+}
 
 /**
- * Proves the encryption key against the stored canary and opens the service's storage; logs that it is ready. Throws an Error
- * "Encryption key required" for a key under 32 characters and `MasterKeyError` for one that is not this installation's.
+ * Proves the master keys against the stored canaries and opens the service's storage; logs that it is ready. Throws
+ * `MasterKeyError` for a key that is not this installation's, or is missing.
  */
-export async function openStorage(options: {
-  readonly db: Database<Tables>;
-  readonly encryptionKey: string;
-  readonly log: { info(facts: object, message: string): void };
-}): Promise<Storage> {
-  const { db, encryptionKey, log } = options;
-  const masterKeys = new Map([[masterKeyVersion, deriveMasterKey(encryptionKey, "credential vault")]]);
-  const vault = await openVault({ store: createVaultStore(db.query), masterKeys, masterKeyVersion, log });
-  const auditKey = deriveMasterKey(encryptionKey, "credential audit chain");
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { db, masterKeys, log } = options;
+  const keyring = await openKeyring({
+    store: createVaultStore(db.query),
+    source: masterKeys,
+    use: "credential vault",
+    log,
+  });
+  const vault = createVault({ keyring, log });
+  const key = (name: string) => installationKeyNamed(options, keyring, name);
+  const auditKey = await key("credential audit chain");
   return Object.freeze({
     db,
     // The vault itself stays here: whoever wants a plaintext has to go through the openings.
     vault: sealerOf(vault),
     openings: createOpenings({ db, vault, auditKey }),
+    keyring,
     auditKey,
-    stateHashKey: deriveMasterKey(encryptionKey, "credential consent state"),
-    userReferenceKey: deriveMasterKey(encryptionKey, "credential user reference"),
+    stateHashKey: await key("credential consent state"),
+    userReferenceKey: await key("credential user reference"),
   });
+}
+
+/**
+ * The first version of the program derived these keys from the secret of master key version 1. They are derived once more to be
+ * stored, so that what was hashed under them stays right, and any number of rotations leaves them as they are.
+ */
+async function installationKeyNamed(options: StorageOptions, keyring: Keyring, name: string): Promise<Buffer> {
+  const { db, masterKeys } = options;
+  const first = async (): Promise<Buffer | undefined> => {
+    const entry = (await masterKeys.read()).get(1);
+    if (entry?.kind === "secret") return deriveMasterKey(entry.secret, name);
+    const stored = (await createVaultStore(db.query).listMasterKeys()).find(({ version }) => version === 1);
+    if (stored === undefined || stored.wrapped !== undefined || stored.isRetired) return undefined;
+    throw new MasterKeyError(`master key version 1 is needed once more, to keep the key of the ${name}`);
+  };
+  return await inTransaction(db, (tx) => installationKey({ store: createVaultStore(tx), keyring, name, first }));
 }

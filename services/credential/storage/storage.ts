@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../platform/db/open-database.ts";
+import type { Keyring } from "../../platform/vault/keyring.ts";
 import type { Sealer } from "../../platform/vault/vault.ts";
 import type { Openings } from "./openings.ts";
 import type { Tables } from "./tables.ts";
@@ -11,6 +12,8 @@ export interface Storage {
   readonly vault: Sealer;
   /** The one way to a plaintext; leaves an audit row first. */
   readonly openings: Openings;
+  /** The master keys this process holds. */
+  readonly keyring: Keyring;
   /** Keys the audit chain, 32 bytes: whoever may write the tables still cannot make a chain that verifies. */
   readonly auditKey: Uint8Array;
   /** Keys the hashes of consent states, 32 bytes. */

@@ -270,7 +270,16 @@ interface AuditEntryRow {
 
 /** The tables of the credential schema. */
 export interface Tables {
-  vault_canaries: { master_key_version: number; sealed: Uint8Array };
+  vault_canaries: {
+    master_key_version: number;
+    sealed: Uint8Array;
+    is_current: Generated<boolean>;
+    wrapped_key: Uint8Array | null;
+    retired_at: Generated<Date | null>;
+    wraps_before: Generated<bigint>;
+  };
+  vault_installation_keys: { name: string; master_key_version: number; wrapped: Uint8Array };
+  vault_replicas: { replica: string; versions: number[]; seen_at: Date };
   data_keys: DataKeyRow;
   provider_clients: ProviderClientRow;
   connect_attempts: ConnectAttemptRow;

@@ -1,17 +1,18 @@
-import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Database } from "../../platform/db/open-database.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
-import { MasterKeyError } from "../../platform/vault/canary.ts";
+import { openKeyring } from "../../platform/vault/keyring.ts";
+import { MasterKeyError } from "../../platform/vault/master-key-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import { openVault } from "../../platform/vault/vault.ts";
+import { createVault } from "../../platform/vault/vault.ts";
 import { openStorage } from "./open-storage.ts";
 import type { Tables } from "./tables.ts";
 import { createVaultStore } from "./vault-store.ts";
 
-const log = { info: () => undefined };
-const encryptionKey = "encryption-key-of-the-tests-0123456789";
+const log = { info: () => undefined, warn: () => undefined };
+const masterKeys = secretsByVersion({ 1: "encryption-key-of-the-tests-0123456789" });
 const place = { recordId: "c", provider: "b", purpose: "access_token", recordVersion: 1 };
 let database: TestDatabase;
 let db: Database<Tables>;
@@ -27,7 +28,7 @@ const keysOf = (userId: string) =>
 
 describe("the vault's store", () => {
   it("makes one data key for a user when many seal for the first time at once, and counts every seal", async () => {
-    const { vault } = await openStorage({ db, encryptionKey, log });
+    const { vault } = await openStorage({ db, masterKeys, log });
     const owner = { tenant: "wallet", userId: "many" };
     const sealed = await Promise.all(
       Array.from({ length: 12 }, (_, at) =>
@@ -39,7 +40,7 @@ describe("the vault's store", () => {
   });
 
   it("forgets key and count of a seal whose transaction failed", async () => {
-    const { vault } = await openStorage({ db, encryptionKey, log });
+    const { vault } = await openStorage({ db, masterKeys, log });
     const owner = { tenant: "wallet", userId: "failed" };
     const failing = inTransaction(db, async (tx) => {
       await vault.seal(createVaultStore(tx), { ...place, owner }, "secret");
@@ -51,7 +52,6 @@ describe("the vault's store", () => {
 
   it("replaces a data key that is used up, once, and opens records of both", async () => {
     const store = createVaultStore(db.query);
-    const masterKeys = new Map([[7, randomBytes(32)]]);
     const other = await createTestDatabase({
       schema: "credential",
       directory: new URL("./migrations/", import.meta.url),
@@ -59,7 +59,9 @@ describe("the vault's store", () => {
     const own = other.open<Tables>();
     try {
       const ownStore = createVaultStore(own.query);
-      const vault = await openVault({ store: ownStore, masterKeys, masterKeyVersion: 7, log, sealsPerDataKey: 3n });
+      const source = secretsByVersion({ 7: "another-key-of-the-tests-01234567890123" });
+      const keyring = await openKeyring({ store: ownStore, source, use: "test", log });
+      const vault = createVault({ keyring, log, sealsPerDataKey: 3n });
       const owner = { tenant: "wallet", userId: "busy" };
       const sealed = [];
       for (let at = 0; at < 7; at += 1) sealed.push(await vault.seal(ownStore, { ...place, owner }, `secret ${at}`));
@@ -79,10 +81,14 @@ describe("the vault's store", () => {
   });
 
   it("refuses to open with another key than the one the installation was set up with", async () => {
-    await openStorage({ db, encryptionKey, log });
-    const wrong = openStorage({ db, encryptionKey: "another-key-of-more-than-32-characters", log });
+    await openStorage({ db, masterKeys, log });
+    const wrong = openStorage({
+      db,
+      masterKeys: secretsByVersion({ 1: "another-key-of-more-than-32-characters" }),
+      log,
+    });
     await expect(wrong).rejects.toThrow(MasterKeyError);
-    const short = openStorage({ db, encryptionKey: "short", log });
+    const short = openStorage({ db, masterKeys: secretsByVersion({ 1: "short" }), log });
     await expect(short).rejects.toThrow("Encryption key required");
   });
 });

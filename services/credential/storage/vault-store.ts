@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
-import type { StoredDataKey, VaultOwner, VaultStore } from "../../platform/vault/vault-store.ts";
+import type { CountedDataKey, StoredDataKey, VaultOwner, VaultStore } from "../../platform/vault/vault-store.ts";
+import { addMasterKey, listMasterKeys, lockCurrentVersion, makeCurrentIfNone } from "./master-key-store.ts";
 import type { Tables } from "./tables.ts";
 
 /** The vault's rows, on a pool or inside the caller's transaction. */
@@ -17,21 +18,31 @@ export function createVaultStore(db: Kysely<Tables>): VaultStore {
         .executeTakeFirst();
       return row && toDataKey(row, owner);
     },
-    listCanaries: async () => {
-      const rows = await db.selectFrom("vault_canaries").select(["master_key_version", "sealed"]).execute();
-      return rows.map((row) => ({ masterKeyVersion: row.master_key_version, sealed: row.sealed }));
+    listMasterKeys: () => listMasterKeys(db),
+    addMasterKey: (key) => addMasterKey(db, key),
+    makeCurrentIfNone: (version) => makeCurrentIfNone(db, version),
+    lockCurrentVersion: () => lockCurrentVersion(db),
+    listMasterKeyVersionsInUse: async () => {
+      const { rows } = await sql<{ version: number }>`
+        select master_key_version as version from data_keys
+        union select master_key_version from vault_installation_keys`.execute(db);
+      return rows.map((row) => row.version);
     },
-    addCanary: async (canary) => {
+    findInstallationKey: async (name) => {
+      const row = await db
+        .selectFrom("vault_installation_keys")
+        .select(["master_key_version", "wrapped"])
+        .where("name", "=", name)
+        .executeTakeFirst();
+      return row && { name, masterKeyVersion: row.master_key_version, wrapped: row.wrapped };
+    },
+    addInstallationKey: async ({ name, masterKeyVersion, wrapped }) => {
       const result = await db
-        .insertInto("vault_canaries")
-        .values({ master_key_version: canary.masterKeyVersion, sealed: Buffer.from(canary.sealed) })
+        .insertInto("vault_installation_keys")
+        .values({ name, master_key_version: masterKeyVersion, wrapped: Buffer.from(wrapped) })
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirst();
       return result.numInsertedOrUpdatedRows === 1n;
-    },
-    listMasterKeyVersionsInUse: async () => {
-      const rows = await db.selectFrom("data_keys").select("master_key_version").distinct().execute();
-      return rows.map((row) => row.master_key_version);
     },
   };
 }
@@ -41,7 +52,7 @@ async function countSeals(
   owner: VaultOwner,
   seals: number,
   sealsMax: bigint,
-): Promise<StoredDataKey | undefined> {
+): Promise<CountedDataKey | undefined> {
   const row = await db
     .updateTable("data_keys")
     .set({ seals: sql<bigint>`seals + ${seals}::integer` })
@@ -49,9 +60,9 @@ async function countSeals(
     .where("user_id", "=", owner.userId)
     .where("is_current", "=", true)
     .where("seals", "<", sealsMax)
-    .returning(["data_key_id", "master_key_version", "wrapped"])
+    .returning(["data_key_id", "master_key_version", "wrapped", "seals"])
     .executeTakeFirst();
-  return row && toDataKey(row, owner);
+  return row && { ...toDataKey(row, owner), seals: row.seals };
 }
 
 async function addDataKey(db: Kysely<Tables>, key: StoredDataKey, sealsMax: bigint): Promise<void> {
@@ -63,21 +74,17 @@ async function addDataKey(db: Kysely<Tables>, key: StoredDataKey, sealsMax: bigi
     .where("is_current", "=", true)
     .where("seals", ">=", sealsMax)
     .execute();
-  await db
-    .insertInto("data_keys")
-    .values({
-      tenant: key.owner.tenant,
-      user_id: key.owner.userId,
-      data_key_id: key.dataKeyId,
-      master_key_version: key.masterKeyVersion,
-      wrapped: Buffer.from(key.wrapped),
-    })
-    // The partial unique index on current keys: whoever was first made the key.
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  // The sequence counts the wrap. The partial unique index on current keys: whoever was first made the key.
+  await sql`
+    insert into data_keys (tenant, user_id, data_key_id, master_key_version, wrapped)
+    select ${key.owner.tenant}, ${key.owner.userId}, ${key.dataKeyId}::uuid, ${key.masterKeyVersion}::integer,
+      ${Buffer.from(key.wrapped)}::bytea
+    from nextval('vault_wraps')
+    on conflict do nothing`.execute(db);
 }
 
-function toDataKey(
+/** A row as the vault sees it. */
+export function toDataKey(
   row: { data_key_id: string; master_key_version: number; wrapped: Uint8Array },
   owner: VaultOwner,
 ): StoredDataKey {

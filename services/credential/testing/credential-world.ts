@@ -9,10 +9,12 @@ import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { startRpcServer } from "../../platform/rpc/grpc-server.ts";
 import { operatorAuthenticator } from "../../platform/rpc/operator-authenticator.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
+import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { ManualClock } from "../../platform/time/manual-clock.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
 import { loadMeshTls, type MeshTls } from "../../platform/tls/load-mesh-tls.ts";
+import type { MasterKeySource } from "../../platform/vault/master-key-source.ts";
 import { openProviderHttp } from "../connectors/provider-http.ts";
 import { connectorSettingsShape, createConnectors } from "../connectors/registry.ts";
 import type { Bank } from "../domain/bank.ts";
@@ -44,6 +46,14 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
+/** What a replica may have of its own. */
+export interface ReplicaOptions {
+  readonly leaseMs?: number;
+  readonly providerTimeoutMs?: number;
+  /** One secret, the same in every replica, unless told. */
+  readonly masterKeys?: MasterKeySource;
+}
+
 /** A database, a bank, and replicas of the service. */
 export interface CredentialWorld {
   readonly database: TestDatabase;
@@ -53,7 +63,7 @@ export interface CredentialWorld {
   readonly banks: Map<string, Bank>;
   /** Every line any replica logged. */
   readonly logLines: string[];
-  startReplica(options?: { leaseMs?: number; providerTimeoutMs?: number }): Promise<Replica>;
+  startReplica(options?: ReplicaOptions): Promise<Replica>;
   close(): Promise<void>;
 }
 
@@ -129,15 +139,16 @@ interface ReplicaParts {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
-async function startReplica(
-  parts: ReplicaParts,
-  options: { leaseMs?: number; providerTimeoutMs?: number },
-): Promise<Replica> {
+async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promise<Replica> {
   const db = parts.database.open<Tables>();
   const destination = { write: (line: string) => parts.logLines.push(line) };
   const log = createLogger({ service: "credential", level: "debug", destination });
   const http = openProviderHttp();
-  const storage = await openStorage({ db, encryptionKey, log });
+  const storage = await openStorage({
+    db,
+    masterKeys: options.masterKeys ?? secretsByVersion({ 1: encryptionKey }),
+    log,
+  });
   const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };
   const providerClients = providerClientsOf(storage, parts.clock);
   const { clock } = parts;

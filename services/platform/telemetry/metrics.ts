@@ -23,6 +23,16 @@ export function counter(name: string, help: string): Counter {
   return meter.createCounter(name, { description: help });
 }
 
+/** A number that goes up and down. */
+export interface Gauge {
+  record(value: number, attributes?: Attributes): void;
+}
+
+/** Registers a gauge; Prometheus shows the last value recorded as `paymesh_<name>`. */
+export function gauge(name: string, help: string): Gauge {
+  return meter.createGauge(name, { description: help });
+}
+
 /** Durations in seconds from 1 ms to 30 s; what requests and calls to banks need. */
 export const durationBuckets: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,

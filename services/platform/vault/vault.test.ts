@@ -1,10 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { MasterKeyError } from "./canary.ts";
+import { MemoryVaultStore, secretsByVersion } from "../testing/memory-vault-store.ts";
+import { openKeyring } from "./keyring.ts";
 import { deriveMasterKey } from "./master-key.ts";
+import { MasterKeyError } from "./master-key-error.ts";
 import { SealedRecordError } from "./sealed-box.ts";
-import { openVault, type SecretPlace, sealerOf, type Vault } from "./vault.ts";
-import type { StoredCanary, StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
+import { createVault, rewrapDataKey, type SecretPlace, sealerOf, type Vault } from "./vault.ts";
+import type { VaultOwner } from "./vault-store.ts";
 
 const owner: VaultOwner = { tenant: "wallet", userId: "user-1" };
 const place: SecretPlace = {
@@ -14,8 +15,10 @@ const place: SecretPlace = {
   purpose: "access_token",
   recordVersion: 1,
 };
-const masterKey = deriveMasterKey("an encryption key of over 32 characters", "credential");
-const log = { info: () => undefined };
+const secret1 = "an encryption key of over 32 characters";
+const secret2 = "another encryption key of over 32 characters";
+const warnings: object[] = [];
+const log = { info: () => undefined, warn: (facts: object) => warnings.push(facts) };
 
 describe("the vault", () => {
   it("opens what it sealed", async () => {
@@ -63,14 +66,14 @@ describe("the vault", () => {
     const { vault, store } = await open();
     const sealed = await vault.seal(store, place, "secret");
     const thief = { ...owner, userId: "user-2" };
-    for (const key of store.keys.values()) store.keys.set(key.dataKeyId, { ...key, owner: thief });
+    for (const key of store.dataKeys.values()) store.dataKeys.set(key.dataKeyId, { ...key, owner: thief });
     await expect(vault.open(store, { place: { ...place, owner: thief }, sealed })).rejects.toThrow(SealedRecordError);
   });
 
   it("cannot open anything of a user whose data key was destroyed", async () => {
     const { vault, store } = await open();
     const sealed = await vault.seal(store, place, "secret");
-    store.keys.clear();
+    store.dataKeys.clear();
     await expect(vault.open(store, { place, sealed })).rejects.toThrow(SealedRecordError);
   });
 
@@ -110,71 +113,53 @@ describe("the vault", () => {
   });
 
   it("replaces a data key that sealed as many records as it may, and still opens the older ones", async () => {
-    const store = new MemoryStore();
-    const vault = await openVault({ ...options(store), sealsPerDataKey: 2n });
+    const { vault, store } = await open(2n);
     const sealed = [];
     for (const text of ["1", "2", "3"]) sealed.push(await vault.seal(store, place, text));
     expect(new Set(sealed.map((one) => one.dataKeyId)).size).toBe(2);
     expect(await Promise.all(sealed.map((one) => vault.open(store, { place, sealed: one })))).toEqual(["1", "2", "3"]);
   });
 
+  it("warns once when a data key has sealed three quarters of what it may", async () => {
+    const { vault, store } = await open(4n);
+    warnings.length = 0;
+    for (const text of ["1", "2", "3", "4"]) await vault.seal(store, place, text);
+    expect(warnings).toMatchObject([{ total: 3n }]);
+  });
+
   it("opens records of the older master key after a newer one became current", async () => {
-    const { vault, store } = await open();
+    const store = new MemoryVaultStore();
+    const source = secretsByVersion({ 1: secret1 });
+    const keyring = await openKeyring({ store, source, use: "test", log });
+    const vault = createVault({ keyring, log });
     const sealed = await vault.seal(store, place, "secret");
-    const masterKeys = new Map([
-      [1, masterKey],
-      [2, randomBytes(32)],
-    ]);
-    const rotated = await openVault({ store, log, masterKeys, masterKeyVersion: 2 });
-    expect(await rotated.open(store, { place, sealed })).toBe("secret");
-    const later = await rotated.seal(store, { ...place, owner: { ...owner, userId: "user-2" } }, "x");
-    expect(store.keys.get(later.dataKeyId)?.masterKeyVersion).toBe(2);
-  });
-});
-
-describe("the canary", () => {
-  it("refuses at start a key of another installation, before anything is sealed with it", async () => {
-    const { store } = await open();
-    const wrong = openVault({ ...options(store), masterKeys: new Map([[1, randomBytes(32)]]) });
-    await expect(wrong).rejects.toThrow(MasterKeyError);
+    source.secrets.set(2, secret2);
+    await keyring.learn(store);
+    store.makeCurrent(2);
+    expect(await createVault({ keyring, log }).open(store, { place, sealed })).toBe("secret");
+    const later = await vault.seal(store, { ...place, owner: { ...owner, userId: "user-2" } }, "x");
+    expect(store.dataKeys.get(later.dataKeyId)?.masterKeyVersion).toBe(2);
   });
 
-  it("refuses data of another installation brought in with its own canary", async () => {
-    const { store: foreign } = await open(randomBytes(32));
-    await expect(openVault(options(foreign))).rejects.toThrow(MasterKeyError);
-  });
-
-  it("refuses to make itself anew while data keys exist", async () => {
-    const { vault, store } = await open();
-    await vault.seal(store, place, "secret");
-    store.canaries.clear();
-    await expect(openVault({ ...options(store), masterKeys: new Map([[1, randomBytes(32)]]) })).rejects.toThrow(
-      MasterKeyError,
-    );
-    expect(store.canaries.size).toBe(0);
-  });
-
-  it("refuses a start without a master key that stored data keys are wrapped by", async () => {
-    const { vault, store } = await open();
-    await vault.seal(store, place, "secret");
-    const only2 = openVault({ store, log, masterKeys: new Map([[2, masterKey]]), masterKeyVersion: 2 });
-    await expect(only2).rejects.toThrow(/need master key version 1/);
-  });
-
-  it("lets one of two replicas win that start first with different keys", async () => {
-    const store = new MemoryStore();
-    const keys = [masterKey, randomBytes(32)];
-    const starts = await Promise.allSettled(
-      keys.map((key) => openVault({ ...options(store), masterKeys: new Map([[1, key]]) })),
-    );
-    expect(starts.map((start) => start.status).sort()).toEqual(["fulfilled", "rejected"]);
-  });
-
-  it("logs that Secure Credential Storage is ready, and no key", async () => {
-    const lines: string[] = [];
-    const capture = { info: (facts: object, message: string) => lines.push(JSON.stringify({ ...facts, message })) };
-    await openVault({ ...options(new MemoryStore()), log: capture });
-    expect(lines).toEqual(['{"masterKeyVersion":1,"message":"Secure Credential Storage ready"}']);
+  it("opens what was sealed before its data key was rewrapped, and nothing under the older master key's wrap any more", async () => {
+    const store = new MemoryVaultStore();
+    const keyring = await openKeyring({
+      store,
+      source: secretsByVersion({ 1: secret1, 2: secret2 }),
+      use: "test",
+      log,
+    });
+    store.makeCurrent(1);
+    const sealed = await createVault({ keyring, log }).seal(store, place, "secret");
+    const old = store.dataKeys.get(sealed.dataKeyId);
+    if (old === undefined) throw new Error("no data key");
+    store.dataKeys.set(old.dataKeyId, rewrapDataKey(keyring, old, 2));
+    store.makeCurrent(2);
+    store.retire(1);
+    await keyring.learn(store);
+    expect(await createVault({ keyring, log }).open(store, { place, sealed })).toBe("secret");
+    store.dataKeys.set(old.dataKeyId, old);
+    await expect(createVault({ keyring, log }).open(store, { place, sealed })).rejects.toThrow(MasterKeyError);
   });
 });
 
@@ -192,54 +177,8 @@ describe("deriveMasterKey", () => {
   });
 });
 
-function options(store: VaultStore) {
-  return { store, log, masterKeys: new Map([[1, masterKey]]), masterKeyVersion: 1 };
-}
-
-async function open(key: Buffer = masterKey): Promise<{ vault: Vault; store: MemoryStore }> {
-  const store = new MemoryStore();
-  return { store, vault: await openVault({ ...options(store), masterKeys: new Map([[1, key]]) }) };
-}
-
-/** Keeps rows in maps; the store of the product, and what several callers do to it at once, is tested in its service. */
-class MemoryStore implements VaultStore {
-  readonly keys = new Map<string, StoredDataKey>();
-  readonly canaries = new Map<number, StoredCanary>();
-  readonly #current = new Map<string, { dataKeyId: string; seals: bigint }>();
-
-  async countSeals(wanted: VaultOwner, seals: number, sealsMax: bigint): Promise<StoredDataKey | undefined> {
-    const current = this.#current.get(JSON.stringify(wanted));
-    if (current === undefined || current.seals >= sealsMax) return undefined;
-    current.seals += BigInt(seals);
-    return this.keys.get(current.dataKeyId);
-  }
-
-  sealsOf(wanted: VaultOwner): bigint | undefined {
-    return this.#current.get(JSON.stringify(wanted))?.seals;
-  }
-
-  async addDataKey(key: StoredDataKey, sealsMax: bigint): Promise<void> {
-    const current = this.#current.get(JSON.stringify(key.owner));
-    if (current !== undefined && current.seals < sealsMax) return;
-    this.keys.set(key.dataKeyId, key);
-    this.#current.set(JSON.stringify(key.owner), { dataKeyId: key.dataKeyId, seals: 0n });
-  }
-
-  async findDataKey(_owner: VaultOwner, dataKeyId: string): Promise<StoredDataKey | undefined> {
-    return this.keys.get(dataKeyId);
-  }
-
-  async listCanaries(): Promise<readonly StoredCanary[]> {
-    return [...this.canaries.values()];
-  }
-
-  async addCanary(canary: StoredCanary): Promise<boolean> {
-    if (this.canaries.has(canary.masterKeyVersion)) return false;
-    this.canaries.set(canary.masterKeyVersion, canary);
-    return true;
-  }
-
-  async listMasterKeyVersionsInUse(): Promise<readonly number[]> {
-    return [...new Set([...this.keys.values()].map((key) => key.masterKeyVersion))];
-  }
+async function open(sealsPerDataKey?: bigint): Promise<{ vault: Vault; store: MemoryVaultStore }> {
+  const store = new MemoryVaultStore();
+  const keyring = await openKeyring({ store, source: secretsByVersion({ 1: secret1 }), use: "test", log });
+  return { store, vault: createVault({ keyring, log, ...(sealsPerDataKey === undefined ? {} : { sealsPerDataKey }) }) };
 }

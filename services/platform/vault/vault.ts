@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { textsEqual } from "../secrets/keyed-hash.ts";
+import { gauge } from "../telemetry/metrics.ts";
 import { associatedData } from "./associated-data.ts";
-import { proveMasterKeys, type ReadyLog } from "./canary.ts";
-import { createDataKeyCache, type DataKeyCache } from "./data-key-cache.ts";
+import { createDataKeyCache } from "./data-key-cache.ts";
+import type { Keyring, VaultLog } from "./keyring.ts";
 import { createSealedBox, type OpenFailure, type SealedBox, SealedRecordError } from "./sealed-box.ts";
-import type { StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
+import type { CountedDataKey, StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
 
 // NIST SP 800-38D allows 2^32 records a key with random nonces; a quarter of that leaves a margin for lost transactions.
 const sealsPerDataKeyMax = 2n ** 30n;
@@ -12,6 +13,9 @@ const dataKeyBytes = 32;
 // Each entry is some 700 bytes. A key leaves the process this long after it was unwrapped, its owner erased or not.
 const cachedKeysMax = 10_000;
 const cachedKeyLifeMs = 60_000;
+
+const mostSealsGauge = gauge("vault_data_key_seals_most", "Records sealed under the data key that has sealed most");
+let mostSeals = 0n;
 
 /** Where a secret belongs. All of it is authenticated with the ciphertext: a record opens in its own place only. */
 export interface SecretPlace {
@@ -90,53 +94,24 @@ export function sealerOf(vault: Vault): Sealer {
   return Object.freeze({ seal, sealAll, holds, gather });
 }
 
-/** Options of `openVault`. */
+/** Options of `createVault`. */
 export interface VaultOptions {
-  /** Used for the canary at start only. */
-  readonly store: VaultStore;
-  /** By version, 32 bytes each; from `deriveMasterKey`. Keep older versions until no data key is wrapped by them. */
-  readonly masterKeys: ReadonlyMap<number, Uint8Array>;
-  /** New data keys are wrapped by this one. */
-  readonly masterKeyVersion: number;
-  readonly log: ReadyLog;
+  readonly keyring: Keyring;
+  readonly log: Pick<VaultLog, "warn">;
   /** Records a data key may seal before it is replaced; 2^30 unless told, never more. */
   readonly sealsPerDataKey?: bigint;
 }
 
-/**
- * Proves the master keys against the stored canary, then gives the vault and logs `Secure Credential Storage` ready.
- * Throws `MasterKeyError` when a key is not this installation's or one in use is missing.
- */
-export async function openVault(options: VaultOptions): Promise<Vault> {
-  const masterBox = createSealedBox({
-    keys: new Map([...options.masterKeys].map(([version, key]) => [masterKeyId(version), key])),
-    currentKeyId: masterKeyId(options.masterKeyVersion),
-  });
-  await proveMasterKeys({
-    store: options.store,
-    box: masterBox,
-    versions: [...options.masterKeys.keys()],
-    currentVersion: options.masterKeyVersion,
-    log: options.log,
-  });
+/** Makes the vault over the master keys of a keyring. Throws a RangeError for a number of seals out of bounds. */
+export function createVault(options: VaultOptions): Vault {
+  const { keyring, log } = options;
   const sealsMax = options.sealsPerDataKey ?? sealsPerDataKeyMax;
   if (sealsMax < 1n || sealsMax > sealsPerDataKeyMax) throw new RangeError("seals per data key must be 1 to 2^30");
-  const keys = { masterBox, masterKeyVersion: options.masterKeyVersion, sealsMax };
-  return createVault(keys, createDataKeyCache({ entriesMax: cachedKeysMax, lifeMs: cachedKeyLifeMs }));
-}
-
-interface MasterKeys {
-  readonly masterBox: SealedBox;
-  readonly masterKeyVersion: number;
-  readonly sealsMax: bigint;
-}
-
-function createVault(master: MasterKeys, cache: DataKeyCache): Vault {
+  const cache = createDataKeyCache({ entriesMax: cachedKeysMax, lifeMs: cachedKeyLifeMs });
   /** The owner is the one the caller asks for, not the one in the row: a data key moved to another user does not unwrap. */
-  const boxOf = (stored: StoredDataKey, owner: VaultOwner): SealedBox => {
-    const known = cache.find(owner, stored.dataKeyId);
-    if (known !== undefined) return known;
-    const box = unwrap(master.masterBox, stored, owner);
+  const unwrapped = async (store: VaultStore, stored: StoredDataKey, owner: VaultOwner): Promise<SealedBox> => {
+    await keyring.need(stored.masterKeyVersion, store);
+    const box = unwrap(keyring, stored, owner);
     cache.keep(owner, stored.dataKeyId, box);
     return box;
   };
@@ -144,7 +119,8 @@ function createVault(master: MasterKeys, cache: DataKeyCache): Vault {
     // Asked each time: a destroyed key ends everything sealed under it at once, cached or not.
     const stored = await store.findDataKey(place.owner, sealed.dataKeyId);
     if (stored === undefined) throw new SealedRecordError("unknown_key");
-    return boxOf(stored, place.owner).open(sealed.ciphertext, placeData(place));
+    const box = cache.find(place.owner, stored.dataKeyId) ?? (await unwrapped(store, stored, place.owner));
+    return box.open(sealed.ciphertext, placeData(place));
   };
   const sealAll = async (store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]> => {
     const owner = secrets[0]?.place.owner;
@@ -152,8 +128,9 @@ function createVault(master: MasterKeys, cache: DataKeyCache): Vault {
     if (secrets.some(({ place }) => place.owner.tenant !== owner.tenant || place.owner.userId !== owner.userId)) {
       throw new RangeError("secrets sealed together must have one owner");
     }
-    const stored = await currentDataKey(master, store, { owner, seals: secrets.length });
-    const box = boxOf(stored, owner);
+    const stored = await currentDataKey({ keyring, sealsMax, store }, { owner, seals: secrets.length });
+    warnOfCount(log, stored, { seals: BigInt(secrets.length), sealsMax });
+    const box = cache.find(owner, stored.dataKeyId) ?? (await unwrapped(store, stored, owner));
     return secrets.map(({ place, plaintext }) => ({
       dataKeyId: stored.dataKeyId,
       ciphertext: box.seal(plaintext, placeData(place)),
@@ -194,18 +171,34 @@ async function openParts(
   return { texts, rejected };
 }
 
+/** Once a key: when it has sealed three quarters of what it may, it will soon be replaced, and something seals very often. */
+function warnOfCount(
+  log: Pick<VaultLog, "warn">,
+  stored: CountedDataKey,
+  counted: { readonly seals: bigint; readonly sealsMax: bigint },
+): void {
+  if (stored.seals > mostSeals) {
+    mostSeals = stored.seals;
+    mostSealsGauge.record(Number(mostSeals));
+  }
+  const warnAt = (counted.sealsMax * 3n) / 4n;
+  if (stored.seals < warnAt || stored.seals - counted.seals >= warnAt) return;
+  log.warn({ keyId: stored.dataKeyId, total: stored.seals }, "a data key is near the number of records it may seal");
+}
+
 async function currentDataKey(
-  master: MasterKeys,
-  store: VaultStore,
+  parts: { readonly keyring: Keyring; readonly sealsMax: bigint; readonly store: VaultStore },
   wanted: { owner: VaultOwner; seals: number },
-): Promise<StoredDataKey> {
-  const { masterBox, masterKeyVersion, sealsMax } = master;
+): Promise<CountedDataKey> {
+  const { keyring, sealsMax, store } = parts;
   const { owner, seals } = wanted;
   const existing = await store.countSeals(owner, seals, sealsMax);
   if (existing !== undefined) return existing;
   const dataKeyId = randomUUID();
+  const masterKeyVersion = await store.lockCurrentVersion();
+  await keyring.need(masterKeyVersion, store);
   const key = randomBytes(dataKeyBytes);
-  const wrapped = masterBox.seal(key, dataKeyData({ dataKeyId, owner, masterKeyVersion }));
+  const wrapped = keyring.wrap(masterKeyVersion, key, dataKeyData({ dataKeyId, owner, masterKeyVersion }));
   key.fill(0);
   await store.addDataKey({ dataKeyId, owner, masterKeyVersion, wrapped }, sealsMax);
   const added = await store.countSeals(owner, seals, sealsMax);
@@ -213,16 +206,22 @@ async function currentDataKey(
   return added;
 }
 
-function unwrap(masterBox: SealedBox, stored: StoredDataKey, owner: VaultOwner): SealedBox {
+function unwrap(keyring: Keyring, stored: StoredDataKey, owner: VaultOwner): SealedBox {
   const { dataKeyId, masterKeyVersion } = stored;
-  const key = masterBox.open(stored.wrapped, dataKeyData({ dataKeyId, owner, masterKeyVersion }));
+  const data = dataKeyData({ dataKeyId, owner, masterKeyVersion });
+  const key = keyring.unwrap(masterKeyVersion, stored.wrapped, data);
   const box = createSealedBox({ keys: new Map([[dataKeyId, key]]), currentKeyId: dataKeyId });
   key.fill(0);
   return box;
 }
 
-function masterKeyId(version: number): string {
-  return `master-${version}`;
+/** Wraps a stored data key by another master key version; what is sealed under the data key stays as it is. */
+export function rewrapDataKey(keyring: Keyring, stored: StoredDataKey, masterKeyVersion: number): StoredDataKey {
+  const { dataKeyId, owner } = stored;
+  const key = keyring.unwrap(stored.masterKeyVersion, stored.wrapped, dataKeyData(stored));
+  const wrapped = keyring.wrap(masterKeyVersion, key, dataKeyData({ dataKeyId, owner, masterKeyVersion }));
+  key.fill(0);
+  return { dataKeyId, owner, masterKeyVersion, wrapped };
 }
 
 function dataKeyData(key: { dataKeyId: string; owner: VaultOwner; masterKeyVersion: number }): Buffer {
