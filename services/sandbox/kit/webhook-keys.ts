@@ -1,11 +1,11 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult } from "node:crypto";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { SealedBox } from "../../platform/vault/sealed-box.ts";
 import type { NewWebhookKey, StoredWebhookKey, WebhookKeyStore } from "./storage/webhook-key-store.ts";
 
-/** Curves of the providers' keys: P-256 and P-521. */
-export type KeyCurve = "prime256v1" | "secp521r1";
+/** Kinds of the providers' keys: P-256, P-521, and RSA of 2048 bits. */
+export type KeyKind = "prime256v1" | "secp521r1" | "rsa2048";
 
 /** A key that webhooks are or were signed with, without its private half. */
 export type PublishedKey = Omit<StoredWebhookKey, "sealedPrivateKey">;
@@ -25,11 +25,11 @@ export async function openWebhookKeys(deps: {
   readonly store: WebhookKeyStore;
   readonly box: SealedBox;
   readonly clock: Clock;
-  readonly curve: KeyCurve;
+  readonly kind: KeyKind;
 }): Promise<WebhookKeys> {
   const { store, box } = deps;
   const make = (): NewWebhookKey => {
-    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: deps.curve });
+    const { publicKey, privateKey } = keyPair(deps.kind);
     const kid = uuidv7();
     const pem = privateKey.export({ format: "pem", type: "pkcs8" });
     return {
@@ -61,9 +61,15 @@ export async function openWebhookKeys(deps: {
   return keys;
 }
 
-/** Some other private key on the same curve, for a signature that must be refused. */
-export function foreignKey(curve: KeyCurve): KeyObject {
-  return generateKeyPairSync("ec", { namedCurve: curve }).privateKey;
+/** Some other private key of the same kind, for a signature that must be refused. */
+export function foreignKey(kind: KeyKind): KeyObject {
+  return keyPair(kind).privateKey;
+}
+
+function keyPair(kind: KeyKind): KeyPairKeyObjectResult {
+  return kind === "rsa2048"
+    ? generateKeyPairSync("rsa", { modulusLength: 2048 })
+    : generateKeyPairSync("ec", { namedCurve: kind });
 }
 
 function associatedData(kid: string): string {

@@ -29,7 +29,7 @@ export function buildPlaid(config: PlaidSandboxConfig, parts: BuildParts): Promi
     const [items, feed] = [createItemStore(db), createFeedStore(db)];
     const control = createControlStore(db, settingsShape);
     const deliveries = createDeliveryStore(db);
-    const keys = await openWebhookKeys({ store: createWebhookKeyStore(db), box, clock, curve: "prime256v1" });
+    const keys = await openWebhookKeys({ store: createWebhookKeyStore(db), box, clock, kind: "prime256v1" });
     const server = createPlaidServer({
       items,
       feed,

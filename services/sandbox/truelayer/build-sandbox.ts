@@ -37,7 +37,7 @@ export function buildTrueLayerSandbox(config: TrueLayerSandboxConfig, parts: Bui
       store: createWebhookKeyStore(db),
       box: base.box,
       clock,
-      curve: "secp521r1",
+      kind: "secp521r1",
     });
     const origin = config.SANDBOX_ORIGIN;
     const app = {

@@ -25,6 +25,17 @@ export function headerOf(request: FastifyRequest, name: string): string | undefi
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
+/** User name and password of HTTP Basic authentication (RFC 7617); undefined when the header holds none. */
+export function basicCredentials(
+  header: string | undefined,
+): { readonly username: string; readonly password: string } | undefined {
+  const encoded = /^Basic ([A-Za-z0-9+/=]{1,1000})$/i.exec(header ?? "")?.[1];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const at = text.indexOf(":");
+  return at < 0 ? undefined : { username: text.slice(0, at), password: text.slice(at + 1) };
+}
+
 /** Optional members that may also be given as null. */
 export function optional<S extends z.ZodType>(shape: S) {
   return shape.nullish().transform((value) => value ?? undefined);

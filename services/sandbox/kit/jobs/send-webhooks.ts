@@ -5,9 +5,9 @@ import { pauseAfter, type WebhookSchedule } from "../domain/webhook-schedule.ts"
 import type { ReadMoment, SharedSettings } from "../sandbox-clock.ts";
 import type { AttemptOutcome, Delivery, DeliveryStore } from "../storage/delivery-store.ts";
 
-const answerTimeoutMs = 10_000;
+const answerTimeoutMsDefault = 10_000;
 /** Longer than an attempt may take, so that nobody sends what is being sent. */
-const leaseMs = 3 * answerTimeoutMs;
+const leaseMs = 3 * answerTimeoutMsDefault;
 /** Of the receiver's answer only the status matters. */
 const answerBytesMax = 64 * 1024;
 
@@ -27,6 +27,8 @@ export interface WebhookSending<Settings extends SharedSettings> {
   readonly log: Pick<Logger, "warn">;
   readonly schedule: WebhookSchedule;
   readonly userAgent: string;
+  /** How long the receiver may take; 10 s unless told, and at most that. */
+  readonly answerTimeoutMs?: number;
   /** The provider's headers, signature included; made for each attempt, so that their time is that of the attempt. */
   headersOf(
     delivery: Delivery,
@@ -56,7 +58,8 @@ async function attempt<Settings extends SharedSettings>(
     // Deliveries are only made with a signature of the same sandbox.
     signature: (delivery.signature ?? settings.webhookSignature) as Settings["webhookSignature"],
   });
-  const status = await post(delivery, { "user-agent": sending.userAgent, ...headers }, signal);
+  const within = AbortSignal.any([signal, AbortSignal.timeout(sending.answerTimeoutMs ?? answerTimeoutMsDefault)]);
+  const status = await post(delivery, { "user-agent": sending.userAgent, ...headers }, within);
   const outcome = outcomeOf(sending, delivery, status, settings.webhookFirstPauseMs);
   if (outcome.state === "failed") {
     sending.log.warn({ deliveryId: delivery.deliveryId, attempts: delivery.attempts }, "webhook given up");
@@ -87,9 +90,7 @@ async function post(
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
       body: delivery.body,
-      headersTimeout: answerTimeoutMs,
-      bodyTimeout: answerTimeoutMs,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]),
+      signal,
     });
     await answer.body.dump({ limit: answerBytesMax });
     return answer.statusCode;

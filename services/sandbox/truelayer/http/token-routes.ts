@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { notesOf } from "../../kit/http/call-notes.ts";
-import { fieldOf } from "../../kit/http/request-fields.ts";
+import { basicCredentials, fieldOf } from "../../kit/http/request-fields.ts";
 import { TrueLayerError } from "../domain/truelayer-error.ts";
 import type { TokenDesk } from "../token-desk.ts";
 import { bearerOf } from "./bearer.ts";
@@ -34,10 +34,10 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
       const connection = await desk.connectionOf(bearerOf(authorization));
       if (connection.credentialsId !== credentialsId) throw new TrueLayerError("not_found");
     } else {
-      const [clientId, clientSecret] = basicOf(authorization);
+      const basic = basicCredentials(authorization);
       desk.checkApp(
-        clientId ?? fieldOf(request.body, "client_id"),
-        clientSecret ?? fieldOf(request.body, "client_secret"),
+        basic?.username ?? fieldOf(request.body, "client_id"),
+        basic?.password ?? fieldOf(request.body, "client_secret"),
       );
     }
     await desk.remove(credentialsId);
@@ -67,12 +67,4 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
 function isReconfirmed(body: unknown): boolean {
   if (typeof body !== "object" || body === null) return false;
   return Reflect.get(body, "user_has_reconfirmed_consent") === true;
-}
-
-function basicOf(header: string | undefined): readonly (string | undefined)[] {
-  const encoded = /^Basic ([A-Za-z0-9+/=]{1,1000})$/i.exec(header ?? "")?.[1];
-  if (encoded === undefined) return [];
-  const text = Buffer.from(encoded, "base64").toString("utf8");
-  const at = text.indexOf(":");
-  return at < 0 ? [] : [text.slice(0, at), text.slice(at + 1)];
 }
