@@ -3,6 +3,7 @@ import { createTestDatabase } from "../../../platform/testing/postgres.ts";
 import { ManualClock } from "../../../platform/time/manual-clock.ts";
 import type { BuildParts, Sandbox } from "../open-sandbox.ts";
 import { freePort } from "./free-port.ts";
+import { parseJson } from "./parse-json.ts";
 
 const controlKey = "control-key-of-the-test";
 
@@ -43,7 +44,7 @@ export async function startInTest(options: {
   const call = async (path: string, init: RequestInit = {}): Promise<Answer> => {
     const answer = await fetch(new URL(path, origin), { redirect: "manual", ...init });
     const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, text, body: parsed(text) };
+    return { status: answer.status, headers: answer.headers, text, body: parseJson(text) };
   };
   return {
     origin,
@@ -73,12 +74,4 @@ export function sandboxEnvironment(databaseUrl: string, port: number) {
     SANDBOX_DATA_KEY: "d".repeat(32),
     DATABASE_URL: databaseUrl,
   };
-}
-
-function parsed(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>; // a test that looks into it knows better
-  } catch {
-    return {}; // a page, or nothing
-  }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
+import { parseJson } from "./parse-json.ts";
 
 const waitMs = 10_000;
 const lookEveryMs = 25;
@@ -32,7 +33,7 @@ export async function startReceiver(): Promise<WebhookReceiver> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer); // without an encoding, chunks are buffers
     const raw = Buffer.concat(chunks).toString("utf8");
-    const webhook = { path: request.url ?? "", headers: request.headers, raw, body: JSON.parse(raw) };
+    const webhook = { path: request.url ?? "", headers: request.headers, raw, body: parseJson(raw) };
     received.push(webhook);
     response.writeHead(receiver.answer(webhook)).end();
   });

@@ -5,6 +5,7 @@ import type { ErrorTable } from "../../../platform/errors/error-table.ts";
 import { GrpcCode } from "../../../platform/errors/grpc-code.ts";
 import type { HttpServerOptions } from "../../../platform/http/create-http-server.ts";
 import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
+import { problemView } from "../../kit/http/consent-views.ts";
 import { addControlRoutes } from "../../kit/http/control-routes.ts";
 import { createSandboxServer } from "../../kit/http/create-sandbox-server.ts";
 import { addFaultHooks, sendRefusal } from "../../kit/http/fault-hooks.ts";
@@ -18,7 +19,7 @@ import { addInstitutionRoutes } from "./institution-routes.ts";
 import { addItemRoutes } from "./item-routes.ts";
 import { addLinkApiRoutes } from "./link-api-routes.ts";
 import { addLinkPages } from "./link-pages.ts";
-import { linkPage, problemView } from "./link-views.ts";
+import { linkPage } from "./link-views.ts";
 import { addSandboxRoutes } from "./sandbox-routes.ts";
 import { addTransactionRoutes } from "./transaction-routes.ts";
 

@@ -5,6 +5,7 @@ import { type Csrf, createCsrf } from "../../../platform/pages/csrf.ts";
 import type { SafeHtml } from "../../../platform/pages/html.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
 import { textsEqual } from "../../../platform/secrets/keyed-hash.ts";
+import { bankChoiceView, type ConsentForm, consentView, doneView, signInView } from "../../kit/http/consent-views.ts";
 import { findInstitution, type Institution, institutions } from "../domain/institutions.ts";
 import { consentEnd } from "../domain/item.ts";
 import { findPerson, type Person, samplePassword } from "../domain/people.ts";
@@ -12,7 +13,7 @@ import { PlaidError } from "../domain/plaid-error.ts";
 import { itemOfGrant } from "../link-sessions.ts";
 import type { LinkSession } from "../storage/link-store.ts";
 import type { ApiDeps } from "./api-deps.ts";
-import { chooseView, consentView, doneView, type LinkForm, linkPage, signInView } from "./link-views.ts";
+import { linkPage } from "./link-views.ts";
 import { publicTokenEnd } from "./sandbox-routes.ts";
 
 const stateLengthMax = 500;
@@ -20,7 +21,9 @@ const stateLengthMax = 500;
 /** A session in a browser: whose it is and what its forms carry. */
 interface Visit {
   readonly session: LinkSession;
-  readonly common: LinkForm;
+  readonly token: string;
+  readonly state: string;
+  readonly common: ConsentForm;
   /** The bank that is settled already: of the item to renew, or named by the application. */
   readonly institution: Institution | undefined;
 }
@@ -34,7 +37,7 @@ export function addLinkPages(app: FastifyInstance, deps: ApiDeps & { csrfKey: Ui
   app.get<{ Querystring: { token?: string; state?: string } }>("/link", async (request, reply) => {
     const visit = await openVisit(deps, csrf, request, reply, request.query);
     if (visit.institution) return show(reply, "Sign in", signInView(visit.common, visit.institution));
-    return show(reply, "Choose your bank", chooseView(visit.common, offered(visit.session)));
+    return show(reply, "Choose your bank", bankChoiceView(visit.common, offered(visit.session)));
   });
   app.post("/link/institution", async (request, reply) => {
     const visit = await continueVisit(deps, csrf, request, reply);
@@ -52,7 +55,15 @@ export function addLinkPages(app: FastifyInstance, deps: ApiDeps & { csrfKey: Ui
     await deps.links.signIn(visit.session.id, { institutionId: institution.id, username: person.username });
     const renewal = visit.session.updateItemId !== null;
     const { products } = visit.session.request;
-    return show(reply, "Consent", consentView(visit.common, { institution, person, renewal, products }));
+    const question = {
+      bankName: institution.name,
+      accounts: renewal ? [] : person.accounts,
+      permissions: [
+        { title: "Accounts and balances" },
+        ...(products.includes("transactions") ? [{ title: "Transactions", detail: "Past and new ones" }] : []),
+      ],
+    };
+    return show(reply, "Consent", consentView(visit.common, question));
   });
   app.post("/link/consent", async (request, reply) => {
     const visit = await continueVisit(deps, csrf, request, reply);
@@ -82,13 +93,20 @@ async function openVisit(
   if (session.expiresAt <= deps.clock.now()) throw new DomainError("LINK_EXPIRED");
   if (session.stage === "finished" || session.stage === "exited") throw new DomainError("LINK_OVER");
   const item = session.updateItemId === null ? undefined : await deps.items.find(session.updateItemId);
+  const state = (given.state ?? "").slice(0, stateLengthMax);
   const common = {
+    basePath: "/link",
     csrf: csrf.token(request, reply, `link:${session.id}`),
-    token,
-    state: (given.state ?? "").slice(0, stateLengthMax),
+    carried: { token, state },
     clientName: session.request.clientName,
   };
-  return { session, common, institution: findInstitution(item?.institutionId ?? session.request.institutionId ?? "") };
+  return {
+    session,
+    token,
+    state,
+    common,
+    institution: findInstitution(item?.institutionId ?? session.request.institutionId ?? ""),
+  };
 }
 
 async function continueVisit(deps: ApiDeps, csrf: Csrf, request: FastifyRequest, reply: FastifyReply): Promise<Visit> {
@@ -180,7 +198,7 @@ function sessionWebhookOf(visit: Visit, publicToken: string) {
     webhook_code: "SESSION_FINISHED",
     status: "SUCCESS",
     link_session_id: visit.session.id,
-    link_token: visit.common.token,
+    link_token: visit.token,
     public_token: publicToken,
     public_tokens: [publicToken],
     environment: "sandbox",
@@ -191,9 +209,9 @@ function sessionWebhookOf(visit: Visit, publicToken: string) {
 function leave(reply: FastifyReply, visit: Visit, words: Readonly<Record<string, string>>): FastifyReply {
   const { completionRedirectUri, redirectUri } = visit.session.request;
   const target = completionRedirectUri ?? redirectUri;
-  if (target === null) return show(reply, "All set", doneView());
+  if (target === null) return show(reply, "All set", doneView("Your accounts are linked. You can close this window."));
   const url = new URL(target);
   for (const [name, value] of Object.entries(words)) url.searchParams.set(name, value);
-  if (visit.common.state !== "") url.searchParams.set("state", visit.common.state);
+  if (visit.state !== "") url.searchParams.set("state", visit.state);
   return reply.redirect(url.href, 303);
 }
