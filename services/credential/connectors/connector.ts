@@ -126,10 +126,18 @@ export interface RefreshRequest {
   readonly providerReference: string;
 }
 
-/** A consent that was to be extended without its user. */
+/** A consent that its user wants to be extended. */
+export interface ConsentExtensionRequest extends RefreshRequest {
+  /** At least 128 bits; comes back with the user when he has to go to his bank for it. */
+  readonly state: string;
+}
+
+/** What came of it. */
 export interface ConsentExtension {
   /** The page on which the user has to confirm; absent when it was extended already. */
   readonly authUrl?: string | undefined;
+  /** As `ConsentStart.proofs`, beside `authUrl`. */
+  readonly proofs?: string | undefined;
   /** New tokens; they replace the old ones at once. */
   readonly tokens?: TokenSet | undefined;
 }
@@ -167,7 +175,7 @@ export interface Connector {
     call: ProviderCall,
   ): Promise<TransactionPage>;
   /** Extends a consent that is about to end, where a provider allows it. Needs the user's word that he still wants it. */
-  extendConsent?(grant: RefreshRequest, call: ProviderCall): Promise<ConsentExtension>;
+  extendConsent?(grant: ConsentExtensionRequest, call: ProviderCall): Promise<ConsentExtension>;
   /** Absent where the provider sends none. */
   readonly webhook?: WebhookReader;
   /** Absent where the provider knows no cards. */

@@ -38,6 +38,7 @@ export class ProviderError extends Error {
   override readonly name = "ProviderError";
   readonly failure: ProviderFailure;
   readonly oauthError: string | undefined;
+  readonly detail: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly correlationId: string | undefined;
   readonly mayHaveActed: boolean;
@@ -46,6 +47,7 @@ export class ProviderError extends Error {
     super(facts.detail === undefined ? `provider: ${failure}` : `provider: ${failure} (${facts.detail})`);
     this.failure = failure;
     this.oauthError = facts.oauthError;
+    this.detail = facts.detail;
     this.retryAfterMs = facts.retryAfterMs;
     this.correlationId = facts.correlationId;
     this.mayHaveActed = facts.mayHaveActed ?? false;

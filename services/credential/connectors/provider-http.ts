@@ -4,6 +4,8 @@ import type { ProviderCall } from "./connector.ts";
 import { ProviderError } from "./provider-error.ts";
 
 const responseBytesMax = 1024 * 1024;
+/** The `detail` of the error for an answer above the limit: asking for less may help. */
+export const answerTooLarge = "UND_ERR_RES_EXCEEDED_MAX_SIZE";
 const connectionsPerBank = 64;
 const retryAfterMsMax = 86_400_000;
 const correlationHeaders = ["x-correlation-id", "x-tl-correlation-id", "x-request-id", "x-trace-id", "request-id"];

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
-import { currencyOf, minorOf } from "./accounts.ts";
+import { currencyOf, minorOf } from "../provider-money.ts";
 import { type PlaidCalls, PlaidRefusal } from "./plaid-api.ts";
 
 // Half of Plaid's own limit: a page with all its counterparties and places has to stay below the megabyte we read.
@@ -70,15 +70,14 @@ function restartAfter(code: string, cursor: string): "run" | "beginning" | undef
 
 function toTransaction(given: z.infer<typeof transactionShape>): ProviderTransaction[] {
   const currency = currencyOf(given.iso_currency_code);
-  const minor = currency === undefined ? undefined : minorOf(given.amount, currency);
-  if (currency === undefined || minor === undefined) return [];
+  if (currency === undefined) return [];
   const transacted = given.authorized_datetime ?? given.authorized_date ?? undefined;
   return [
     {
       transactionId: given.transaction_id,
       accountId: given.account_id,
       // Plaid's positive amounts leave the account.
-      amountMinor: -minor,
+      amountMinor: -minorOf(given.amount, currency),
       currency,
       description: given.merchant_name ?? given.name ?? "",
       status: given.pending ? "pending" : "posted",

@@ -7,7 +7,7 @@ import { sendPage } from "../../../platform/pages/send-page.ts";
 import { queryOf } from "../../kit/http/request-fields.ts";
 import type { ReadMoment } from "../../kit/sandbox-clock.ts";
 import { type AuthFlow, answerUrl, bankOf, type ReturnAnswer } from "../auth-flow.ts";
-import { banks, people } from "../domain/banks.ts";
+import { people } from "../domain/banks.ts";
 import type { Settings } from "../domain/settings.ts";
 import type { AuthLink } from "../storage/link-store.ts";
 import { bankChoicePage, consentPage, type FormPlace, formPostPage, problemPage, signInPage } from "./auth-views.ts";
@@ -68,14 +68,6 @@ export function addAuthPages(app: FastifyInstance, deps: AuthPagesDeps): void {
     csrf.verify(request, request.params.linkId);
     return sendAnswer(reply, await flow.deny(request.params.linkId));
   });
-  app.get("/api/providers", async () =>
-    banks.map((bank) => ({
-      provider_id: bank.providerId,
-      display_name: bank.name,
-      country: "uk",
-      scopes: ["info", "accounts", "balance", "transactions", "cards", "offline_access"],
-    })),
-  );
 }
 
 async function showStep(

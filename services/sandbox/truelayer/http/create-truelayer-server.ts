@@ -33,9 +33,6 @@ export function createTrueLayerServer(deps: TrueLayerServerDeps): FastifyInstanc
     errorPage: ({ message }) => problemPage(message),
     isReady: deps.isReady,
   });
-  app.get("/.well-known/jwks", async () => ({
-    keys: (await deps.keys.published()).map(({ kid, publicKey }) => ({ ...publicKey, alg: "ES512", use: "sig", kid })),
-  }));
   for (const bank of banks) {
     app.get(`/logos/${bank.providerId}.svg`, (_request, reply) => reply.type("image/svg+xml").send(logoOf(bank.name)));
   }
@@ -48,8 +45,24 @@ export function createTrueLayerServer(deps: TrueLayerServerDeps): FastifyInstanc
     addApiManners(scope, deps);
     addTokenRoutes(scope, deps.desk);
     addDataRoutes(scope, deps);
+    addPublicRoutes(scope, deps.keys);
   });
   return app;
+}
+
+/** What programs read without proving who they are: the keys of webhooks, and the list of banks. */
+function addPublicRoutes(scope: FastifyInstance, keys: WebhookKeys): void {
+  scope.get("/.well-known/jwks", async () => ({
+    keys: (await keys.published()).map(({ kid, publicKey }) => ({ ...publicKey, alg: "ES512", use: "sig", kid })),
+  }));
+  scope.get("/api/providers", async () =>
+    banks.map((bank) => ({
+      provider_id: bank.providerId,
+      display_name: bank.name,
+      country: "uk",
+      scopes: ["info", "accounts", "balance", "transactions", "cards", "offline_access"],
+    })),
+  );
 }
 
 function logoOf(name: string): string {

@@ -44,6 +44,13 @@ export function addTokenRoutes(scope: FastifyInstance, desk: TokenDesk): void {
     notesOf(request).subject = credentialsId;
     return reply.code(204).send();
   });
+  // The older way, by which whoever holds an access token ends its connection.
+  scope.delete("/api/delete", async (request, reply) => {
+    const { credentialsId } = await desk.connectionOf(bearerOf(request.headers.authorization));
+    await desk.remove(credentialsId);
+    notesOf(request).subject = credentialsId;
+    return reply.code(200).send();
+  });
   // The documentation names the data host; both hosts are this process.
   for (const path of ["/connections/extend", "/data/v1/connections/extend"]) {
     scope.post(path, async (request) => {
