@@ -34,6 +34,8 @@ let file: string;
 let source: MasterKeySource;
 let storage: Storage;
 let secrets: PlacedSecret[];
+/** Data keys and the installation's own. */
+let wrappedKeys: number;
 
 beforeEach(async () => {
   const migrations = new URL("../storage/migrations/", import.meta.url);
@@ -49,6 +51,8 @@ beforeEach(async () => {
   storage = await openStorage({ db, masterKeys: source, log });
   secrets = [];
   for (let at = 0; at < users; at += 1) secrets.push(await sealed(`user-${at}`, `secret ${at}`));
+  wrappedKeys = (await versionsInUse())[1] ?? 0;
+  expect(wrappedKeys).toBeGreaterThan(users);
 });
 afterEach(async () => {
   await admin.end();
@@ -115,12 +119,12 @@ const obstacles: Readonly<Record<string, { hinder: () => Promise<unknown>; sign:
 
 describe("a rotation", () => {
   it("wraps every key by a new version, which it makes, and changes no secret, no audit and no state", async () => {
-    expect(await versionsInUse()).toEqual({ 1: users + 3 });
+    expect(await versionsInUse()).toEqual({ 1: wrappedKeys });
     const { code, output } = await keys("rotate", "--batch", "25").exit;
     expect(output).toContain("version 2 was added to the key file");
     expect(output).toContain("rewrapped 50 of 60 data keys");
     expect(code).toBe(0);
-    expect(await versionsInUse()).toEqual({ 2: users + 3 });
+    expect(await versionsInUse()).toEqual({ 2: wrappedKeys });
     const stored = await storage.db.query.selectFrom("data_keys").select("seals").execute();
     expect(stored.every(({ seals }) => seals === 1n)).toBe(true);
     await expectAllOpenAnew();
@@ -146,7 +150,7 @@ describe("a rotation", () => {
     const { code, output } = await keys("rotate").exit;
     expect(output).toContain("everything is wrapped by version 2");
     expect(code).toBe(0);
-    expect(await versionsInUse()).toEqual({ 2: users + 3 });
+    expect(await versionsInUse()).toEqual({ 2: wrappedKeys });
     expect((await readFile(file, "utf8")).match(/^\d+:/gm)).toEqual(["1:", "2:"]);
     await expectAllOpenAnew();
   });
@@ -160,7 +164,7 @@ describe("a rotation", () => {
     for (const { code, output } of await Promise.all(runs.map((run) => run.exit))) {
       expect([code, output]).toMatchObject([0, expect.stringContaining("everything is wrapped by version 2")]);
     }
-    expect(await versionsInUse()).toEqual({ 2: users + 3 });
+    expect(await versionsInUse()).toEqual({ 2: wrappedKeys });
     expect((await readFile(file, "utf8")).match(/^\d+:/gm)).toEqual(["1:", "2:"]);
     await expectAllOpenAnew();
   });
@@ -203,7 +207,7 @@ describe("a rotation", () => {
     const { code, output } = await keys("rotate", "--wait-seconds", "1").exit;
     expect(code).toBe(1);
     expect(output).toContain("running replicas do not hold version 2: stuck. Nothing was changed.");
-    expect(await versionsInUse()).toEqual({ 1: users + 3 });
+    expect(await versionsInUse()).toEqual({ 1: wrappedKeys });
   });
 
   it("says what to do where no newer key is configured and none can be made", async () => {

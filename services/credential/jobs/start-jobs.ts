@@ -2,6 +2,7 @@ import { every } from "../../platform/jobs/every.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import type { SyncParts } from "../flows/run-sync.ts";
 import { forgetReplica } from "../storage/replica-store.ts";
+import { signMovedHeads } from "../storage/signed-head-store.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
@@ -23,14 +24,17 @@ const scheduleMs = 60_000;
 const retentionMs = 600_000;
 const masterKeysMs = 10_000;
 const wrapsMs = 300_000;
+// What a chain can lose at its end unseen, to someone who may write every table.
+const auditHeadsMs = 300_000;
 
 /** Starts the sweeps of one replica; every replica may. The answer stops them and waits for those under way. */
 export function startJobs(parts: SyncParts & { holder: string }): () => Promise<void> {
   const { deps, holder: replica } = parts;
-  const { log, storage } = deps;
+  const { clock, log, storage } = deps;
   const watched = { storage, replica, log };
   const sweeps = [
     every({ label: "master keys", intervalMs: masterKeysMs, log, work: () => watchMasterKeys(watched) }),
+    every({ label: "audit heads", intervalMs: auditHeadsMs, log, work: () => signMovedHeads(storage, clock.now()) }),
     every({ label: "wraps", intervalMs: wrapsMs, log, work: () => countWraps(watched) }),
     every({ label: "refreshes", intervalMs: refreshesMs, log, work: (signal) => sweepRefreshes(parts, signal) }),
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),

@@ -2,30 +2,46 @@ import { sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { hashesEqual } from "../../platform/secrets/keyed-hash.ts";
 import { type ChainedEntry, entryHash, genesisHash } from "./audit-chain.ts";
+import { type ChainHead, headKeys, type SignedHeads } from "./head-signature.ts";
 import { secretFingerprint, unkeyedFingerprint } from "./secret-store.ts";
-import type { Storage, Tx } from "./storage.ts";
+import { signedHeadsAfter } from "./signed-head-store.ts";
+import type { Queryable, Storage, Tx } from "./storage.ts";
+import { chainName, type VerifiedHeads, verifyHeads } from "./verify-heads.ts";
 
 const batchSize = 1_000;
 const problemsMax = 1_000;
 
 /** Something in the audit, or beside it, that nobody of this service has written. */
 export interface AuditProblem {
-  readonly kind: "entry_altered" | "entry_missing" | "chain_cut" | "secret_put_back";
+  readonly kind:
+    | "entry_altered"
+    | "entry_missing"
+    | "chain_cut"
+    | "head_altered"
+    | "head_missing"
+    | "head_mismatch"
+    | "secret_put_back";
   readonly tenant: string;
-  /** The chain, or -1 for a secret. */
+  /** The chain, or -1 for a secret and a signed head. */
   readonly chain: number;
   /** The entry, or the connection (for an OAuth client the bank) and purpose of a secret. */
   readonly where: string;
 }
 
 /**
- * Follows every chain from its first entry: an edited, removed or reordered entry is found, and so is a stored secret that is not
- * the one the audit saw stored last, which is how a whole row put back shows. What cannot be found here is a chain cut at its end together with
- * its head: keep the heads elsewhere to find that. Reads in batches, all from one snapshot, so that acts may go on meanwhile; at
- * most 1000 problems.
+ * Follows every chain from its first entry: an edited, removed, reordered or appended entry is found, and so is a stored secret that
+ * is not the one the audit saw stored last, which is how a whole row put back shows. Every chain must pass through the heads that were
+ * signed of it, here and in `kept`, records that were exported and kept elsewhere: that finds a chain cut at its end together with
+ * its head, and with `kept` also when the newest signed heads were removed as well. Reads in batches, all from one snapshot, so that
+ * acts may go on meanwhile; at most 1000 problems.
  */
-export async function verifyAudit(storage: Pick<Storage, "db" | "auditKey">): Promise<AuditVerification> {
-  return await inTransaction(storage.db, (tx) => verifySnapshot(tx, storage.auditKey), {
+export async function verifyAudit(
+  storage: Pick<Storage, "db" | "auditKey" | "auditHeadsKey">,
+  kept: AsyncIterable<SignedHeads> | Iterable<SignedHeads> = [],
+): Promise<AuditVerification> {
+  const { publicKey } = headKeys(storage.auditHeadsKey);
+  const elsewhere = await verifyHeads(kept, publicKey);
+  return await inTransaction(storage.db, (tx) => verifySnapshot(tx, storage, elsewhere), {
     isolation: "repeatable read",
   });
 }
@@ -36,27 +52,27 @@ export interface AuditVerification {
   readonly problems: readonly AuditProblem[];
 }
 
-async function verifySnapshot(tx: Tx, auditKey: Uint8Array): Promise<AuditVerification> {
-  const heads = await tx.selectFrom("audit_chains").selectAll().orderBy("tenant").orderBy("chain").execute();
+async function verifySnapshot(
+  tx: Tx,
+  storage: Pick<Storage, "auditKey" | "auditHeadsKey">,
+  elsewhere: VerifiedHeads,
+): Promise<AuditVerification> {
+  const { auditKey } = storage;
+  const here = await verifyHeads(signedHeadsAfter(tx, 0n), headKeys(storage.auditHeadsKey).publicKey);
+  const problems: AuditProblem[] = [...elsewhere.problems, ...here.problems];
   const lastStored = new Map<string, string>();
-  const problems: AuditProblem[] = [];
+  const unseen = new Map([...here.last, ...elsewhere.last]);
   let entries = 0n;
-  for (const head of heads) {
-    const { tenant, chain } = head;
-    let [sequence, hash]: [bigint, Uint8Array] = [0n, genesisHash];
-    for await (const { entry, stored } of entriesOf(tx, tenant, chain)) {
-      if (entry.sequence !== sequence + 1n) problems.push(problem("entry_missing", entry, `${sequence + 1n}`));
-      const expected = entryHash(auditKey, hash, entry);
-      if (!hashesEqual(expected, stored)) problems.push(problem("entry_altered", entry, `${entry.sequence}`));
-      noteSecrets(lastStored, entry);
-      // Goes on from what is stored, so that one altered entry is one problem and not a thousand.
-      [sequence, hash] = [entry.sequence, stored];
-      entries += 1n;
-      if (problems.length >= problemsMax) return { entries, problems };
-    }
-    const isWhole = sequence === head.head_sequence && hashesEqual(hash, head.head_hash);
-    if (!isWhole) problems.push({ kind: "chain_cut", tenant, chain, where: `after ${sequence}` });
+  const chains = await tx.selectFrom("audit_chains").selectAll().orderBy("tenant").orderBy("chain").execute();
+  for (const head of chains) {
+    const signed = [here.last.get(chainName(head)), elsewhere.last.get(chainName(head))];
+    unseen.delete(chainName(head));
+    const walk = { tx, auditKey, head, signed: signed.filter((one) => one !== undefined), lastStored };
+    entries += await verifyChain(walk, problems);
+    if (problems.length >= problemsMax) return { entries, problems: problems.slice(0, problemsMax) };
   }
+  for (const { tenant, chain } of unseen.values())
+    problems.push({ kind: "chain_cut", tenant, chain, where: "after 0" });
   const isLastStored: SecretCheck = (where, purpose, version, ciphertext) => {
     const last = lastStored.get(where);
     if (last === undefined) return false;
@@ -69,11 +85,46 @@ async function verifySnapshot(tx: Tx, auditKey: Uint8Array): Promise<AuditVerifi
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 
-async function* entriesOf(
-  tx: Tx,
-  tenant: string,
-  chain: number,
-): AsyncGenerator<{ entry: ChainedEntry; stored: Uint8Array }> {
+interface ChainWalk {
+  readonly tx: Tx;
+  readonly auditKey: Uint8Array;
+  readonly head: { readonly tenant: string; readonly chain: number; head_sequence: bigint; head_hash: Uint8Array };
+  /** What was signed of this chain. */
+  readonly signed: readonly ChainHead[];
+  /** Filled with what the entries tell of stored secrets. */
+  readonly lastStored: Map<string, string>;
+}
+
+/** Walks one chain; returns its number of entries. */
+async function verifyChain(walk: ChainWalk, problems: AuditProblem[]): Promise<bigint> {
+  const { tx, auditKey, head, signed } = walk;
+  const { tenant, chain } = head;
+  let [sequence, hash]: [bigint, Uint8Array] = [0n, genesisHash];
+  let entries = 0n;
+  for await (const { entry, stored } of auditEntries(tx, { tenant, chain })) {
+    if (entry.sequence !== sequence + 1n) problems.push(problem("entry_missing", entry, `${sequence + 1n}`));
+    const expected = entryHash(auditKey, hash, entry);
+    if (!hashesEqual(expected, stored)) problems.push(problem("entry_altered", entry, `${entry.sequence}`));
+    const isOther = (one: ChainHead) =>
+      one.sequence === entry.sequence && one.hash !== Buffer.from(stored).toString("hex");
+    if (signed.some(isOther)) problems.push(problem("head_mismatch", entry, `${entry.sequence}`));
+    noteSecrets(walk.lastStored, entry);
+    // Goes on from what is stored, so that one altered entry is one problem and not a thousand.
+    [sequence, hash] = [entry.sequence, stored];
+    entries += 1n;
+    if (problems.length >= problemsMax) return entries;
+  }
+  const isWhole = sequence === head.head_sequence && hashesEqual(hash, head.head_hash);
+  const isShort = signed.some((one) => one.sequence > sequence);
+  if (!isWhole || isShort) problems.push({ kind: "chain_cut", tenant, chain, where: `after ${sequence}` });
+  return entries;
+}
+
+/** The entries of a chain in order, each with the hash that is stored with it. */
+export async function* auditEntries(
+  tx: Queryable,
+  { tenant, chain }: { readonly tenant: string; readonly chain: number },
+): AsyncGenerator<{ readonly entry: ChainedEntry; readonly stored: Uint8Array }> {
   for (let after = 0n; ; ) {
     const rows = await tx
       .selectFrom("audit_entries")
@@ -114,19 +165,27 @@ function problem(kind: AuditProblem["kind"], entry: ChainedEntry, where: string)
 }
 
 function noteSecrets(lastStored: Map<string, string>, entry: ChainedEntry): void {
-  if (entry.action !== "credential_store") return;
-  for (const fingerprint of storedIn(entry.details)) {
-    const purpose = fingerprint.slice(0, fingerprint.indexOf(":"));
-    // The OAuth clients at banks belong to no connection.
-    lastStored.set(`${entry.connectionId ?? entry.institutionId}/${purpose}`, fingerprint);
+  // The OAuth clients at banks belong to no connection.
+  const place = entry.connectionId ?? entry.institutionId;
+  if (entry.action === "credential_store") {
+    for (const fingerprint of namedIn(entry.details, "stored")) {
+      lastStored.set(`${place}/${fingerprint.slice(0, fingerprint.indexOf(":"))}`, fingerprint);
+    }
+  }
+  // What was destroyed and is there again was put back; and the map stays as small as what is stored.
+  if (entry.action === "credential_delete") {
+    for (const purpose of namedIn(entry.details, "deleted")) lastStored.delete(`${place}/${purpose}`);
   }
 }
 
-function storedIn(details: string): string[] {
+function namedIn(details: string, member: "stored" | "deleted"): string[] {
   try {
     const parsed: unknown = JSON.parse(details);
-    const stored = typeof parsed === "object" && parsed !== null && "stored" in parsed ? parsed.stored : [];
-    return Array.isArray(stored) ? stored.filter((one) => typeof one === "string") : [];
+    const named: unknown =
+      typeof parsed === "object" && parsed !== null
+        ? Object.entries(parsed).find(([name]) => name === member)?.[1]
+        : [];
+    return Array.isArray(named) ? named.filter((one) => typeof one === "string") : [];
   } catch {
     // Altered; the hash says so.
     return [];

@@ -10,6 +10,8 @@ import {
   type Replica,
 } from "../testing/credential-world.ts";
 import { verifyAudit } from "./audit-verify.ts";
+import type { SignedHeads } from "./head-signature.ts";
+import { signedHeadsAfter, signMovedHeads } from "./signed-head-store.ts";
 
 let world: CredentialWorld;
 let replica: Replica;
@@ -118,6 +120,69 @@ describe("the audit", () => {
     expect(await problems()).toEqual([]);
   });
 
+  it("shows an entry that was appended, with its head made to fit", async () => {
+    const chain = "(tenant, chain) = (select tenant, chain from audit_chains where tenant = 'wallet' limit 1)";
+    await admin.query(`create table head_before as select * from audit_chains where ${chain}`);
+    const appended = await whileTampered(`with forged as (insert into audit_entries
+        select tenant, chain, sequence + 1, at, action, 'forged', actor, client_address, user_agent, owner_hash,
+          connection_id, institution_id, duration_ms, details, sha256('forged')
+        from audit_entries where (tenant, chain, sequence) in (select tenant, chain, head_sequence from head_before)
+        returning tenant, chain, sequence, hash)
+      update audit_chains c set head_sequence = f.sequence, head_hash = f.hash from forged f
+      where c.tenant = f.tenant and c.chain = f.chain`);
+    expect(appended).toEqual(["entry_altered"]);
+    await admin.query("delete from audit_entries where outcome = 'forged'");
+    await admin.query(`update audit_chains c set head_sequence = h.head_sequence, head_hash = h.head_hash
+      from head_before h where c.tenant = h.tenant and c.chain = h.chain`);
+    expect(await problems()).toEqual([]);
+  });
+
+  it("shows a chain cut at its end together with its head, once its head was signed", async () => {
+    const call = { owner: ownerNamed("cut"), connectionId: await connectUser(replica.wallet, "cut") };
+    await replica.wallet.listCards(call);
+    const { storage } = replica.deps;
+    expect(await signMovedHeads(storage, world.clock.now())).toBeGreaterThan(0);
+    expect(await signMovedHeads(storage, world.clock.now())).toBe(0);
+    const kept: SignedHeads[] = [];
+    for await (const record of signedHeadsAfter(storage.db.query, 0n)) kept.push(record);
+    await admin.query(`create table cut_chains as select * from audit_chains;
+      create table cut_entries as select * from audit_entries;
+      create table cut_heads as select * from audit_signed_heads`);
+    const chain = `(select tenant, chain from audit_entries where connection_id = '${call.connectionId}' limit 1)`;
+    const cut = await whileTampered(`
+      create table cut_chain as ${chain};
+      delete from audit_entries e using cut_chain, audit_chains c
+        where (e.tenant, e.chain) = (cut_chain.tenant, cut_chain.chain) and (c.tenant, c.chain) = (e.tenant, e.chain)
+          and e.sequence = c.head_sequence;
+      update audit_chains c set head_sequence = e.sequence, head_hash = e.hash from audit_entries e, cut_chain
+        where (c.tenant, c.chain) = (cut_chain.tenant, cut_chain.chain) and (e.tenant, e.chain) = (c.tenant, c.chain)
+          and e.sequence = c.head_sequence - 1`);
+    expect(cut).toEqual(["chain_cut"]);
+    // Whoever removes the signed heads as well is found by those that were kept elsewhere.
+    await admin.query("delete from audit_signed_heads where number = (select max(number) from audit_signed_heads)");
+    expect((await verifyAudit(storage, kept)).problems.map(({ kind }) => kind)).toEqual(["chain_cut"]);
+    await admin.query(`delete from audit_entries; insert into audit_entries select * from cut_entries;
+      delete from audit_chains; insert into audit_chains select * from cut_chains;
+      delete from audit_signed_heads; insert into audit_signed_heads select * from cut_heads`);
+    expect((await verifyAudit(storage, kept)).problems).toEqual([]);
+  });
+
+  it("shows signed heads that were edited, forged or removed in between", async () => {
+    const { storage } = replica.deps;
+    for (const user of ["h1", "h2", "h3"]) {
+      await connectUser(replica.wallet, user);
+      await signMovedHeads(storage, world.clock.now());
+    }
+    await admin.query("create table all_heads as select * from audit_signed_heads");
+    const restore = "delete from audit_signed_heads; insert into audit_signed_heads select * from all_heads";
+    const middle = "number = (select max(number) - 1 from all_heads)";
+    expect(await whileTampered(`update audit_signed_heads set heads = '[]' where ${middle}`)).toContain("head_altered");
+    await admin.query(restore);
+    expect(await whileTampered(`delete from audit_signed_heads where ${middle}`)).toContain("head_missing");
+    await admin.query(restore);
+    expect(await problems()).toEqual([]);
+  });
+
   it("shows a whole secret row put back, which opens because it is authentic", async () => {
     const call = { owner: ownerNamed("berta"), connectionId: await connectUser(replica.wallet, "berta") };
     await admin.query(
@@ -144,6 +209,39 @@ describe("the audit", () => {
       sealed_secret = o.sealed_secret, data_key_id = o.data_key_id from old_client o where c.bsim_id = o.bsim_id`);
     expect(putBack).toEqual(["secret_put_back"]);
     await put("the third secret");
+    expect(await problems()).toEqual([]);
+  });
+});
+
+describe("a stored secret", () => {
+  it("that was truncated, altered or moved to another row is shown", async () => {
+    for (const user of ["t1", "t2"]) await connectUser(replica.wallet, user);
+    await admin.query("create table secrets_before as select * from connection_secrets");
+    const of = (user: string) => `user_id = '${user}' and purpose = 'access_token'`;
+    const changes = [
+      `update connection_secrets set ciphertext = substring(ciphertext for length(ciphertext) - 1) where ${of("t1")}`,
+      `update connection_secrets set ciphertext = set_byte(ciphertext, 60, get_byte(ciphertext, 60) # 1) where ${of("t1")}`,
+      `update connection_secrets set record_version = record_version + 1 where ${of("t1")}`,
+      `update connection_secrets s set ciphertext = o.ciphertext, data_key_id = o.data_key_id,
+         record_version = o.record_version from connection_secrets o
+         where s.user_id = 't1' and o.user_id = 't2' and s.purpose = o.purpose and s.purpose = 'access_token'`,
+    ];
+    for (const change of changes) {
+      expect(await whileTampered(change), change).toEqual(["secret_put_back"]);
+      await admin.query(`update connection_secrets s set ciphertext = b.ciphertext, data_key_id = b.data_key_id,
+        record_version = b.record_version from secrets_before b
+        where (s.connection_id, s.purpose) = (b.connection_id, b.purpose)`);
+      expect(await problems()).toEqual([]);
+    }
+  });
+
+  it("that was destroyed and put back is shown", async () => {
+    const call = { owner: ownerNamed("back"), connectionId: await connectUser(replica.wallet, "back") };
+    await admin.query("create table gone as select * from connection_secrets where user_id = 'back'");
+    await replica.wallet.disconnect(call);
+    expect(await problems()).toEqual([]);
+    expect(await whileTampered("insert into connection_secrets select * from gone")).toContain("secret_put_back");
+    await admin.query("delete from connection_secrets where user_id = 'back'");
     expect(await problems()).toEqual([]);
   });
 });

@@ -40,9 +40,15 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     openings: createOpenings({ db, vault, auditKey }),
     keyring,
     auditKey,
+    auditHeadsKey: await newInstallationKey(db, keyring, "credential audit heads"),
     stateHashKey: await key("credential consent state"),
     userReferenceKey: await key("credential user reference"),
   });
+}
+
+function newInstallationKey(db: Database<Tables>, keyring: Keyring, name: string): Promise<Buffer> {
+  const first = async () => undefined;
+  return inTransaction(db, (tx) => installationKey({ store: createVaultStore(tx), keyring, name, first }));
 }
 
 /**

@@ -299,4 +299,11 @@ export interface Tables {
   webhook_rejections: { connector: string; hour: Date; reason: string; count: bigint };
   audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
   audit_entries: AuditEntryRow;
+  audit_signed_heads: {
+    number: bigint;
+    signed_at: Date;
+    heads: string;
+    previous_hash: Uint8Array;
+    signature: Uint8Array;
+  };
 }
