@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import type { FastifyInstance } from "fastify";
@@ -30,7 +31,7 @@ function addWebhooks(app: FastifyInstance): void {
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-    scope.post("/*", { bodyLimit: 100_000 }, async (request) => ({
+    scope.post("/*", { bodyLimit: 1_000_000 }, async (request) => ({
       path: request.url,
       bytes: (request.body as Buffer).toString("base64"), // as the parser above leaves it
       type: request.headers["content-type"],
@@ -323,12 +324,22 @@ it("leads providers' webhooks to the credential service, byte for byte and whate
   }
 });
 
-it("tells a sender of ten megabytes early that they are too many", async () => {
-  const answer = await fetch(`${world.url}/api/connectors/plaid/webhook`, {
-    method: "POST",
-    body: Buffer.alloc(10_000_000),
+it("takes webhooks of 256 KiB and tells a sender of more at once, whether he says how many or not", async () => {
+  const url = `${world.url}/api/connectors/plaid/webhook`;
+  const full = await fetch(url, { method: "POST", body: Buffer.alloc(256 * 1024) });
+  expect(full.status).toBe(200);
+  for (let count = 0; count < 5; count += 1) {
+    const answer = await fetch(url, { method: "POST", body: Buffer.alloc(10_000_000) });
+    expect(answer.status).toBe(413);
+    expect(await answer.json()).toMatchObject({ error: "payload_too_large" });
+  }
+  const chunked = await new Promise<number | undefined>((resolve, reject) => {
+    const sent = request(url, { method: "POST" }, (response) => resolve(response.statusCode));
+    sent.on("error", reject);
+    for (let count = 0; count < 5; count += 1) sent.write(Buffer.alloc(64 * 1024));
+    sent.flushHeaders();
   });
-  expect(answer.status).toBe(413);
+  expect(chunked).toBe(413);
 });
 
 it("serves native gRPC, gRPC-Web and both Connect encodings with the service's error word", async () => {

@@ -14,6 +14,11 @@ export interface HttpPaths {
   readonly prefixes: readonly string[];
   /** RE2, over the whole path without its query. */
   readonly patterns: readonly string[];
+  /**
+   * Requests are read whole here before they are passed on, and larger ones answered 413: a service that refuses one while it is still
+   * being sent ends the connection, and the sender would see 503. Absent: passed on as they come.
+   */
+  readonly bodyBytesMax?: number;
 }
 
 /** The wallet's pages, what they load, and the redirects that end a consent. */
@@ -44,6 +49,7 @@ const providerWebhooks: HttpPaths = {
   exact: ["/api/v1/integrations/truelayer/webhook", "/api/open-banking/webhook", "/functions/v1/open-banking-webhook"],
   prefixes: [],
   patterns: ["/api/connectors/[a-z][a-z0-9-]*/webhook"],
+  bodyBytesMax: 256 * 1024,
 };
 
 /** All of them; a new page or raw route of a service is a line here. */

@@ -1,7 +1,7 @@
 import { Audience } from "../../gen/es/paymesh/policy/v1/policy_pb.js";
 import type { Contract } from "./contract.ts";
 import type { GatewayOptions } from "./gateway-options.ts";
-import { requestHeadersKibMax, streamsPerConnectionMax } from "./gateway-options.ts";
+import { requestHeadersKibMax, restBodyBytesMax, streamsPerConnectionMax } from "./gateway-options.ts";
 import { mobileKeysPath } from "./http-paths.ts";
 import { renderLocalReplies } from "./local-replies.ts";
 import { luaSource } from "./lua-source.ts";
@@ -18,6 +18,11 @@ export function renderListeners(contract: Contract, options: GatewayOptions): Js
     filter("grpc_web", { "@type": `${filterTypes}.grpc_web.v3.GrpcWeb` }),
     filter("lua", { "@type": `${filterTypes}.lua.v3.Lua`, default_source_code: { inline_string: luaSource() } }),
     filter("grpc_json_transcoder", renderTranscoder(contract, contract.services, options.descriptorFile)),
+    // On the routes alone that ask for it, with their own limit.
+    {
+      ...filter("buffer", { "@type": `${filterTypes}.buffer.v3.Buffer`, max_request_bytes: restBodyBytesMax }),
+      disabled: true,
+    },
     ...(options.checkMobileTokens ? [filter("jwt_authn", renderTokenCheck(contract))] : []),
     routerFilter,
   ];

@@ -170,12 +170,19 @@ function openapiRoute(filename: string): Json {
 }
 
 function httpRoutes(paths: HttpPaths): Json[] {
-  const route = { cluster: `${paths.service}-http`, timeout: milliseconds(pageTimeoutMs) };
-  return [
-    ...paths.exact.map((path) => ({ match: { path }, route })),
-    ...paths.prefixes.map((prefix) => ({ match: { path_separated_prefix: prefix }, route })),
-    ...paths.patterns.map((regex) => ({ match: { safe_regex: { regex } }, route })),
+  const matches = [
+    ...paths.exact.map((path) => ({ path })),
+    ...paths.prefixes.map((prefix) => ({ path_separated_prefix: prefix })),
+    ...paths.patterns.map((regex) => ({ safe_regex: { regex } })),
   ];
+  const route = { cluster: `${paths.service}-http`, timeout: milliseconds(pageTimeoutMs) };
+  const limit = paths.bodyBytesMax === undefined ? {} : { typed_per_filter_config: bodyLimit(paths.bodyBytesMax) };
+  return matches.map((match) => ({ match, route, ...limit }));
+}
+
+function bodyLimit(max_request_bytes: number): Json {
+  const type = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute";
+  return { "envoy.filters.http.buffer": { "@type": type, buffer: { max_request_bytes } } };
 }
 
 function notFound(match: Json): Json {

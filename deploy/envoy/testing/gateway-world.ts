@@ -67,9 +67,9 @@ const authenticators: Authenticators = {
 /** Adds routes to the HTTP port of a service. */
 export type AddPages = Partial<Record<keyof typeof services, (app: FastifyInstance) => void>>;
 
-/** Starts it. `addPages` registers routes of services' HTTP ports. `change` adjusts the gateway's options. */
+/** Starts it. `addPages` registers routes of services' HTTP ports, `errors` are the reasons they know. `change` adjusts the gateway's options. */
 export async function startGatewayWorld(
-  given: { addPages?: AddPages; change?: Partial<GatewayOptions> } = {},
+  given: { addPages?: AddPages; errors?: ErrorTable; change?: Partial<GatewayOptions> } = {},
 ): Promise<GatewayWorld> {
   const directory = await mkdtemp(path.join(tmpdir(), "paymesh-gateway-"));
   const names = ["registry", "router", "wallet", "credential"] as const;
@@ -78,7 +78,7 @@ export async function startGatewayWorld(
   const stops = new Map<string, () => Promise<void>>();
   const [port = 0, oidcPort = 0, adminPort = 0] = await freePorts(3);
   const entries = names.map(async (name): Promise<[string, Upstream]> => {
-    const started = await startTestService(directory, name, behaviours, given.addPages?.[name]);
+    const started = await startTestService(directory, name, behaviours, given);
     stops.set(name, started.stop);
     return [name, { host: "127.0.0.1", grpcPort: started.grpcPort, httpPort: started.httpPort }];
   });
@@ -138,7 +138,7 @@ async function startTestService(
   directory: string,
   name: keyof typeof services,
   behaviours: Behaviours,
-  addPages: ((app: FastifyInstance) => void) | undefined,
+  given: { addPages?: AddPages; errors?: ErrorTable },
 ): Promise<StartedService> {
   const tls = await loadMeshTls({
     certFile: path.join(directory, `${name}.pem`),
@@ -146,10 +146,11 @@ async function startTestService(
     caFile: path.join(directory, "ca.pem"),
   });
   const implementations = [implementAll(services[name], behaviours)];
-  const shared = { implementations, authenticators, errorTable, log };
+  const table = { ...errorTable, ...given.errors };
+  const shared = { implementations, authenticators, errorTable: table, log };
   const rpc: RpcServer = await startRpcServer({ ...shared, service: name, host: "127.0.0.1", grpcPort: 0, tls });
-  const app = createHttpServer({ service: name, errorTable, log, tls });
-  addPages?.(app);
+  const app = createHttpServer({ service: name, errorTable: table, log, tls });
+  given.addPages?.[name]?.(app);
   await addConnectRoutes(app, shared);
   const address = new URL(await app.listen({ host: "127.0.0.1", port: 0 }));
   return {

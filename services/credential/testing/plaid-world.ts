@@ -29,10 +29,14 @@ export function testCaller(): Caller {
   return { actor, signal: new AbortController().signal, timeoutMs: () => 10_000 };
 }
 
-/** Starts both. */
-export async function createPlaidWorld(): Promise<PlaidWorld> {
+/** Starts both. Webhooks go to `webhookUrl`, or else where the sandbox's own receiver keeps them. */
+export async function createPlaidWorld(options: { webhookUrl?: string } = {}): Promise<PlaidWorld> {
   const plaid = await startPlaid();
-  const settings = plaidSettingsFor(plaid);
+  const { webhookUrl } = options;
+  const settings = {
+    ...plaidSettingsFor(plaid),
+    ...(webhookUrl === undefined ? {} : { PLAID_WEBHOOK_URL: webhookUrl }),
+  };
   const world = await createCredentialWorld({ settings });
   const replica = await world.startReplica();
   const { deps, refresher } = replica;

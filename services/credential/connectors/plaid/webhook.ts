@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { createPlaidScheme, plaidSignedAt } from "../../webhooks/schemes/plaid-scheme.ts";
 import { parseJson } from "../provider-http.ts";
@@ -46,13 +47,14 @@ export function createPlaidWebhooks(calls: PlaidCalls): WebhookReader {
       const body = bodyShape.safeParse(parseJson(request.body.toString("utf8")));
       if (!body.success) throw new WebhookRefused("signature_malformed");
       const { webhook_type: type, webhook_code: code, item_id: itemId } = body.data;
-      const occurredAt = plaidSignedAt(request.headers[header] ?? "");
+      const token = request.headers[header] ?? "";
       return [
         {
-          // Plaid gives events no id, and two that say the same have the same bytes; when it was signed tells them apart.
-          eventId: `${itemId ?? ""}:${code}:${occurredAt?.getTime() ?? 0}`,
+          // Plaid gives events no id, and two that say the same have the same bytes and, within a second, the same time. Their
+          // signatures differ; a repeat that was signed anew counts as new, and asks again for what was done.
+          eventId: createHash("sha256").update(token).digest("base64url"),
           type: `${type}.${code}`,
-          occurredAt,
+          occurredAt: plaidSignedAt(token),
           providerReference: itemId,
           effect: effectOf(body.data),
         },
