@@ -1,7 +1,7 @@
 import { request } from "undici";
 import type { Logger } from "../../../platform/telemetry/logger.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
-import { pauseAfter, type WebhookSchedule } from "../domain/webhook-schedule.ts";
+import { nextAttempt, type WebhookSchedule } from "../domain/webhook-schedule.ts";
 import type { ReadMoment, SharedSettings } from "../sandbox-clock.ts";
 import type { AttemptOutcome, Delivery, DeliveryStore } from "../storage/delivery-store.ts";
 
@@ -34,6 +34,8 @@ export interface WebhookSending<Settings extends SharedSettings> {
     delivery: Delivery,
     signing: SigningMoment<Settings["webhookSignature"]>,
   ): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
+  /** What the provider does about a receiver that had its last attempt. */
+  onGivenUp?(delivery: Delivery): Promise<void>;
 }
 
 /** Sends what is due; how many were tried. Redirects are not followed; anything but 2xx goes again later. */
@@ -63,6 +65,7 @@ async function attempt<Settings extends SharedSettings>(
   const outcome = outcomeOf(sending, delivery, status, settings.webhookFirstPauseMs);
   if (outcome.state === "failed") {
     sending.log.warn({ deliveryId: delivery.deliveryId, attempts: delivery.attempts }, "webhook given up");
+    await sending.onGivenUp?.(delivery);
   }
   await sending.deliveries.settle(delivery.deliveryId, outcome);
 }
@@ -74,10 +77,10 @@ function outcomeOf(
   firstPauseMs: number,
 ): AttemptOutcome {
   if (status !== null && status >= 200 && status < 300) return { state: "delivered", status };
-  const pauseMs = pauseAfter(schedule, delivery.attempts, firstPauseMs, Math.random());
-  const nextAttemptAt = new Date(clock.now().getTime() + pauseMs);
-  const isTooOld = nextAttemptAt.getTime() - delivery.createdAt.getTime() > schedule.lifetimeMs;
-  return isTooOld ? { state: "failed", status } : { state: "pending", status, nextAttemptAt };
+  const { attempts, createdAt } = delivery;
+  const failed = { attempts, createdAt, firstPauseMs, now: clock.now(), random: Math.random() };
+  const nextAttemptAt = nextAttempt(schedule, failed);
+  return nextAttemptAt === undefined ? { state: "failed", status } : { state: "pending", status, nextAttemptAt };
 }
 
 async function post(

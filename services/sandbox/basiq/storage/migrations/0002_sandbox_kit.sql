@@ -1,0 +1,1 @@
+../../../kit/storage/sandbox-kit.sql
