@@ -3,14 +3,17 @@ import path from "node:path";
 import { repositoryRoot } from "../local/world.ts";
 import { benchAccounts } from "./accounts.ts";
 import { startBenchWorld } from "./bench-world.ts";
+import { benchCredential } from "./credential/main.ts";
 import { machineFacts } from "./machine-facts.ts";
 import { describeMeasurement, type Measurement } from "./measure.ts";
 import { benchPayments } from "./payments.ts";
 
 // `npm run bench`: starts a mesh of its own, measures, prints, and writes deploy/bench/results/<date>-<commit>.json.
+// `npm run bench -- credential [refresh]` measures the Credential service by itself.
 // `npm run bench -- --quick` takes seconds and writes nothing: it shows that the benchmark works.
 
 const quick = process.argv.includes("--quick");
+const [mode, ...partNames] = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const size = quick
   ? { cards: 200, warmUpMs: 500, durationMs: 1_000, tokensPerSecond: 4_000 }
   : { cards: 10_000, warmUpMs: 4_000, durationMs: 10_000, tokensPerSecond: 4_500 };
@@ -20,24 +23,32 @@ const facts = machineFacts(new Date());
 say(
   `${facts.cores} cores, ${facts.cpu}, ${facts.memoryGiB} GiB, Node ${facts.node}, commit ${facts.commit}, ${facts.date}; ${facts.sealsPerSecond} seals a second`,
 );
-const world = await startBenchWorld(say);
-try {
-  const report = (measurement: Measurement): void => say(describeMeasurement(measurement));
-  const measurements = await benchPayments(world, size, report);
-  const accounts = await benchAccounts(world, quick ? 1_000 : 10_000);
-  report(accounts);
-  measurements.push(accounts);
-  say("Resident memory, MiB, at the end:");
-  for (const [name, bytes] of Object.entries(accounts.residentBytes))
-    say(`  ${name.padEnd(16)} ${Math.round(bytes / 1024 ** 2)}`);
-  if (!quick) {
-    const directory = path.join(repositoryRoot, "deploy/bench/results");
-    mkdirSync(directory, { recursive: true });
-    const file = path.join(directory, `${facts.date}-${facts.commit.replace("+", "-")}.json`);
-    writeFileSync(file, `${JSON.stringify({ facts, measurements }, null, 2)}\n`);
-    say(`Written to ${path.relative(repositoryRoot, file)}`);
+
+if (mode !== undefined && mode !== "credential") throw new Error(`unknown benchmark ${mode}; there is: credential`);
+const measurements = mode === "credential" ? await benchCredential(partNames, { quick, say }) : await benchMesh();
+if (!quick) {
+  const directory = path.join(repositoryRoot, "deploy/bench/results");
+  mkdirSync(directory, { recursive: true });
+  const name = [facts.date, facts.commit.replace("+", "-"), ...(mode === undefined ? [] : [mode])].join("-");
+  const file = path.join(directory, `${name}.json`);
+  writeFileSync(file, `${JSON.stringify({ facts, measurements }, null, 2)}\n`);
+  say(`Written to ${path.relative(repositoryRoot, file)}`);
+}
+if (measurements.some(({ load }) => load.wrong > 0)) process.exitCode = 1;
+
+async function benchMesh(): Promise<Measurement[]> {
+  const world = await startBenchWorld(say);
+  try {
+    const report = (measurement: Measurement): void => say(describeMeasurement(measurement));
+    const measured = await benchPayments(world, size, report);
+    const accounts = await benchAccounts(world, quick ? 1_000 : 10_000);
+    report(accounts);
+    measured.push(accounts);
+    say("Resident memory, MiB, at the end:");
+    for (const [name, bytes] of Object.entries(accounts.residentBytes))
+      say(`  ${name.padEnd(16)} ${Math.round(bytes / 1024 ** 2)}`);
+    return measured;
+  } finally {
+    await world.stop();
   }
-  if (measurements.some(({ load }) => load.wrong > 0)) process.exitCode = 1;
-} finally {
-  await world.stop();
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { bsimModule } from "./bsim/bsim-module.ts";
 import type { Connector } from "./connector.ts";
-import type { ConnectorModule, ConnectorParts } from "./connector-module.ts";
+import type { ConnectorModule, ConnectorParts, ProviderLimits } from "./connector-module.ts";
 import { limitProviderHttp } from "./limit-provider-http.ts";
 import { plaidModule } from "./plaid/plaid-module.ts";
 import type { ProviderHttp } from "./provider-http.ts";
@@ -27,4 +27,9 @@ export function createConnectors(
     if (connector !== undefined) connectors.set(connector.name, connector);
   }
   return connectors;
+}
+
+/** How hard a provider may be called by one process; undefined for one this build does not know. */
+export function limitsOf(connectorName: string): ProviderLimits | undefined {
+  return modules.find((module) => module.name === connectorName)?.limits;
 }

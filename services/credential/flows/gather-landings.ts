@@ -1,15 +1,18 @@
 import { createBatcher } from "../../platform/db/batcher.ts";
 import { inTransaction, sqlStateOf } from "../../platform/db/transaction.ts";
+import { type FlightStart, type FlightToRead, readFlights } from "../storage/read-flights.ts";
 import { type AnswerToKeep, journalAnswers } from "../storage/refresh-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { type LandingWork, landAll } from "./refresh-landing.ts";
 import { savePatiently } from "./save-patiently.ts";
 
-const rowsMax = 128;
+const rowsMax = 256;
 const waitingMax = 10_000;
 
-/** Writes of flights, gathered: what arrives while one transaction is under way shares the next. */
+/** Reads and writes of flights, gathered: what arrives while one statement or transaction is under way shares the next. */
 export interface Landings {
+  /** What a flight begins with. */
+  read(flight: FlightToRead): Promise<FlightStart>;
   /** Keeps an answer; waits for a database that is restarting. False when a newer consent, or the end, has made it worthless. */
   journal(answer: AnswerToKeep): Promise<boolean>;
   /** Makes an answer the connection's own; false when another flight has the connection by now. */
@@ -37,7 +40,18 @@ export function gatherLandings(deps: Dependencies): Landings {
     waitingMax,
     isRowFault,
   });
-  return { journal: (answer) => answers.add(answer), land: (work) => landings.add(work) };
+  const beginnings = createBatcher<FlightToRead, FlightStart>({
+    flush: (batch) => readFlights(storage, batch),
+    rowsMax,
+    flightsMax: 2,
+    waitingMax,
+    isRowFault,
+  });
+  return {
+    read: (flight) => beginnings.add(flight),
+    journal: (answer) => answers.add(answer),
+    land: (work) => landings.add(work),
+  };
 }
 
 /** Whether a transaction failed by what was in it, and not by the database's state: then the others deserve one without it. */

@@ -21,7 +21,6 @@ import {
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
-import { openForUse } from "./open-for-use.ts";
 import type { RefreshCircuits } from "./refresh-circuits.ts";
 
 /** A claimed flight and who asked for it. */
@@ -62,14 +61,10 @@ interface Failed {
  * it becomes the connection's own. `overtaken`: someone else's flight has the connection now, look again.
  */
 export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
-  const { deps, landings } = parts;
+  const { landings } = parts;
   const startedMs = performance.now();
   try {
-    const journaled = await findJournaledAnswer(deps.storage, work.flight, {
-      actor: work.actor,
-      now: deps.clock.now(),
-    });
-    const answer = journaled === undefined ? await askAndJournal(parts, work) : parseAnswerText(journaled);
+    const answer = await findAnswer(parts, work);
     if (answer === undefined) return "overtaken";
     return (await landings.land({ ...work, answer, startedMs })) ? "refreshed" : "overtaken";
   } catch (error) {
@@ -80,12 +75,17 @@ export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightO
 }
 
 /** Undefined when a newer consent, or the end of the connection, has made the answer worthless. */
-async function askAndJournal(parts: FlightParts, work: FlightWork): Promise<TokenSet | undefined> {
+async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSet | undefined> {
   const { deps, landings } = parts;
   const { flight, actor } = work;
-  const refreshToken = await openForUse(deps, flight, "refresh_token", actor);
+  const start = await landings.read({ flight, actor, now: deps.clock.now() });
+  if (start.hasAnswer) {
+    const journaled = await findJournaledAnswer(deps.storage, flight, { actor, now: deps.clock.now() });
+    if (journaled !== undefined) return parseAnswerText(journaled);
+  }
+  const refreshToken = await start.openRefreshToken();
   if (refreshToken === undefined) throw new ProviderError("grant_refused", { detail: "no refresh token" });
-  const answer = await askProvider(parts, work, refreshToken.plaintext);
+  const answer = await askProvider(parts, work, refreshToken);
   await parts.circuits.answered(flight);
   const kept = await landings.journal({ flight, text: formatAnswer(answer), now: deps.clock.now() });
   return kept ? answer : undefined;

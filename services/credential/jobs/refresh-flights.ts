@@ -1,8 +1,8 @@
-/** Flights under way, by institution. */
+/** Flights under way, by the names they are counted under. */
 export interface FlightCount {
-  add(institution: string, flight: Promise<void>): void;
-  /** Of one institution, or of all. */
-  count(institution?: string): number;
+  add(names: readonly string[], flight: Promise<void>): void;
+  /** Under one name, or all. */
+  count(name?: string): number;
   /** How many were ever added. */
   started(): number;
   /** When the next one has ended, or after a moment in which more may have become due. */
@@ -15,19 +15,19 @@ const momentMs = 200;
 /** Counts flights from nothing. */
 export function countFlights(): FlightCount {
   const underWay = new Set<Promise<void>>();
-  const byInstitution = new Map<string, number>();
+  const byName = new Map<string, number>();
   let started = 0;
   return {
-    add: (institution, flight) => {
+    add: (names, flight) => {
       started += 1;
-      byInstitution.set(institution, (byInstitution.get(institution) ?? 0) + 1);
+      for (const name of names) byName.set(name, (byName.get(name) ?? 0) + 1);
       const ended = flight.finally(() => {
         underWay.delete(ended);
-        byInstitution.set(institution, (byInstitution.get(institution) ?? 1) - 1);
+        for (const name of names) byName.set(name, (byName.get(name) ?? 1) - 1);
       });
       underWay.add(ended);
     },
-    count: (institution) => (institution === undefined ? underWay.size : (byInstitution.get(institution) ?? 0)),
+    count: (name) => (name === undefined ? underWay.size : (byName.get(name) ?? 0)),
     started: () => started,
     someEnded: async () => {
       const moment = Promise.withResolvers<void>();

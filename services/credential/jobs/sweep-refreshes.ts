@@ -1,4 +1,5 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { limitsOf } from "../connectors/registry.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
@@ -15,9 +16,9 @@ import { countFlights, type FlightCount } from "./refresh-flights.ts";
 import { recordLag } from "./refresh-metrics.ts";
 
 /** Flights of a process at most: what their answers and rows may take of its memory. */
-const flightsMax = 512;
+const flightsMax = 1_024;
 /** Flights of one institution at most, so that a slow one leaves room for the others. */
-const flightsPerInstitutionMax = 256;
+const flightsPerInstitutionMax = 512;
 /** Fewer than this wait for more, as long as something is under way there. */
 const roomWorthAClaim = 64;
 const outOfTurnMax = 64;
@@ -71,12 +72,16 @@ async function flyDue(
   const now = deps.clock.now();
   const rooms: DueRoom[] = [];
   let left = flightsMax - flights.count();
+  const leftOf = new Map<string, number>();
   for (const due of await findDueInstitutions(deps.storage.db.query, now)) {
     const name = institutionName(due);
-    const free = Math.min(left, flightsPerInstitutionMax - flights.count(name));
+    const leftOfProvider =
+      leftOf.get(due.connector) ?? providerFlightsMax(due.connector) - flights.count(due.connector);
+    const free = Math.min(left, leftOfProvider, flightsPerInstitutionMax - flights.count(name));
     const room = await roomOf({ deps, refresher }, due, free);
-    if (room <= 0 || (room < roomWorthAClaim && flights.count(name) > 0)) continue;
+    if (room <= 0 || (room < roomWorthAClaim && flights.count(name) > roomWorthAClaim)) continue;
     left -= room;
+    leftOf.set(due.connector, leftOfProvider - room);
     // Whatever was due before has been claimed by this sweep; the index remembers it until it is vacuumed.
     rooms.push({ ...due, room, after: watermarks.get(name) ?? startOfTime });
   }
@@ -89,6 +94,12 @@ async function flyDue(
     fly(refresher, flights, flight, claimedMs);
   }
   return claimed.length;
+}
+
+/** What a provider may be asked together, and as much again that is being read, journaled or landed meanwhile. */
+function providerFlightsMax(connector: string): number {
+  const limits = limitsOf(connector);
+  return limits === undefined ? flightsMax : 2 * Math.min(limits.concurrencyMax, limits.requestsPerSecondMax);
 }
 
 /** How many connections of an institution may be refreshed now, given the flights that are free. */
@@ -107,7 +118,7 @@ async function roomOf({ deps, refresher }: SweepParts, due: DueInstitution, free
 
 function fly(refresher: Refresher, flights: FlightCount, flight: Connection, claimedMs: number): void {
   const ended = refresher.flyClaimed(flight, { actor: jobActor("refresh"), claimedMs });
-  flights.add(institutionName(flight), ended);
+  flights.add([institutionName(flight), flight.connector], ended);
 }
 
 function institutionName({ connector, institutionId }: Pick<DueInstitution, "connector" | "institutionId">): string {

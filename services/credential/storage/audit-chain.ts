@@ -1,5 +1,4 @@
-import { createHmac } from "node:crypto";
-import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import { hmac, keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { associatedData } from "../../platform/vault/associated-data.ts";
 import type { Owner } from "../domain/connection.ts";
 
@@ -55,5 +54,5 @@ export function entryHash(auditKey: Uint8Array, previousHash: Uint8Array, entry:
     durationMs: entry.durationMs,
     details: entry.details,
   });
-  return createHmac("sha256", auditKey).update(previousHash).update(columns).digest();
+  return hmac(auditKey).update(previousHash).update(columns).digest();
 }

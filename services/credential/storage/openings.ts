@@ -3,6 +3,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { PlacedSecret, Vault } from "../../platform/vault/vault.ts";
+import type { VaultStore } from "../../platform/vault/vault-store.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import { type AuditedActs, appendAudits } from "./audit-store.ts";
 import type { Tables } from "./tables.ts";
@@ -28,8 +29,9 @@ export interface Openings {
   /**
    * Opens a secret. Never inside a transaction of the caller's: it takes one of its own, together with whatever else is being
    * read in this process. Throws `SealedRecordError`, after a `security_alert` was written, for one that was tampered with.
+   * `keys`: where its data key was looked up together with it; asked anew when absent.
    */
-  open(reading: Reading): Promise<string>;
+  open(reading: Reading, keys?: VaultStore): Promise<string>;
 }
 
 interface Waiting {
@@ -68,10 +70,10 @@ export function createOpenings(parts: {
   };
 
   return Object.freeze({
-    open: async (reading: Reading) => {
+    open: async (reading: Reading, keys = createVaultStore(parts.db.query)) => {
       await record(auditedAs(reading, "credential_access", "opened"));
       try {
-        return await parts.vault.open(createVaultStore(parts.db.query), reading);
+        return await parts.vault.open(keys, reading);
       } catch (error) {
         if (!(error instanceof SealedRecordError)) throw error;
         await record(auditedAs(reading, "security_alert", "secret_rejected", { failure: error.failure }));

@@ -168,6 +168,19 @@ export async function findJournaledAnswer(
   return await storage.openings.open({ place, sealed, connectionId, operation: "replay_journal", ...reader });
 }
 
+/** Which of these connections have an answer waiting in the journal, by id. */
+export async function connectionsWithAnswers(db: Queryable, flights: readonly Connection[]): Promise<Set<string>> {
+  const { rows } = await sql<{ connection_id: string }>`
+    select flown.connection_id
+    from unnest(${keyArrays(flights)}, ${flights.map((flight) => flight.generation)}::integer[])
+      as flown (tenant, user_id, connection_id, generation)
+    cross join lateral (
+      select 1 from refresh_journal where tenant = flown.tenant and user_id = flown.user_id
+        and connection_id = flown.connection_id and generation = flown.generation limit 1
+    ) as kept`.execute(db);
+  return new Set(rows.map((row) => row.connection_id));
+}
+
 /** Forgets the journal and the intents of connections up to and including these flights. */
 export async function clearJournals(tx: Tx, flights: readonly Connection[]): Promise<void> {
   const epochs = flights.map((flight) => flight.refreshEpoch);

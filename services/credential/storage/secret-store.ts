@@ -1,5 +1,6 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHash } from "node:crypto";
 import { sql } from "kysely";
+import { hmac } from "../../platform/secrets/keyed-hash.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
@@ -64,7 +65,7 @@ export async function storeSecretsOfMany(
   const rows: SealedRow[] = [];
   for (const { connection, secrets, firstVersion, now } of batch) {
     const placed = secrets.map(({ purpose, plaintext }, at) => ({
-      place: placeOf(connection, purpose, firstVersion + at),
+      place: secretPlaceOf(connection, purpose, firstVersion + at),
       plaintext,
     }));
     const sealed = await storage.vault.sealAll(store, placed);
@@ -192,7 +193,7 @@ export async function findSecret(
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.ciphertext };
-  return { place: placeOf(connection, purpose, row.record_version), sealed };
+  return { place: secretPlaceOf(connection, purpose, row.record_version), sealed };
 }
 
 /** Destroys secrets of a connection, all of them unless purposes are named. Returns the audit act. */
@@ -225,7 +226,7 @@ export function secretFingerprint(
   version: number,
   ciphertext: Uint8Array,
 ): string {
-  return `${purpose}:${version}:h1:${createHmac("sha256", auditKey).update(ciphertext).digest("hex")}`;
+  return `${purpose}:${version}:h1:${hmac(auditKey).update(ciphertext).digest("hex")}`;
 }
 
 /** The form `secretFingerprint` had before it was keyed; entries that hold it stay as they are. */
@@ -245,7 +246,8 @@ async function reserveVersions(tx: Tx, connection: SecretOwner, count: number): 
   return row.secrets_version - count + 1;
 }
 
-function placeOf(connection: SecretOwner, purpose: string, recordVersion: number): SecretPlace {
+/** Where a secret of a connection belongs. */
+export function secretPlaceOf(connection: SecretOwner, purpose: string, recordVersion: number): SecretPlace {
   const { owner, connectionId, institutionId } = connection;
   return { owner, recordId: connectionId, provider: institutionId, purpose, recordVersion };
 }

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type Hmac, type KeyObject, timingSafeEqual } from "node:crypto";
 
 /**
  * HMAC-SHA256 of a secret under a pepper, 32 bytes: the one way API keys and one-time tokens are kept at rest. The keyed
@@ -7,7 +7,22 @@ import { createHmac, timingSafeEqual } from "node:crypto";
  */
 export function keyedHash(pepper: string | Uint8Array, value: string): Buffer {
   if (pepper.length === 0) throw new RangeError("the pepper of a keyed hash must not be empty");
-  return createHmac("sha256", pepper).update(value, "utf8").digest();
+  return hmac(pepper).update(value, "utf8").digest();
+}
+
+/** Starts an HMAC-SHA256. The bytes of a key are read at its first use; whoever changes them afterwards changes nothing. */
+export function hmac(key: string | Uint8Array): Hmac {
+  return createHmac("sha256", typeof key === "string" ? key : keyObjectOf(key));
+}
+
+// From bytes Node makes a key object for every hash, and finds out by two exceptions that they were none: 22 microseconds against 5.
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();
+function keyObjectOf(key: Uint8Array): KeyObject {
+  const known = keyObjects.get(key);
+  if (known !== undefined) return known;
+  const made = createSecretKey(key);
+  keyObjects.set(key, made);
+  return made;
 }
 
 /** Compares two hashes in constant time; hashes of different length are unequal, never an error. */
