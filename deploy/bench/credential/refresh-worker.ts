@@ -14,6 +14,7 @@ import type { Tables } from "../../../services/credential/storage/tables.ts";
 import { openDatabase } from "../../../services/platform/db/open-database.ts";
 import { every } from "../../../services/platform/jobs/every.ts";
 import { createLogger } from "../../../services/platform/telemetry/logger.ts";
+import { secretsByVersion } from "../../../services/platform/testing/memory-vault-store.ts";
 import { benchConnector, benchSchema } from "./bench-names.ts";
 
 // One replica of the refresh engine in a process of its own. Told to `sweep`, it sweeps once and says how much it did; told to `run`,
@@ -38,7 +39,7 @@ const db = openDatabase<Tables>({
   log,
 });
 const deps: Dependencies = {
-  storage: await openStorage({ db, encryptionKey: CREDENTIAL_ENCRYPTION_KEY, log: { info: () => {} } }),
+  storage: await openStorage({ db, masterKeys: secretsByVersion({ 1: CREDENTIAL_ENCRYPTION_KEY }), log }),
   connectors: new Map([[benchConnector, connectorOver(http)]]),
   clock,
   log,

@@ -10,6 +10,7 @@ import type { Tables } from "../../../services/credential/storage/tables.ts";
 import { migrate } from "../../../services/platform/db/migrate.ts";
 import { openDatabase } from "../../../services/platform/db/open-database.ts";
 import { provisionDatabase } from "../../../services/platform/db/provision.ts";
+import { secretsByVersion } from "../../../services/platform/testing/memory-vault-store.ts";
 import { releaseDataDirectory, startEmbeddedPostgres } from "../../local/postgres.ts";
 import { repositoryRoot } from "../../local/world.ts";
 import { benchSchema } from "./bench-names.ts";
@@ -67,7 +68,7 @@ export async function startRefreshWorld(options: { delayMs: number }): Promise<R
         applicationName: "bench-seed",
         log: silent,
       });
-      const storage = await openStorage({ db, encryptionKey, log: silent });
+      const storage = await openStorage({ db, masterKeys: secretsByVersion({ 1: encryptionKey }), log: silent });
       await seedConnections(pool, storage.vault, count);
       await db.close();
     },

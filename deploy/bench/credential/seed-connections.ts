@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
+import { MemoryVaultStore } from "../../../services/platform/testing/memory-vault-store.ts";
 import type { Sealer, SecretPlace } from "../../../services/platform/vault/vault.ts";
-import type { StoredDataKey, VaultStore } from "../../../services/platform/vault/vault-store.ts";
+import type { StoredDataKey } from "../../../services/platform/vault/vault-store.ts";
 import { benchConnector, benchInstitution } from "./bench-names.ts";
 
 const batchSize = 2_000;
@@ -66,7 +67,8 @@ async function seedBatch(pool: pg.Pool, vault: Sealer, count: number): Promise<v
 async function sealConnection(vault: Sealer): Promise<Seeded> {
   const [userId, connectionId] = [randomUUID(), randomUUID()];
   const owner = { tenant: "wallet", userId };
-  const { store, madeKey } = memoryStore();
+  // A store of its own, in which the vault makes the new user's key.
+  const store = Object.assign(new MemoryVaultStore(), { lockCurrentVersion: async () => 1 });
   const purposes = ["access_token", "refresh_token"];
   const place = (purpose: string, index: number): SecretPlace => ({
     owner,
@@ -79,34 +81,15 @@ async function sealConnection(vault: Sealer): Promise<Seeded> {
     store,
     purposes.map((purpose, index) => ({ place: place(purpose, index), plaintext: `${purpose}-${filler}` })),
   );
+  const [key] = store.dataKeys.values();
+  if (key === undefined) throw new Error("the vault made no key");
   return {
     userId,
     connectionId,
-    key: madeKey(),
+    key,
     tokens: purposes.map((purpose, index) => ({
       purpose,
       ciphertext: Buffer.from(sealed[index]?.ciphertext ?? Buffer.alloc(0)),
     })),
-  };
-}
-
-/** Keeps the one key that the vault makes for a new user. */
-function memoryStore(): { store: VaultStore; madeKey(): StoredDataKey } {
-  let kept: StoredDataKey | undefined;
-  return {
-    store: {
-      countSeals: async () => kept,
-      addDataKey: async (key) => {
-        kept = key;
-      },
-      findDataKey: async () => kept,
-      listCanaries: async () => [],
-      addCanary: async () => false,
-      listMasterKeyVersionsInUse: async () => [],
-    },
-    madeKey: () => {
-      if (kept === undefined) throw new Error("the vault made no key");
-      return kept;
-    },
   };
 }

@@ -1,0 +1,114 @@
+import { Kysely, PostgresDialect } from "kysely";
+import type pg from "pg";
+import type { Logger } from "../../../platform/telemetry/logger.ts";
+import { secretsByVersion } from "../../../platform/testing/memory-vault-store.ts";
+import { ManualClock } from "../../../platform/time/manual-clock.ts";
+import type { Dependencies } from "../../flows/dependencies.ts";
+import { createRefresher, type Refresher } from "../../flows/refresh.ts";
+import { openStorage } from "../../storage/open-storage.ts";
+import type { Tables } from "../../storage/tables.ts";
+import type { RotatingProvider } from "./rotating-provider.ts";
+
+/** One replica that can die between any two of its steps. */
+export interface MortalWorker {
+  readonly deps: Dependencies;
+  readonly refresher: Refresher;
+  readonly clock: ManualClock;
+  isAlive(): boolean;
+  /** Dies after so many more steps: statements sent, statements answered, calls to the provider. */
+  dieAfter(steps: number): void;
+  /** Stands still before its next step, as a process does that the machine has forgotten. */
+  stallNext(ms: number): void;
+}
+
+/** What a worker is made from. */
+export interface WorkerParts {
+  readonly pool: pg.Pool;
+  readonly provider: RotatingProvider;
+  readonly log: Logger;
+  readonly encryptionKey: string;
+  readonly leaseMs: number;
+  readonly providerTimeoutMs: number;
+}
+
+let workers = 0;
+
+/** Starts a worker. A dead one's promises stay open for ever, and its database sessions are cut, as those of a killed process are. */
+export async function startWorker(parts: WorkerParts): Promise<MortalWorker> {
+  workers += 1;
+  const mortality = createMortality();
+  const pool = mortalPool(parts.pool, mortality);
+  const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const db = { pool: parts.pool, query, isReady: async () => true, close: async () => {} };
+  const clock = new ManualClock(new Date());
+  const deps: Dependencies = {
+    storage: await openStorage({ db, masterKeys: secretsByVersion({ 1: parts.encryptionKey }), log: parts.log }),
+    connectors: new Map([["rotating", parts.provider.connector(mortality)]]),
+    clock,
+    log: parts.log,
+    insecureAllowed: true,
+    providerTimeoutMs: parts.providerTimeoutMs,
+  };
+  const refresher = createRefresher(deps, { holder: `worker-${workers}`, leaseMs: parts.leaseMs });
+  const { isAlive, dieAfter, stallNext } = mortality;
+  return { deps, refresher, clock, isAlive, dieAfter, stallNext };
+}
+
+interface Mortality {
+  isAlive(): boolean;
+  dieAfter(steps: number): void;
+  stallNext(ms: number): void;
+  /** Before anything that others can see. Never resolves in a dead worker. */
+  step(): Promise<void>;
+}
+
+function createMortality(): Mortality {
+  let stepsLeft = Number.POSITIVE_INFINITY;
+  let stallMs = 0;
+  return {
+    isAlive: () => stepsLeft > 0,
+    dieAfter: (steps) => {
+      stepsLeft = Math.min(stepsLeft, steps);
+    },
+    stallNext: (ms) => {
+      stallMs = ms;
+    },
+    step: async () => {
+      stepsLeft -= 1;
+      if (stepsLeft <= 0) return await new Promise<never>(() => {});
+      const waitMs = stallMs;
+      stallMs = 0;
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    },
+  };
+}
+
+type Pool = ConstructorParameters<typeof PostgresDialect>[0]["pool"];
+
+/** The part of a pool that the query builder uses, each statement with a step before it is sent and one before its answer is heard. */
+function mortalPool(pool: pg.Pool, mortality: Mortality): Exclude<Pool, (...args: never[]) => unknown> {
+  const connect = async () => {
+    const client = await pool.connect();
+    let isReleased = false;
+    const release = (): void => {
+      if (!isReleased) client.release(!mortality.isAlive());
+      isReleased = true;
+    };
+    const query = async (text: unknown, values?: readonly unknown[]): Promise<unknown> => {
+      await stepOrCut(mortality, release);
+      // Passed on as the query builder gives it.
+      const answer: unknown = await client.query(text as string, values as unknown[] | undefined);
+      await stepOrCut(mortality, release);
+      return answer;
+    };
+    return { query, release };
+  };
+  // The query builder calls these two members alone.
+  return { connect, end: async () => {} } as unknown as Exclude<Pool, (...args: never[]) => unknown>;
+}
+
+async function stepOrCut(mortality: Mortality, cut: () => void): Promise<void> {
+  const step = mortality.step();
+  if (!mortality.isAlive()) cut();
+  await step;
+}
