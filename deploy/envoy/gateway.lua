@@ -1,6 +1,6 @@
 -- The gateway's last word on REST: it stands before the transcoder, so requests pass it untranscoded and responses pass it
 -- after the transcoder wrote them. Native gRPC and gRPC-Web answers go through untouched.
--- QUERY_BESIDE_BODY is put in front of this file by the renderer.
+-- QUERY_BESIDE_BODY and TOKEN_IN_QUERY_PATH are put in front of this file by the renderer.
 
 -- The REST word of a gRPC status, where the service named none.
 local words = {
@@ -29,17 +29,39 @@ local function kept_query(query, names)
   return "?" .. table.concat(kept, "&")
 end
 
+local connector_paths = { "/api/connectors/", "/api/open-banking/", "/api/v1/integrations/" }
+
+-- Callers of old put the access token itself into the address of these.
+local function names_a_token(bare, query)
+  local is_connector = false
+  for _, start in ipairs(connector_paths) do is_connector = is_connector or starts_with(bare, start) end
+  if not is_connector then return false end
+  for pair in string.gmatch(query, "[^&]+") do
+    local name = string.gsub(string.lower(string.match(pair, "^[^=]*")), "_", "")
+    if name == "accesstoken" then return true end
+  end
+  return false
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove("x-http-status")
   headers:remove("x-error-code")
   headers:remove("x-error-members")
+  headers:remove("x-refused-path")
   local path = headers:get(":path")
   if path == nil then return end
   local bare, query = string.match(path, "^([^?]*)%??(.*)$")
   if starts_with(bare, "/paymesh.") then
     -- Connect and gRPC bring errors in their own forms.
     handle:streamInfo():dynamicMetadata():set("paymesh", "is_rpc", true)
+    return
+  end
+  if query ~= "" and names_a_token(bare, query) then
+    -- The value ends here: nothing behind the gateway sees it.
+    headers:replace("x-refused-path", bare)
+    headers:replace(":path", TOKEN_IN_QUERY_PATH)
+    handle:clearRouteCache()
     return
   end
   if query ~= "" and starts_with(bare, "/api/") then

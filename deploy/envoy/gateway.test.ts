@@ -37,6 +37,11 @@ function addWebhooks(app: FastifyInstance): void {
       type: request.headers["content-type"],
       address: request.clientAddress,
     }));
+    scope.all("/api/connectors/access-token-in-query", async (request) => ({
+      path: request.url,
+      refused: request.headers["x-refused-path"],
+      everything: JSON.stringify(request.headers),
+    }));
   });
 }
 
@@ -294,6 +299,26 @@ it("leaves pages, form posts with a query and app redirects alone", async () => 
   expect((await call("POST", "/login?back=%2Fpay", { body: "{}" })).body).toEqual({ page: "/login?back=%2Fpay" });
   const oidc = await fetch(`${world.oidcUrl}/auth`);
   expect(await oidc.json()).toEqual({ page: "oidc" });
+});
+
+it.each([
+  ["GET", "/api/connectors/plaid/accounts?accessToken=access-secret"],
+  ["GET", "/api/connectors/plaid/connections/c-1/transactions?from=2026-01-01&access_token=access-secret"],
+  ["POST", "/api/connectors/plaid/connections/c-1/sync?ACCESSTOKEN=access-secret"],
+  ["DELETE", "/api/connectors/connections/c-1?accessToken=access-secret"],
+  ["GET", "/api/open-banking/accounts/a/transactions?accessToken=access-secret"],
+])("leads %s %s to where it is refused, and leaves the token behind", async (method, path) => {
+  const answer = await call(method, path, { headers: { "x-refused-path": "made-up" } });
+  const [bare] = path.split("?");
+  expect(answer.body).toMatchObject({ path: "/api/connectors/access-token-in-query", refused: bare });
+  expect(answer.text).not.toContain("access-secret");
+});
+
+it("leaves a token's name alone where it means something else", async () => {
+  const answer = await call("GET", "/api/mobile/accounts?accessToken=x");
+  expect(answer.text).not.toContain("access-token-in-query");
+  const inner = await call("GET", "/api/connectors/plaid/connections/c-1/transactions?note=accessToken=x");
+  expect(inner.text).not.toContain("access-token-in-query");
 });
 
 it("leads providers' webhooks to the credential service, byte for byte and whatever their content type", async () => {

@@ -1,5 +1,8 @@
 import type { SurfaceName } from "./contract.ts";
 
+/** Answers 400 to every request, after an alert: an access token in an address is in every log on the way. */
+export const tokenInQueryPath = "/api/connectors/access-token-in-query";
+
 /**
  * Paths a service answers over its HTTP port on the common port of the gateway: what the typed contract cannot say. Everything
  * not here and not in the contract is 404.
@@ -52,8 +55,17 @@ const providerWebhooks: HttpPaths = {
   bodyBytesMax: 256 * 1024,
 };
 
+/** Where providers send a user's browser back, and where the gateway leads requests that carry a token in their address. */
+const connectorPages: HttpPaths = {
+  service: "credential",
+  surface: "credential",
+  exact: [tokenInQueryPath],
+  prefixes: [],
+  patterns: ["/api/connectors/[a-z][a-z0-9-]*/callback"],
+};
+
 /** All of them; a new page or raw route of a service is a line here. */
-export const httpPaths: readonly HttpPaths[] = [walletPages, providerWebhooks];
+export const httpPaths: readonly HttpPaths[] = [walletPages, providerWebhooks, connectorPages];
 
 /** Paths of the wallet's HTTP port that no listener serves: between gateway and wallet alone. */
 export const innerPathPrefix = "/internal";

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { tokenInQueryPath } from "./http-paths.ts";
 import { queryBesideBody } from "./transcoder.ts";
 
 /** The Lua filter's text, with the contract's exceptions in front. */
@@ -6,6 +7,7 @@ export function luaSource(): string {
   const entries = Object.entries(queryBesideBody).map(
     ([path, names]) => `  ["${path}"] = { ${names.map((name) => `["${name}"] = true`).join(", ")} },`,
   );
-  const table = ["local QUERY_BESIDE_BODY = {", ...entries, "}", ""].join("\n");
+  const refusal = `local TOKEN_IN_QUERY_PATH = "${tokenInQueryPath}"`;
+  const table = ["local QUERY_BESIDE_BODY = {", ...entries, "}", refusal, ""].join("\n");
   return table + readFileSync(new URL("gateway.lua", import.meta.url), "utf8");
 }

@@ -4,14 +4,16 @@ import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
 import { createRateLimiter } from "../platform/limits/rate-limiter.ts";
 import { randomHex } from "../platform/secrets/random-token.ts";
-import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
+import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { watchBanks } from "./clients/bank-directory.ts";
-import { readCredentialConfig } from "./config.ts";
+import { createMobileUsers, type MobileUsers } from "./clients/mobile-users.ts";
+import { type CredentialConfig, readCredentialConfig } from "./config.ts";
 import { openProviderHttp } from "./connectors/provider-http.ts";
 import { createConnectors } from "./connectors/registry.ts";
 import type { Dependencies } from "./flows/dependencies.ts";
 import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
+import { addConnectorRoutes } from "./http/connector-routes.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { startWebhookWorker } from "./jobs/webhook-worker.ts";
@@ -65,19 +67,30 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   const webhooks = startWebhookWorker(deps);
   scope.onStop("webhooks", webhooks.stop);
   const limiter = createRateLimiter({ db });
-
+  const mobileUsers = openMobileUsers(scope, config, tls);
+  const addresses = { publicUrl: config.CREDENTIAL_PUBLIC_URL ?? "", returnUrls: config.CREDENTIAL_RETURN_URLS };
   await startMeshService(scope, {
     name: "credential",
     config,
     tls,
     db,
     limiter,
-    implementations: [credentialImplementation({ deps, refresher })],
-    authenticators: {},
+    implementations: [credentialImplementation({ deps, refresher, addresses })],
+    authenticators: mobileUsers === undefined ? {} : { mobile_user: mobileUsers.authenticate },
     errorTable: credentialErrors,
     checks: { registry: async () => banks.isReady() },
-    http: async (app) => addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake }),
+    http: async (app) => {
+      addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake });
+      addConnectorRoutes(app, { deps, limiter, mobileUser: mobileUsers?.authenticate });
+    },
   });
+}
+
+function openMobileUsers(scope: ServiceScope, config: CredentialConfig, tls: MeshTls): MobileUsers | undefined {
+  if (config.WALLET_ADDRESS === undefined) return undefined;
+  const users = createMobileUsers({ address: config.WALLET_ADDRESS, tls, clock: scope.clock });
+  scope.onStop("wallet client", async () => users.close());
+  return users;
 }
 
 await runService("credential", startCredential);

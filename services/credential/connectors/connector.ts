@@ -149,6 +149,8 @@ export interface Connector {
   /** As people read it. */
   readonly displayName: string;
   readonly life: CredentialLife;
+  /** The callback registered at the provider; absent: `/api/connectors/NAME/callback` of this installation. */
+  readonly redirectUri?: string | undefined;
   /**
    * May this institution be called now, and is it set up? Throws `BANK_NOT_FOUND` (only to begin), `PROVIDER_NOT_CONFIGURED`,
    * `PROVIDER_UNAVAILABLE`; asks nobody over the network.

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
+import type { ConnectionAccess } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
@@ -10,9 +11,13 @@ import { appendAudit } from "../storage/audit-store.ts";
 import { hasRoomForConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
+import { findOwnConnection } from "./find-own-connection.ts";
+import { providerFailure } from "./provider-failure.ts";
+import { accessForRenewal } from "./use-access.ts";
 
 /** How long a user may take at the bank, milliseconds. */
 export const attemptLifeMs = 10 * 60_000;
+const attemptLifeMsMax = 4 * 3_600_000;
 const redirectLengthMax = 2048;
 
 /** A consent to begin. */
@@ -21,11 +26,16 @@ export interface BeginConnectCommand {
   readonly connector: string;
   readonly institutionId: string;
   readonly redirectUri: string;
+  /** The connection whose consent is to be renewed in place. */
+  readonly connectionId?: string | undefined;
+  /** Where the user's browser goes in the end, when our own callback ends the consent. */
+  readonly returnUrl?: string | undefined;
 }
 
 /** Where to send the user, and the state he comes back with. */
 export interface BegunConnect {
-  readonly authUrl: string;
+  readonly authUrl: string | undefined;
+  readonly linkToken: string | undefined;
   readonly state: string;
   readonly expiresAt: Date;
 }
@@ -46,15 +56,15 @@ export async function beginConnect(
   if (!(await hasRoomForConnection(deps.storage.db.query, owner))) {
     throw new DomainError("INVALID_ARGUMENT", { why: "Too many connections" });
   }
+  const reconnect = await accessToRenew(deps, command, caller);
   const state = randomToken(32);
   const startedMs = performance.now();
-  const request = { institutionId, redirectUri, state, userReference: userReference(deps.storage, owner) };
+  const request = { institutionId, redirectUri, state, reconnect, userReference: userReference(deps.storage, owner) };
   const start = await connector.begin(request, callFor(deps, caller)).catch((cause: unknown) => {
-    if (cause instanceof ProviderError) throw new DomainError("PROVIDER_UNAVAILABLE", {}, { cause });
-    throw cause;
+    throw cause instanceof ProviderError ? providerFailure(cause) : cause;
   });
   const now = deps.clock.now();
-  const expiresAt = new Date(now.getTime() + attemptLifeMs);
+  const expiresAt = endOfAttempt(now, start.expiresAt);
   await inTransaction(deps.storage.db, async (tx) => {
     const { connector: name } = command;
     const attempt = {
@@ -64,13 +74,33 @@ export async function beginConnect(
       institutionId,
       redirectUri,
       proofs: start.proofs,
+      connectionId: command.connectionId,
+      returnUrl: command.returnUrl,
     };
     await insertAttempt(deps.storage, tx, { ...attempt, state, createdAt: now, expiresAt });
     await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
       { action: "connect", outcome: "started", institutionId, durationMs: performance.now() - startedMs },
     ]);
   });
-  return { authUrl: start.authUrl ?? "", state, expiresAt };
+  return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };
+}
+
+/** A provider's page may be open for longer than we would wait ourselves; nobody signs in for more than four hours. */
+function endOfAttempt(now: Date, pageEnd: Date | undefined): Date {
+  const lifeMs = pageEnd === undefined ? 0 : pageEnd.getTime() - now.getTime();
+  return new Date(now.getTime() + Math.min(Math.max(lifeMs, attemptLifeMs), attemptLifeMsMax));
+}
+
+async function accessToRenew(
+  deps: Dependencies,
+  command: BeginConnectCommand,
+  caller: Caller,
+): Promise<ConnectionAccess | undefined> {
+  const { owner, connectionId } = command;
+  if (connectionId === undefined) return undefined;
+  const connection = await findOwnConnection(deps, { owner, connectionId });
+  if (connection.connector !== command.connector) throw new DomainError("CONNECTION_NOT_FOUND");
+  return await accessForRenewal(deps, connection, caller.actor);
 }
 
 function assertRedirect(redirectUri: string, insecureAllowed: boolean): void {

@@ -6,6 +6,7 @@ import { isTransient, ProviderError, parseOauthError } from "../connectors/provi
 import type { AuditAct } from "../domain/audit.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
 import {
+  type AttemptName,
   type ConnectAttempt,
   consumeAttempt,
   finishAttempt,
@@ -13,16 +14,19 @@ import {
   type TakenAttempt,
 } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
+import { findConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { listCards } from "./list-cards.ts";
 import { savePatiently } from "./save-patiently.ts";
 import { storeGrant } from "./store-grant.ts";
+import { accessForRenewal } from "./use-access.ts";
 
 /** What the user came back with. */
 export interface CompleteConnectCommand {
   readonly owner: Owner;
-  readonly state: string;
+  /** How the consent is named: by the state, or by its hash where we found it ourselves. */
+  readonly attempt: AttemptName;
   readonly code: string;
   readonly iss: string;
   /** The bank's refusal in place of a code; empty otherwise. */
@@ -70,11 +74,16 @@ async function takeAttempt(
   command: CompleteConnectCommand,
   caller: Caller,
 ): Promise<ConnectAttempt> {
-  const { owner, state, code, error } = command;
+  const { owner, code, error } = command;
   const now = deps.clock.now();
   const refused = error !== "" || code === "";
   const attempt = await inTransaction(deps.storage.db, async (tx) => {
-    const taken = await consumeAttempt(deps.storage, tx, { owner, state, code: refused ? undefined : code, now });
+    const taken = await consumeAttempt(deps.storage, tx, {
+      owner,
+      ...command.attempt,
+      code: refused ? undefined : code,
+      now,
+    });
     const act = actOfTaking(taken, refused);
     if (act !== undefined) await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [act]);
     return taken;
@@ -99,16 +108,26 @@ async function exchange(
 ): Promise<Grant> {
   const connector = connectorOf(deps, attempt);
   const { institutionId, redirectUri, proofs } = attempt;
-  const { state, code, iss } = command;
+  const { code, iss } = command;
   try {
+    const state = "state" in command.attempt ? command.attempt.state : "";
     const answer = { institutionId, redirectUri, state, code, iss, proofs };
     const user = userReference(deps.storage, attempt.owner);
-    return await connector.complete({ ...answer, userReference: user }, detachedCall(deps));
+    const reconnect = await accessToRenew(deps, attempt, caller);
+    return await connector.complete({ ...answer, reconnect, userReference: user }, detachedCall(deps));
   } catch (cause) {
     if (!(cause instanceof ProviderError)) throw cause;
     await recordFailedExchange(deps, { attempt, cause, caller });
     throw exchangeError(cause);
   }
+}
+
+async function accessToRenew(deps: Dependencies, attempt: ConnectAttempt, caller: Caller) {
+  const { owner, connectionId } = attempt;
+  if (connectionId === undefined) return undefined;
+  const connection = await findConnection(deps.storage.db.query, { owner, connectionId });
+  if (connection === undefined || connection.state === "REVOKED") throw new DomainError("INVALID_STATE");
+  return await accessForRenewal(deps, connection, caller.actor);
 }
 
 async function recordFailedExchange(

@@ -25,10 +25,10 @@ export interface Caller {
   timeoutMs(): number;
 }
 
-/** The connector a caller names. Throws `INVALID_ARGUMENT` for one that is not set up here. */
+/** The connector a caller names. Throws `CONNECTOR_NOT_FOUND` for one that is not set up here. */
 export function connectorNamed(deps: Dependencies, name: string): Connector {
   const connector = deps.connectors.get(name);
-  if (connector === undefined) throw new DomainError("INVALID_ARGUMENT", { why: "Unknown connector" });
+  if (connector === undefined) throw new DomainError("CONNECTOR_NOT_FOUND");
   return connector;
 }
 

@@ -1,6 +1,7 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ConnectionAccess, Connector } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
+import type { Actor } from "../domain/audit.ts";
 import { assertAccountsReadable, type Connection } from "../domain/connection.ts";
 import { needsRefresh } from "../domain/refresh-schedule.ts";
 import { findConnection } from "../storage/connection-store.ts";
@@ -56,8 +57,21 @@ async function ask<T>(deps: Dependencies, connector: Connector, use: AccessUse<T
   }
 }
 
+/**
+ * What a provider needs to renew a connection's consent in place; undefined when there is no token to show, or one that a refresh would
+ * have to renew first: then the user consents as if for the first time, and the connection is found by its owner.
+ */
+export async function accessForRenewal(
+  deps: Dependencies,
+  connection: Connection,
+  actor: Actor,
+): Promise<ConnectionAccess | undefined> {
+  const token = await openForUse(deps, connection, "access_token", actor);
+  return token === undefined ? undefined : accessOf(connection, token.plaintext);
+}
+
 /** What connectors need of a connection beside its token. */
-export function accessOf(connection: Connection, accessToken: string): ConnectionAccess {
+function accessOf(connection: Connection, accessToken: string): ConnectionAccess {
   const { institutionId, providerReference, ownerReference } = connection;
   return { institutionId, providerReference, ownerReference, accessToken };
 }

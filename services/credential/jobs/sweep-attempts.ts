@@ -4,6 +4,7 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { Grant } from "../connectors/connector.ts";
 import { isTransient, ProviderError } from "../connectors/provider-error.ts";
 import { jobActor } from "../domain/audit.ts";
+import type { Connection } from "../domain/connection.ts";
 import { attemptLifeMs } from "../flows/begin-connect.ts";
 import { connectorOf, type Dependencies, detachedCall } from "../flows/dependencies.ts";
 import { revocationLifeMs } from "../flows/revoke-secrets.ts";
@@ -47,7 +48,11 @@ export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Pr
 async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<void> {
   // A bank may end the whole grant over a reused code; a working connection to it is worth more than an orphan that ends by itself.
   const connections = await listConnections(deps.storage.db.query, attempt.owner);
-  const isShared = connections.some((connection) => connection.institutionId === attempt.institutionId);
+  const isRenewal = attempt.connectionId !== undefined;
+  const isSame = (connection: Connection) =>
+    connection.connector === attempt.connector && connection.institutionId === attempt.institutionId;
+  // What a renewal brought may be what the connection lives by already.
+  const isShared = isRenewal || connections.some(isSame);
   let outcome = "left_to_expire";
   let grant: Grant | undefined;
   if (!isShared) {

@@ -214,7 +214,7 @@ describe("beginning a consent", () => {
     for (const bad of ["javascript:alert(1)", "not a url", `${redirectUri}?x=1`, `${redirectUri}#x`]) {
       await expect(begin({ redirectUri: bad })).rejects.toMatchObject({ code: 3 });
     }
-    await expect(begin({ connector: "nobody" })).rejects.toMatchObject({ code: 3 });
+    await expect(begin({ connector: "nobody" })).rejects.toMatchObject({ reason: "connector_not_found" });
     await expect(begin({ owner: { tenant: "", userId: "x" } })).rejects.toMatchObject({ code: 3 });
   });
 

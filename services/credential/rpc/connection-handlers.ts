@@ -29,12 +29,12 @@ export function consentHandlers({ deps }: HandlerParts): Pick<All, "beginConnect
     beginConnect: async (request, ctx) => {
       const { connector, institutionId, redirectUri } = request;
       const command = { owner: ownerOf(request.owner), connector, institutionId, redirectUri };
-      const begun = await beginConnect(deps, command, callerOf(ctx));
-      return { authUrl: begun.authUrl, state: begun.state, expiresAt: timestampFromDate(begun.expiresAt) };
+      const { authUrl = "", linkToken = "", state, expiresAt } = await beginConnect(deps, command, callerOf(ctx));
+      return { authUrl, linkToken, state, expiresAt: timestampFromDate(expiresAt) };
     },
     completeConnect: async (request, ctx) => {
       const { state, code, iss, error } = request;
-      const command = { owner: ownerOf(request.owner), state, code, iss, error };
+      const command = { owner: ownerOf(request.owner), attempt: { state }, code, iss, error };
       const completed = await completeConnect(deps, command, callerOf(ctx));
       const { profileEmail, profileName } = completed;
       const connection = connectionMessage(completed.connection);

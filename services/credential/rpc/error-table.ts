@@ -8,7 +8,7 @@ export const credentialErrors: ErrorTable = Object.freeze({
     code: GrpcCode.NOT_FOUND,
     http: 404,
     error: "connection_not_found",
-    message: "There is no such connection",
+    message: "Credentials not found for connection",
   },
   WEBHOOK_REFUSED: {
     code: GrpcCode.UNAUTHENTICATED,
@@ -69,6 +69,27 @@ export const credentialErrors: ErrorTable = Object.freeze({
     http: 409,
     error: "reauthorization_required",
     message: "The user has to connect this bank again",
+    members: () => ({ action: "reconnect" }),
+  },
+  CONNECTOR_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "connector_not_found",
+    message: "There is no such provider here",
+  },
+  PROVIDER_RATE_LIMITED: {
+    code: GrpcCode.RESOURCE_EXHAUSTED,
+    http: 429,
+    error: "provider_rate_limited",
+    message: "The provider asks us to come back later",
+    members: (facts) =>
+      typeof facts["retryAfterSeconds"] === "number" ? { retryAfterSeconds: facts["retryAfterSeconds"] } : {},
+  },
+  ACCESS_TOKEN_IN_QUERY: {
+    code: GrpcCode.INVALID_ARGUMENT,
+    http: 400,
+    error: "access_token_in_query",
+    message: "Name the connection; a token has no place in an address",
   },
   CARD_NOT_AUTHORIZED: {
     code: GrpcCode.PERMISSION_DENIED,

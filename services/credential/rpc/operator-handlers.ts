@@ -6,7 +6,7 @@ import { listConnectionsNeedingUser } from "../storage/connection-store.ts";
 import { listProviderClients, putProviderClient } from "../storage/provider-client-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import { providerClientMessage } from "./messages.ts";
-import { callerOf, pageOf, pageTokenAfter } from "./request-parts.ts";
+import { callerOf, pageOf, tokenAfter } from "./request-parts.ts";
 
 const textLengthMax = 512;
 
@@ -36,7 +36,6 @@ export function operatorHandlers({ deps }: HandlerParts): Pick<Handlers<typeof C
       const page = { institutionId, after, limit: limit + 1 };
       const rows = await listConnectionsNeedingUser(deps.storage.db.query, page);
       const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
       return {
         connections: shown.map((row) => ({
           connectionId: row.connectionId,
@@ -45,7 +44,7 @@ export function operatorHandlers({ deps }: HandlerParts): Pick<Handlers<typeof C
           reason: row.stateReason,
           since: timestampFromDate(row.since),
         })),
-        nextPageToken: rows.length > limit && last !== undefined ? pageTokenAfter(last) : "",
+        nextPageToken: tokenAfter(rows, shown, (last) => ({ at: last.since, id: last.connectionId })),
       };
     },
   };

@@ -9,6 +9,8 @@ import type { ConnectionKey, Owner } from "../domain/connection.ts";
 import type { Caller } from "../flows/dependencies.ts";
 import type { NeedingUserCursor } from "../storage/connection-store.ts";
 
+/** Whose users phones belong to. */
+const walletTenant = "wallet";
 const ownerLengthMax = 255;
 const pageSizeDefault = 50;
 const pageSizeMax = 200;
@@ -57,25 +59,68 @@ export function amountOf(money: Money | undefined): { currency: string; amountMi
   return { currency, amountMinor };
 }
 
-/** Page size and cursor of an operator's list. Throws `INVALID_ARGUMENT` for a token that was not made here. */
-export function pageOf(request: { pageSize: number; pageToken: string }): {
+/** The owner behind a call whose policy admits phones alone: the person himself, whatever the request says. */
+export function phoneOwner(ctx: CallContext): Owner {
+  if (ctx.principal.kind !== "mobile_user") throw new DomainError("UNAUTHENTICATED");
+  return { tenant: walletTenant, userId: ctx.principal.userId };
+}
+
+/** A connection of the calling person. */
+export function userConnectionKey(ctx: CallContext, request: { connectionId: string }): ConnectionKey {
+  return { owner: phoneOwner(ctx), connectionId: request.connectionId.toLowerCase() };
+}
+
+/** A bound of a span of time: a day or a time of ISO 8601; undefined when empty. Throws `INVALID_ARGUMENT`. */
+export function timeOf(name: string, text: string): Date | undefined {
+  if (text === "") return undefined;
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
+  const time = new Date(isTime ? text : Number.NaN);
+  if (Number.isNaN(time.getTime()))
+    throw new DomainError("INVALID_ARGUMENT", { why: `${name} must be an ISO 8601 time` });
+  return time;
+}
+
+/** Where a page begins: after the row of this time and id. */
+export interface PageCursor {
+  readonly at: Date;
+  readonly id: string;
+}
+
+/** Page size and cursor of a list, newest first. Throws `INVALID_ARGUMENT` for a token that was not made here. */
+export function readPage(request: { pageSize: number; pageToken: string }): {
   limit: number;
-  after: NeedingUserCursor | undefined;
+  after: PageCursor | undefined;
 } {
   if (request.pageSize < 0) throw new DomainError("INVALID_ARGUMENT", { why: "pageSize must not be negative" });
   const limit = Math.min(request.pageSize || pageSizeDefault, pageSizeMax);
   if (request.pageToken === "") return { limit, after: undefined };
-  const [time = "", connectionId = ""] = Buffer.from(request.pageToken.slice(0, 200), "base64url")
-    .toString()
-    .split(" ");
-  const since = new Date(time);
-  if (Number.isNaN(since.getTime()) || !isUuid(connectionId)) {
+  const [time = "", ...rest] = Buffer.from(request.pageToken.slice(0, 600), "base64url").toString().split(" ");
+  const [at, id] = [new Date(time), rest.join(" ")];
+  if (Number.isNaN(at.getTime()) || id === "" || !id.isWellFormed() || id.includes("\0")) {
     throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not valid" });
   }
-  return { limit, after: { since, connectionId } };
+  return { limit, after: { at, id } };
 }
 
-/** The token of the page after this row. */
-export function pageTokenAfter(cursor: NeedingUserCursor): string {
-  return Buffer.from(`${cursor.since.toISOString()} ${cursor.connectionId}`).toString("base64url");
+/** The token of the page after the last row shown; empty when `rows` holds no more than were shown. */
+export function tokenAfter<Row>(
+  rows: readonly Row[],
+  shown: readonly Row[],
+  cursorOf: (row: Row) => PageCursor,
+): string {
+  const last = shown.at(-1);
+  if (last === undefined || rows.length <= shown.length) return "";
+  const { at, id } = cursorOf(last);
+  return Buffer.from(`${at.toISOString()} ${id}`).toString("base64url");
+}
+
+/** `readPage` where rows are named by connection. Throws `INVALID_ARGUMENT` for a token that was not made here. */
+export function pageOf(request: { pageSize: number; pageToken: string }): {
+  limit: number;
+  after: NeedingUserCursor | undefined;
+} {
+  const { limit, after } = readPage(request);
+  if (after === undefined) return { limit, after };
+  if (!isUuid(after.id)) throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not valid" });
+  return { limit, after: { since: after.at, connectionId: after.id } };
 }

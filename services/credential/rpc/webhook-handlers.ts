@@ -14,7 +14,7 @@ import {
   type WebhookEventSummary,
 } from "../storage/webhook-admin-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
-import { callerOf, pageOf, pageTokenAfter } from "./request-parts.ts";
+import { callerOf, pageOf, tokenAfter } from "./request-parts.ts";
 
 const replayMax = 1_000;
 const states = ["queued", "processing", "done", "dead"] as const;
@@ -33,9 +33,8 @@ export function webhookHandlers({ deps }: HandlerParts): Pick<Handlers<typeof Cr
         limit: limit + 1,
       });
       const shown = rows.slice(0, limit);
-      const last = rows.length > limit ? shown.at(-1) : undefined;
-      const nextPageToken = last && pageTokenAfter({ since: last.receivedAt, connectionId: last.webhookId });
-      return { events: shown.map(eventMessage), nextPageToken: nextPageToken ?? "" };
+      const nextPageToken = tokenAfter(rows, shown, (last) => ({ at: last.receivedAt, id: last.webhookId }));
+      return { events: shown.map(eventMessage), nextPageToken };
     },
     replayWebhookEvent: async (request, ctx) => replayOne(deps, request.id.toLowerCase(), callerOf(ctx).actor),
     replayDeadWebhookEvents: async (request, ctx) => {

@@ -1,9 +1,11 @@
+import type { Selectable } from "kysely";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import { type Actor, jobActor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
+import type { Tables } from "./tables.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 /** A consent that was begun, with its proofs (PKCE verifier, nonce) opened. */
@@ -14,6 +16,10 @@ export interface ConnectAttempt {
   readonly institutionId: string;
   readonly redirectUri: string;
   readonly proofs: string;
+  /** The connection whose consent is renewed; undefined for a new one. */
+  readonly connectionId?: string | undefined;
+  /** Where the user's browser goes in the end; undefined where the caller takes the callback himself. */
+  readonly returnUrl?: string | undefined;
 }
 
 /** A consent to store. `state` is kept as a keyed hash only. */
@@ -47,10 +53,63 @@ export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttemp
       created_at: attempt.createdAt,
       expires_at: attempt.expiresAt,
       exchanging_since: null,
-      connection_id: null,
-      return_url: null,
+      connection_id: attempt.connectionId ?? null,
+      return_url: attempt.returnUrl ?? null,
     })
     .execute();
+}
+
+/** How a consent is named by who ends it. */
+export type AttemptName = { readonly state: string } | { readonly stateHash: Uint8Array };
+
+/** A consent as its callback finds it: by the state alone. */
+export interface FoundAttempt {
+  readonly owner: Owner;
+  readonly connector: string;
+  readonly stateHash: Uint8Array;
+  readonly connectionId: string | undefined;
+  readonly returnUrl: string | undefined;
+}
+
+/** The consent of a state, whatever became of it; undefined for a state nobody was given. */
+export async function findAttemptByState(
+  storage: Pick<Storage, "db" | "stateHashKey">,
+  state: string,
+): Promise<FoundAttempt | undefined> {
+  const row = await storage.db.query
+    .selectFrom("connect_attempts")
+    .selectAll()
+    .where("state_hash", "=", keyedHash(storage.stateHashKey, state))
+    .executeTakeFirst();
+  return row && foundAttempt(row);
+}
+
+/** The newest consent of an owner that waits for its end at a provider. */
+export async function findStartedAttempt(
+  db: Queryable,
+  search: { owner: Owner; connector: string; now: Date },
+): Promise<FoundAttempt | undefined> {
+  const row = await db
+    .selectFrom("connect_attempts")
+    .selectAll()
+    .where("tenant", "=", search.owner.tenant)
+    .where("user_id", "=", search.owner.userId)
+    .where("connector", "=", search.connector)
+    .where("status", "=", "started")
+    .where("expires_at", ">", search.now)
+    .orderBy("created_at", "desc")
+    .executeTakeFirst();
+  return row && foundAttempt(row);
+}
+
+function foundAttempt(row: Selectable<Tables["connect_attempts"]>): FoundAttempt {
+  return {
+    owner: { tenant: row.tenant, userId: row.user_id },
+    connector: row.connector,
+    stateHash: row.state_hash,
+    connectionId: row.connection_id ?? undefined,
+    returnUrl: row.return_url ?? undefined,
+  };
 }
 
 /**
@@ -60,10 +119,11 @@ export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttemp
 export async function consumeAttempt(
   storage: Storage,
   tx: Tx,
-  work: { owner: Owner; state: string; code: string | undefined; now: Date },
+  work: { owner: Owner; code: string | undefined; now: Date } & AttemptName,
 ): Promise<TakenAttempt | undefined> {
-  const { owner, state, code, now } = work;
-  const columns = attemptColumns(storage, owner, state);
+  const { owner, code, now } = work;
+  const stateHash = "state" in work ? keyedHash(storage.stateHashKey, work.state) : Buffer.from(work.stateHash);
+  const columns = { tenant: owner.tenant, user_id: owner.userId, state_hash: stateHash };
   const row = await tx
     .updateTable("connect_attempts")
     .set({ status: code === undefined ? "failed" : "exchanging", exchanging_since: now })
@@ -88,7 +148,9 @@ export async function consumeAttempt(
       .where("state_hash", "=", columns.state_hash)
       .execute();
   }
-  return { ...facts, connector: row.connector, redirectUri: row.redirect_uri, sealedProofs };
+  const { connector, redirect_uri: redirectUri } = row;
+  const connectionId = row.connection_id ?? undefined;
+  return { ...facts, connector, redirectUri, connectionId, returnUrl: row.return_url ?? undefined, sealedProofs };
 }
 
 /** Opens the proofs of a taken consent, after the transaction that took it. */
@@ -169,7 +231,8 @@ export async function findAbandonedAttempts(
       const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
       const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
       const { connector, redirect_uri: redirectUri, created_at: createdAt } = row;
-      found.push({ ...facts, connector, redirectUri, proofs, code, createdAt });
+      const connectionId = row.connection_id ?? undefined;
+      found.push({ ...facts, connector, redirectUri, connectionId, proofs, code, createdAt });
     } catch (error) {
       if (!(error instanceof SealedRecordError)) throw error;
       // A damaged row can never be cleaned up; left at the head of the queue it would keep the others from it.

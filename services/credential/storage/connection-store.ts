@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
-import type { Connection, ConnectionKey, Owner, StateReason } from "../domain/connection.ts";
+import type { Connection, ConnectionKey, ConnectionSettings, Owner, StateReason } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Tx } from "./storage.ts";
@@ -190,4 +190,20 @@ export async function findByProviderReference(
     .orderBy("connected_at", "desc")
     .executeTakeFirst();
   return row && toConnection(row);
+}
+
+/** Saves what its owner set for a connection. */
+export async function saveSettings(
+  db: Queryable,
+  key: ConnectionKey,
+  settings: ConnectionSettings,
+  now: Date,
+): Promise<void> {
+  await db
+    .updateTable("connections")
+    .set({ settings: JSON.stringify(settings), updated_at: now })
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connection_id", "=", key.connectionId)
+    .execute();
 }

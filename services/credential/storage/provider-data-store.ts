@@ -27,8 +27,9 @@ export async function saveAccounts(
     .where("connection_id", "=", owned.connection_id)
     .where(sql<boolean>`account_id <> all(${ids}::text[])`)
     .execute();
-  for (const account of accounts) {
+  for (const [position, account] of accounts.entries()) {
     const row = {
+      position,
       account_type: account.accountType,
       display_name: account.displayName,
       masked_number: account.maskedNumber,
@@ -46,7 +47,7 @@ export async function saveAccounts(
   }
 }
 
-/** The accounts as they were last seen, by id. */
+/** The accounts as they were last seen, in their provider's order. */
 export async function listStoredAccounts(db: Queryable, key: ConnectionKey): Promise<ProviderAccount[]> {
   const rows = await db
     .selectFrom("provider_accounts")
@@ -54,6 +55,7 @@ export async function listStoredAccounts(db: Queryable, key: ConnectionKey): Pro
     .where("tenant", "=", key.owner.tenant)
     .where("user_id", "=", key.owner.userId)
     .where("connection_id", "=", key.connectionId)
+    .orderBy("position")
     .orderBy("account_id")
     .execute();
   return rows.map((row) => ({

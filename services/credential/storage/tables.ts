@@ -161,6 +161,7 @@ interface RevocationRow extends OwnedRow {
 interface ProviderAccountRow extends OwnedRow {
   connection_id: string;
   account_id: string;
+  position: Generated<number>;
   account_type: string;
   display_name: string;
   masked_number: string;

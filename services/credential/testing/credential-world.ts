@@ -5,6 +5,7 @@ import { z } from "zod";
 import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { readConfig } from "../../platform/config/read-config.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
+import type { Authenticator } from "../../platform/rpc/authenticate.ts";
 import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { startRpcServer } from "../../platform/rpc/grpc-server.ts";
 import { operatorAuthenticator } from "../../platform/rpc/operator-authenticator.ts";
@@ -34,6 +35,23 @@ export const redirectUri = "http://127.0.0.1:8080/api/mobile/enrollment/callback
 export const testOperatorKey = "operator-key-of-the-tests-0123456789abcdef";
 export const asOperator = { headers: { "x-admin-key": testOperatorKey } };
 const encryptionKey = "encryption-key-of-the-tests-0123456789";
+
+/** Where consents of the tests come back to, and where people go in the end. */
+export const testAddresses = {
+  publicUrl: "http://127.0.0.1:65000",
+  returnUrls: ["http://127.0.0.1:65001/done", "mwsim://connected"],
+};
+
+/** The headers of a user's phone, as the gateway passes them on. */
+export function asPhoneOf(userId: string): { headers: Record<string, string> } {
+  return { headers: { authorization: `Bearer ${userId}` } };
+}
+
+// What the wallet judges elsewhere: here a token is the name of its user.
+const testPhones: Authenticator = async (ctx) => {
+  const userId = /^Bearer (.+)$/.exec(ctx.header("authorization") ?? "")?.[1];
+  return userId === undefined ? undefined : { kind: "mobile_user", userId, deviceId: "device-of-the-test" };
+};
 
 /** One replica of the service. */
 export interface Replica {
@@ -168,8 +186,11 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
   });
   const server = await startRpcServer({
     service: "credential",
-    implementations: [credentialImplementation({ deps, refresher })],
-    authenticators: { operator: operatorAuthenticator([{ name: "tester", key: testOperatorKey }]) },
+    implementations: [credentialImplementation({ deps, refresher, addresses: testAddresses })],
+    authenticators: {
+      operator: operatorAuthenticator([{ name: "tester", key: testOperatorKey }]),
+      mobile_user: testPhones,
+    },
     errorTable: credentialErrors,
     log,
     limiter: createRateLimiter({ db }),

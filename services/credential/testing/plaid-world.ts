@@ -51,7 +51,8 @@ export async function createPlaidWorld(options: { webhookUrl?: string } = {}): P
       const command = { owner, connector: "plaid", institutionId: "", redirectUri: plaidRedirectUri };
       const begun = await beginConnect(deps, command, testCaller());
       const query = await visitPlaid(begun.authUrl ?? "");
-      const answer = { state: query.get("state") ?? "", code: query.get("public_token") ?? "", iss: "", error: "" };
+      const attempt = { state: query.get("state") ?? "" };
+      const answer = { attempt, code: query.get("public_token") ?? "", iss: "", error: "" };
       return (await completeConnect(deps, { owner, ...answer }, testCaller())).connection;
     },
     sync: () => sweepSyncs(parts, new AbortController().signal),
@@ -72,14 +73,14 @@ export function plaidSettingsFor(plaid: RunningPlaid): Record<string, string> {
   };
 }
 
-/** Walks a person through Plaid's hosted page; the query he comes back with. `bank` is left out where it is settled. */
+/** Walks a person through Plaid's hosted page; the query he comes back with. `bank` is null where it is settled. */
 export async function visitPlaid(
   authUrl: string,
-  bank: string | undefined = "First Platypus Bank",
+  bank: string | null = "First Platypus Bank",
 ): Promise<URLSearchParams> {
   const browser = new FormBrowser();
   let page = await browser.open(authUrl);
-  if (bank !== undefined) page = await browser.press(page, bank);
+  if (bank !== null) page = await browser.press(page, bank);
   page = await browser.press(page, "Sign in", { "User name": "user_good", Password: "pass_good" });
   const isBack = (location: string) => location.startsWith(new URL(plaidRedirectUri).origin);
   const end = await browser.press(page, "Allow", {}, isBack);

@@ -16,6 +16,9 @@ export function errorHeaders(error: TranslatedError): readonly (readonly [name: 
     const members = asciiJson(error.members);
     if (members.length <= membersBytesMax) headers.push(["x-error-members", members]);
   }
+  // RFC 9110, 10.2.3: what the body says in words of ours, for clients that know only HTTP.
+  const retryAfter = error.members["retryAfterSeconds"];
+  if (typeof retryAfter === "number") headers.push(["retry-after", String(Math.ceil(retryAfter))]);
   return headers;
 }
 

@@ -88,7 +88,7 @@ function connectCalls(
 
 function readCalls(
   client: CredentialRpc,
-): Pick<CredentialConnections, "listConnections" | "listCards" | "listAccounts"> {
+): Pick<CredentialConnections, "listConnections" | "listCards" | "listAccounts" | "listConnectedAccounts"> {
   return {
     listConnections: async (userId, call) => {
       const answer = await client.listConnections({ owner: { tenant, userId } }, optionsOf(call)).catch(translate);
@@ -97,6 +97,17 @@ function readCalls(
     listCards: async ({ userId, connectionId }, call) => {
       const request = { owner: { tenant, userId }, connectionId };
       return (await client.listCards(request, optionsOf(call)).catch(translate)).cards.map(cardOf);
+    },
+    listConnectedAccounts: async (userId, call) => {
+      const answer = await client.listProviderAccounts({ owner: { tenant, userId } }, optionsOf(call)).catch(translate);
+      return {
+        accounts: answer.accounts.map(({ $typeName: _, currency, balanceMinor, ...account }) => ({
+          ...account,
+          currency: parseCurrency(currency),
+          balanceMinor,
+        })),
+        errors: answer.errors.map(({ $typeName: _, error: word, ...failed }) => ({ ...failed, word })),
+      };
     },
     listAccounts: async ({ userId, connectionId }, call) => {
       const request = { owner: { tenant, userId }, connectionId };

@@ -35,6 +35,29 @@ export interface BankAccount {
   readonly balanceMinor: bigint;
 }
 
+/** An account at a data provider; `balanceMinor` undefined when the provider did not tell it. */
+export interface ConnectedAccount {
+  readonly connector: string;
+  readonly connectionId: string;
+  readonly institutionId: string;
+  readonly institutionName: string;
+  readonly accountId: string;
+  readonly accountType: string;
+  readonly displayName: string;
+  readonly maskedNumber: string;
+  readonly currency: Currency;
+  readonly balanceMinor: bigint | undefined;
+}
+
+/** A connection to a data provider that could not be read, in the word of its holder. */
+export interface ConnectedAccountsError {
+  readonly connector: string;
+  readonly connectionId: string;
+  readonly institutionId: string;
+  readonly institutionName: string;
+  readonly word: string;
+}
+
 /** A card token bound to one payment. `tokenId` is undefined where the bank gives none. */
 export interface CardToken {
   readonly cardToken: string;
@@ -82,6 +105,11 @@ export interface CredentialConnections {
   listConnections(userId: string, call: OutgoingCall): Promise<Connection[]>;
   listCards(request: ConnectionOfUser, call: OutgoingCall): Promise<ListedCard[]>;
   listAccounts(request: ConnectionOfUser, call: OutgoingCall): Promise<BankAccount[]>;
+  /** Everything a person connected through data providers; connections that fail are told beside the others' accounts. */
+  listConnectedAccounts(
+    userId: string,
+    call: OutgoingCall,
+  ): Promise<{ readonly accounts: ConnectedAccount[]; readonly errors: ConnectedAccountsError[] }>;
   requestCardToken(
     request: ConnectionOfUser & {
       readonly cardRef: string;

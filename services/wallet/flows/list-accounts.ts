@@ -1,4 +1,10 @@
-import { type BankAccount, ConnectionError, type OutgoingCall } from "../clients/credential-connections.ts";
+import {
+  type BankAccount,
+  type ConnectedAccount,
+  type ConnectedAccountsError,
+  ConnectionError,
+  type OutgoingCall,
+} from "../clients/credential-connections.ts";
 import type { ReauthReason } from "../domain/enrolment-rules.ts";
 import { type Enrolment, listLiveEnrolments, noteConnection } from "../storage/enrolments-store.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
@@ -24,10 +30,23 @@ export interface BankAccountsError {
   readonly action: "reenroll" | undefined;
 }
 
-/** Accounts of every bank that answered, and the errors of the others. */
+/** Why a connection to a data provider could not be read, and what the user can do. */
+export interface ConnectedError {
+  readonly connector: string;
+  /** Undefined when it is not even known which there are. */
+  readonly connectionId: string | undefined;
+  readonly institutionId: string;
+  readonly error: string;
+  readonly message: string;
+  readonly action: "reconnect" | undefined;
+}
+
+/** Accounts of every bank and provider that answered, and the errors of the others. */
 export interface AccountsOverview {
   readonly accounts: ReadonlyArray<BankAccount & { readonly bsimId: string }>;
   readonly errors: readonly BankAccountsError[];
+  readonly connectedAccounts: readonly ConnectedAccount[];
+  readonly connectedErrors: readonly ConnectedError[];
 }
 
 const known: Readonly<Record<AccountsErrorWord, { message: string; reauth: ReauthReason | undefined }>> = {
@@ -46,17 +65,49 @@ const sameMeaning: Readonly<Record<string, AccountsErrorWord>> = {
 };
 
 /**
- * Real balances of every enrolled bank, asked in parallel, each within its own deadline, so that one bank neither hides nor
+ * Real balances of every enrolled bank and connected provider, asked in parallel, each within its own deadline, so that one bank neither hides nor
  * delays the others. Nobody enrolled gives no accounts and no errors. Order: by enrolment, then as the bank lists.
  */
 export async function listAccounts(deps: WalletDeps, userId: string, call: OutgoingCall): Promise<AccountsOverview> {
   const enrolments = await listLiveEnrolments(deps.db.query, userId);
   const timeoutMs = Math.max(1, Math.min(bankDeadlineMs, call.timeoutMs - answerReserveMs));
+  const connected = askProviders(deps, userId, { ...call, timeoutMs: Math.max(1, call.timeoutMs - answerReserveMs) });
   const answers = await Promise.all(enrolments.map((one) => askBank(deps, one, { ...call, timeoutMs })));
   return {
+    ...(await connected),
     accounts: answers.flatMap((answer) => ("accounts" in answer ? answer.accounts : [])),
     errors: answers.flatMap((answer) => ("error" in answer ? [answer] : [])),
   };
+}
+
+const connectedMessages: Readonly<Record<string, string>> = {
+  reauthorization_required: "Your consent has ended: connect this account again",
+  provider_rate_limited: "The provider asks us to come back later",
+  provider_not_configured: "This provider is not set up here any more",
+};
+const unavailableMessage = "The provider does not answer right now";
+
+/** Never rejects: whatever befalls the providers, the banks are shown. */
+async function askProviders(
+  deps: WalletDeps,
+  userId: string,
+  call: OutgoingCall,
+): Promise<Pick<AccountsOverview, "connectedAccounts" | "connectedErrors">> {
+  try {
+    const { accounts, errors } = await deps.credential.listConnectedAccounts(userId, call);
+    return { connectedAccounts: accounts, connectedErrors: errors.map(connectedError) };
+  } catch (thrown) {
+    if (!(thrown instanceof ConnectionError)) deps.log.error({ err: thrown }, "accounts of providers not read");
+    const unknown = { connector: "", connectionId: undefined, institutionId: "", action: undefined };
+    const failed = { ...unknown, error: "provider_unavailable", message: unavailableMessage };
+    return { connectedAccounts: [], connectedErrors: [failed] };
+  }
+}
+
+function connectedError({ connector, connectionId, institutionId, word }: ConnectedAccountsError): ConnectedError {
+  const action = word === "reauthorization_required" ? "reconnect" : undefined;
+  const message = connectedMessages[word] ?? unavailableMessage;
+  return { connector, connectionId, institutionId, error: word, message, action };
 }
 
 async function askBank(

@@ -1,3 +1,5 @@
+import { create, toJson } from "@bufbuild/protobuf";
+import { ListValueSchema } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { listAccounts } from "../flows/list-accounts.ts";
 import type { BankBehaviour } from "../testing/credential-stand-in.ts";
@@ -102,4 +104,50 @@ it("does not let one slow bank delay the others beyond its deadline", async () =
   expect(performance.now() - startedMs).toBeLessThan(2_500);
   expect(accounts.map((one) => one.bsimId)).toEqual(["maple-bank"]);
   expect(errors).toMatchObject([{ bsimId: "north-bank", error: "bsim_unavailable" }]);
+});
+
+const plaid = {
+  connectionId: "c-1",
+  connector: "plaid",
+  institutionId: "ins_1",
+  institutionName: "First Platypus Bank",
+};
+
+it("shows accounts of data providers in the same list, after the banks'", async () => {
+  const common = { accountType: "CHECKING", maskedNumber: "****0000", currency: "USD" };
+  wallet.credential.providerAccounts = [
+    { ...plaid, ...common, accountId: "a-1", displayName: "Everyday Checking", balanceMinor: 421_050n },
+    { ...plaid, ...common, accountId: "a-2", displayName: "" },
+  ];
+  const { accounts, errors } = await api.listAccounts({}, phone.auth);
+  expect(errors).toBeUndefined();
+  expect(accounts.slice(0, -2).every((one) => one.connector === undefined)).toBe(true);
+  const [known, untold] = accounts.slice(-2);
+  expect(known).toMatchObject({
+    displayName: "Everyday Checking ****0000",
+    balance: 4210.5,
+    bankName: "First Platypus Bank",
+    bsimId: "plaid:ins_1",
+    connectionId: "c-1",
+  });
+  expect(untold).toMatchObject({ displayName: "CHECKING ****0000", currency: "USD" });
+  expect(untold?.balance).toBeUndefined();
+  wallet.credential.providerAccounts = [];
+});
+
+it("tells of a provider that fails, with what the user can do, and shows every bank all the same", async () => {
+  wallet.credential.providerErrors = [{ ...plaid, error: "reauthorization_required" }];
+  const { accounts, errors } = await api.listAccounts({}, phone.auth);
+  expect(accounts.map((one) => one.bsimId)).toEqual(["north-bank", "maple-bank"]);
+  const [told] = toJson(ListValueSchema, errors ?? create(ListValueSchema)) as Record<string, unknown>[]; // a list of objects
+  expect(told).toMatchObject({ error: "reauthorization_required", action: "reconnect", connectionId: "c-1" });
+  wallet.credential.providerErrors = [];
+});
+
+it("shows the banks when nobody can be asked about providers", async () => {
+  wallet.credential.providersFail = true;
+  const { accounts, errors } = await api.listAccounts({}, phone.auth);
+  expect(accounts).toHaveLength(2);
+  expect(JSON.stringify(errors)).toContain("provider_unavailable");
+  wallet.credential.providersFail = false;
 });

@@ -12,6 +12,8 @@ const cachedSessionsMax = 10_000;
 export interface WalletAuthenticators {
   readonly authenticators: Authenticators;
   forgetPhone(userId: string): void;
+  /** Whose access token this is; undefined for one that is not ours, has ended, or was signed out. */
+  checkAccessToken(token: string): Promise<{ readonly userId: string; readonly deviceId: string } | undefined>;
 }
 
 /**
@@ -38,7 +40,14 @@ export function createWalletAuthenticators(
     return true;
   }
 
+  const checkAccessToken: WalletAuthenticators["checkAccessToken"] = async (token) => {
+    const claims = await deps.tokens.verifyAccess(token);
+    if (claims === undefined || !(await isLive(claims.userId, claims.sessionId))) return undefined;
+    return { userId: claims.userId, deviceId: claims.deviceId };
+  };
+
   return {
+    checkAccessToken,
     forgetPhone: (userId) => {
       for (const [sessionId, entry] of seen) if (entry.userId === userId) seen.delete(sessionId);
     },
@@ -46,11 +55,9 @@ export function createWalletAuthenticators(
       mobile_user: async (ctx) => {
         const token = /^Bearer +([\w.-]+) *$/i.exec(ctx.header("authorization") ?? "")?.[1];
         if (token === undefined) return undefined;
-        const claims = await deps.tokens.verifyAccess(token);
-        if (claims === undefined || !(await isLive(claims.userId, claims.sessionId))) {
-          throw new DomainError("UNAUTHENTICATED");
-        }
-        return { kind: "mobile_user", userId: claims.userId, deviceId: claims.deviceId };
+        const phone = await checkAccessToken(token);
+        if (phone === undefined) throw new DomainError("UNAUTHENTICATED");
+        return { kind: "mobile_user", ...phone };
       },
       web_user: async (ctx) => {
         const session = await readWebSession(deps, ctx.header("cookie"));

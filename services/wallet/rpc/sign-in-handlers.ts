@@ -1,4 +1,5 @@
 import type { Wallet } from "../../../gen/es/paymesh/wallet/v1/wallet_pb.js";
+import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import { parseDeviceId } from "../domain/person-name.ts";
 import type { MobileTokenSet } from "../flows/issue-mobile-tokens.ts";
@@ -14,12 +15,20 @@ import { phoneOf } from "./callers.ts";
 
 type SignInHandlers = Pick<
   Handlers<typeof Wallet>,
-  "signUp" | "startSignIn" | "verifySignIn" | "signInWithPassword" | "refreshTokens" | "signOut"
+  "signUp" | "startSignIn" | "verifySignIn" | "signInWithPassword" | "refreshTokens" | "signOut" | "checkAccessToken"
 >;
 
 /** Accounts and sign-ins of phones. */
-export function signInHandlers(deps: WalletDeps, auth: Pick<WalletAuthenticators, "forgetPhone">): SignInHandlers {
+export function signInHandlers(
+  deps: WalletDeps,
+  auth: Pick<WalletAuthenticators, "forgetPhone" | "checkAccessToken">,
+): SignInHandlers {
   return {
+    checkAccessToken: async ({ accessToken }) => {
+      const phone = await auth.checkAccessToken(accessToken);
+      if (phone === undefined) throw new DomainError("UNAUTHENTICATED");
+      return phone;
+    },
     signUp: async ({ email, name, deviceId, deviceName, platform }, ctx) => {
       const made = await signUpOnMobile(deps, { email, name, deviceId, deviceName, platform });
       ctx.setHttpStatus(201);

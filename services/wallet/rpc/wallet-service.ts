@@ -15,7 +15,7 @@ import { webHandlers } from "./web-handlers.ts";
 export function walletService(
   deps: WalletDeps,
   options: {
-    readonly auth: Pick<WalletAuthenticators, "forgetPhone">;
+    readonly auth: Pick<WalletAuthenticators, "forgetPhone" | "checkAccessToken">;
     readonly version: string;
     readonly checks: Readonly<Record<string, ReadinessCheck>>;
   },

@@ -5,7 +5,8 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import { toMajorNumber } from "../../platform/money/amount.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import { bankDisplayName } from "../clients/bank-directory.ts";
-import { listAccounts } from "../flows/list-accounts.ts";
+import type { ConnectedAccount } from "../clients/credential-connections.ts";
+import { type ConnectedError, listAccounts } from "../flows/list-accounts.ts";
 import { observeEnrolments } from "../flows/observe-connections.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { listActiveCards } from "../storage/cards-store.ts";
@@ -48,18 +49,20 @@ export function walletViewHandlers(deps: WalletDeps): WalletViewHandlers {
       };
     },
     listAccounts: async (_request, ctx) => {
-      const { accounts, errors } = await listAccounts(deps, userIdOf(ctx), outgoing(ctx));
+      const overview = await listAccounts(deps, userIdOf(ctx), outgoing(ctx));
+      const errors = [...overview.errors.map(plainError), ...overview.connectedErrors.map(plainConnectedError)];
+      const ofBanks = overview.accounts.map((account) => ({
+        accountId: account.accountId,
+        accountType: account.accountType,
+        displayName: `${account.accountType} ${account.maskedNumber}`.trim(),
+        balance: toMajorNumber(account.balanceMinor, account.currency),
+        currency: account.currency,
+        ...bankFields(deps, account.bsimId),
+        bsimId: account.bsimId,
+      }));
       return {
-        accounts: accounts.map((account) => ({
-          accountId: account.accountId,
-          accountType: account.accountType,
-          displayName: `${account.accountType} ${account.maskedNumber}`.trim(),
-          balance: toMajorNumber(account.balanceMinor, account.currency),
-          currency: account.currency,
-          ...bankFields(deps, account.bsimId),
-          bsimId: account.bsimId,
-        })),
-        ...(errors.length === 0 ? {} : { errors: fromJson(ListValueSchema, errors.map(plainError)) }),
+        accounts: [...ofBanks, ...overview.connectedAccounts.map(connectedAccountMessage)],
+        ...(errors.length === 0 ? {} : { errors: fromJson(ListValueSchema, errors) }),
       };
     },
   };
@@ -84,6 +87,39 @@ function bankFields(deps: Pick<WalletDeps, "directory">, bsimId: string) {
   return {
     bankName: bankDisplayName(deps.directory, bsimId),
     ...optionalField("bankLogoUrl", deps.directory.bank(bsimId)?.logoUrl),
+  };
+}
+
+/** An account at a data provider, in the shape of a bank's. */
+function connectedAccountMessage(account: ConnectedAccount) {
+  const { connector, connectionId, accountId, accountType, currency, balanceMinor } = account;
+  const name = account.displayName === "" ? accountType : account.displayName;
+  return {
+    accountId,
+    accountType,
+    displayName: `${name} ${account.maskedNumber}`.trim(),
+    ...(balanceMinor === undefined ? {} : { balance: toMajorNumber(balanceMinor, currency) }),
+    currency,
+    bankName: account.institutionName === "" ? connector : account.institutionName,
+    bsimId: idAtProvider(account),
+    connector,
+    connectionId,
+  };
+}
+
+function idAtProvider({ connector, institutionId }: { connector: string; institutionId: string }): string {
+  return institutionId === "" ? connector : `${connector}:${institutionId}`;
+}
+
+function plainConnectedError(failed: ConnectedError) {
+  const { connector, connectionId, error, message, action } = failed;
+  return {
+    bsimId: idAtProvider(failed),
+    connector,
+    ...optionalField("connectionId", connectionId),
+    error,
+    message,
+    ...optionalField("action", action),
   };
 }
 

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import {
+  Credential,
+  type ProviderAccountSchema,
+  type ProviderAccountsErrorSchema,
+} from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { type ErrorEntry, type ErrorTable, genericErrors } from "../../platform/errors/error-table.ts";
 import { GrpcCode } from "../../platform/errors/grpc-code.ts";
@@ -54,6 +59,10 @@ export class CredentialStandIn {
   readonly banks = new Map<string, BankBehaviour>();
   readonly connections: StoredConnection[] = [];
   readonly disconnects: string[] = [];
+  /** What everybody has connected through data providers, and what of it cannot be read. */
+  providerAccounts: MessageInitShape<typeof ProviderAccountSchema>[] = [];
+  providerErrors: MessageInitShape<typeof ProviderAccountsErrorSchema>[] = [];
+  providersFail = false;
   readonly cardTokenRequests: { cardRef: string; merchantId: string; minorUnits: bigint; currency: string }[] = [];
   readonly #states = new Map<string, { userId: string; bsimId: string }>();
   #asked = 0;
@@ -135,10 +144,8 @@ export class CredentialStandIn {
   }
 
   #handlers(): Handlers<typeof Credential> {
-    const unused = async (): Promise<never> => {
-      throw new DomainError("NOT_FOUND");
-    };
     return {
+      ...refusingAll(),
       beginConnect: async ({ owner, institutionId, redirectUri }) => {
         this.#bank(institutionId);
         const state = randomToken(16);
@@ -200,21 +207,22 @@ export class CredentialStandIn {
         this.disconnects.push(connectionId);
         return { revokedAtProvider: this.#bank(connection.bsimId).confirmsRevocation };
       },
-      getConnection: unused,
-      revokeCardToken: unused,
-      refreshConnection: unused,
-      putProviderClient: unused,
-      listProviderClients: unused,
-      listConnectionsNeedingUser: unused,
-      listWebhookEvents: unused,
-      replayWebhookEvent: unused,
-      replayDeadWebhookEvents: unused,
-      listProviderTokens: unused,
-      resumeProviderToken: unused,
-      takeOwnerNotices: unused,
-      acknowledgeOwnerNotices: unused,
+      listProviderAccounts: async () => {
+        if (this.providersFail) throw new DomainError("OUTAGE", { word: "unavailable" });
+        return { accounts: this.providerAccounts, errors: this.providerErrors };
+      },
     };
   }
+}
+
+/** What the wallet has no use for answers as if it were not there. */
+function refusingAll(): Handlers<typeof Credential> {
+  const refuse = async (): Promise<never> => {
+    throw new DomainError("NOT_FOUND");
+  };
+  const entries = Credential.methods.map((each) => [each.localName, refuse] as const);
+  // One for each method of the contract, which the compiler cannot count.
+  return Object.fromEntries(entries) as unknown as Handlers<typeof Credential>;
 }
 
 /** The refusals of the contract by code; a test names the word. */

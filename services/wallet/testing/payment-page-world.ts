@@ -199,6 +199,7 @@ function createCredentialStandIn(origin: string, clock: ManualClock): Credential
       [...standIn.connections.values()].filter((each) => each.connectionId.endsWith(userId)),
     listCards: async ({ connectionId }) => cardsOf(standIn.connections.get(connectionId)?.bsimId ?? ""),
     listAccounts: async () => [],
+    listConnectedAccounts: async () => ({ accounts: [], errors: [] }),
     requestCardToken: async ({ merchantId, amountMinor, currency, cardRef }) => {
       await standIn.hold;
       if (standIn.failWith !== undefined) throw standIn.failWith;

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "../../type/v1/money_pb.js";
 
@@ -135,6 +135,8 @@ export declare type BeginConnectRequest = Message<"paymesh.credential.v1.BeginCo
   connector: string;
 
   /**
+   * Empty where the provider's own page asks for it.
+   *
    * @generated from field: string institution_id = 3;
    */
   institutionId: string;
@@ -158,6 +160,8 @@ export declare const BeginConnectRequestSchema: GenMessage<BeginConnectRequest>;
  */
 export declare type BeginConnectResponse = Message<"paymesh.credential.v1.BeginConnectResponse"> & {
   /**
+   * Empty where a widget is opened with `link_token` in its place.
+   *
    * @generated from field: string auth_url = 1;
    */
   authUrl: string;
@@ -173,6 +177,11 @@ export declare type BeginConnectResponse = Message<"paymesh.credential.v1.BeginC
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string link_token = 4;
+   */
+  linkToken: string;
 };
 
 /**
@@ -1274,6 +1283,1219 @@ export declare type ReplayDeadWebhookEventsResponse = Message<"paymesh.credentia
 export declare const ReplayDeadWebhookEventsResponseSchema: GenMessage<ReplayDeadWebhookEventsResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.ListConnectorsRequest
+ */
+export declare type ListConnectorsRequest = Message<"paymesh.credential.v1.ListConnectorsRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectorsRequest.
+ * Use `create(ListConnectorsRequestSchema)` to create a new message.
+ */
+export declare const ListConnectorsRequestSchema: GenMessage<ListConnectorsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectorsResponse
+ */
+export declare type ListConnectorsResponse = Message<"paymesh.credential.v1.ListConnectorsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.Connector connectors = 1;
+   */
+  connectors: Connector[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectorsResponse.
+ * Use `create(ListConnectorsResponseSchema)` to create a new message.
+ */
+export declare const ListConnectorsResponseSchema: GenMessage<ListConnectorsResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.Connector
+ */
+export declare type Connector = Message<"paymesh.credential.v1.Connector"> & {
+  /**
+   * As in the paths: `plaid`.
+   *
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * @generated from field: bool has_transactions = 3;
+   */
+  hasTransactions: boolean;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.Connector.
+ * Use `create(ConnectorSchema)` to create a new message.
+ */
+export declare const ConnectorSchema: GenMessage<Connector>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListInstitutionsRequest
+ */
+export declare type ListInstitutionsRequest = Message<"paymesh.credential.v1.ListInstitutionsRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListInstitutionsRequest.
+ * Use `create(ListInstitutionsRequestSchema)` to create a new message.
+ */
+export declare const ListInstitutionsRequestSchema: GenMessage<ListInstitutionsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListInstitutionsResponse
+ */
+export declare type ListInstitutionsResponse = Message<"paymesh.credential.v1.ListInstitutionsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.Institution institutions = 1;
+   */
+  institutions: Institution[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListInstitutionsResponse.
+ * Use `create(ListInstitutionsResponseSchema)` to create a new message.
+ */
+export declare const ListInstitutionsResponseSchema: GenMessage<ListInstitutionsResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.Institution
+ */
+export declare type Institution = Message<"paymesh.credential.v1.Institution"> & {
+  /**
+   * @generated from field: string institution_id = 1;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: optional string logo_url = 3;
+   */
+  logoUrl?: string | undefined;
+
+  /**
+   * ISO 3166-1 alpha-2.
+   *
+   * @generated from field: repeated string countries = 4;
+   */
+  countries: string[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.Institution.
+ * Use `create(InstitutionSchema)` to create a new message.
+ */
+export declare const InstitutionSchema: GenMessage<Institution>;
+
+/**
+ * @generated from message paymesh.credential.v1.LinkConnectorRequest
+ */
+export declare type LinkConnectorRequest = Message<"paymesh.credential.v1.LinkConnectorRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * Which institution; empty where the provider's own page asks.
+   *
+   * @generated from field: string institution_id = 2;
+   */
+  institutionId: string;
+
+  /**
+   * Where the user's browser goes in the end, with `connectionId` or `error` in the query: one of those registered here; the first of
+   * them when empty.
+   *
+   * @generated from field: string return_url = 3;
+   */
+  returnUrl: string;
+
+  /**
+   * The connection whose consent is to be renewed.
+   *
+   * @generated from field: string connection_id = 4;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.LinkConnectorRequest.
+ * Use `create(LinkConnectorRequestSchema)` to create a new message.
+ */
+export declare const LinkConnectorRequestSchema: GenMessage<LinkConnectorRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.LinkConnectorResponse
+ */
+export declare type LinkConnectorResponse = Message<"paymesh.credential.v1.LinkConnectorResponse"> & {
+  /**
+   * Of a renewal.
+   *
+   * @generated from field: optional string connection_id = 1;
+   */
+  connectionId?: string | undefined;
+
+  /**
+   * For the provider's widget.
+   *
+   * @generated from field: optional string link_token = 2;
+   */
+  linkToken?: string | undefined;
+
+  /**
+   * The provider's own page.
+   *
+   * @generated from field: optional string auth_url = 3;
+   */
+  authUrl?: string | undefined;
+
+  /**
+   * @generated from field: optional string state = 4;
+   */
+  state?: string | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.LinkConnectorResponse.
+ * Use `create(LinkConnectorResponseSchema)` to create a new message.
+ */
+export declare const LinkConnectorResponseSchema: GenMessage<LinkConnectorResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ExchangePublicTokenRequest
+ */
+export declare type ExchangePublicTokenRequest = Message<"paymesh.credential.v1.ExchangePublicTokenRequest"> & {
+  /**
+   * @generated from field: string public_token = 1;
+   */
+  publicToken: string;
+
+  /**
+   * What the widget told; not believed, the provider is asked.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 2;
+   */
+  metadata?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ExchangePublicTokenRequest.
+ * Use `create(ExchangePublicTokenRequestSchema)` to create a new message.
+ */
+export declare const ExchangePublicTokenRequestSchema: GenMessage<ExchangePublicTokenRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ExchangePublicTokenResponse
+ */
+export declare type ExchangePublicTokenResponse = Message<"paymesh.credential.v1.ExchangePublicTokenResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * Empty when the provider could not be asked yet; they follow by themselves.
+   *
+   * @generated from field: repeated paymesh.credential.v1.ConnectedAccount accounts = 3;
+   */
+  accounts: ConnectedAccount[];
+
+  /**
+   * @generated from field: paymesh.credential.v1.Institution institution = 4;
+   */
+  institution?: Institution | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ExchangePublicTokenResponse.
+ * Use `create(ExchangePublicTokenResponseSchema)` to create a new message.
+ */
+export declare const ExchangePublicTokenResponseSchema: GenMessage<ExchangePublicTokenResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListUserConnectionsRequest
+ */
+export declare type ListUserConnectionsRequest = Message<"paymesh.credential.v1.ListUserConnectionsRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListUserConnectionsRequest.
+ * Use `create(ListUserConnectionsRequestSchema)` to create a new message.
+ */
+export declare const ListUserConnectionsRequestSchema: GenMessage<ListUserConnectionsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListUserConnectionsResponse
+ */
+export declare type ListUserConnectionsResponse = Message<"paymesh.credential.v1.ListUserConnectionsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.UserConnection connections = 1;
+   */
+  connections: UserConnection[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListUserConnectionsResponse.
+ * Use `create(ListUserConnectionsResponseSchema)` to create a new message.
+ */
+export declare const ListUserConnectionsResponseSchema: GenMessage<ListUserConnectionsResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetUserConnectionRequest
+ */
+export declare type GetUserConnectionRequest = Message<"paymesh.credential.v1.GetUserConnectionRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetUserConnectionRequest.
+ * Use `create(GetUserConnectionRequestSchema)` to create a new message.
+ */
+export declare const GetUserConnectionRequestSchema: GenMessage<GetUserConnectionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.UpdateUserConnectionRequest
+ */
+export declare type UpdateUserConnectionRequest = Message<"paymesh.credential.v1.UpdateUserConnectionRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * Older transactions are removed; 0 means the installation's own rule. 1 to 3650.
+   *
+   * @generated from field: optional int32 retention_days = 2;
+   */
+  retentionDays?: number | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.UpdateUserConnectionRequest.
+ * Use `create(UpdateUserConnectionRequestSchema)` to create a new message.
+ */
+export declare const UpdateUserConnectionRequestSchema: GenMessage<UpdateUserConnectionRequest>;
+
+/**
+ * A connection as its owner sees it.
+ *
+ * @generated from message paymesh.credential.v1.UserConnection
+ */
+export declare type UserConnection = Message<"paymesh.credential.v1.UserConnection"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string connector = 2;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string institution_id = 3;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string institution_name = 4;
+   */
+  institutionName: string;
+
+  /**
+   * `ACTIVE`, `EXPIRED` (connect again), `ERROR` (the provider does not answer; retried by itself).
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * Why it is not ACTIVE.
+   *
+   * @generated from field: string state_reason = 6;
+   */
+  stateReason: string;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp consent_expires_at = 7;
+   */
+  consentExpiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp last_sync_at = 8;
+   */
+  lastSyncAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp connected_at = 9;
+   */
+  connectedAt?: Timestamp | undefined;
+
+  /**
+   * What helps: `reconnect`; absent when nothing is needed.
+   *
+   * @generated from field: optional string action = 10;
+   */
+  action?: string | undefined;
+
+  /**
+   * Days for which transactions are kept; absent: the installation's own rule.
+   *
+   * @generated from field: optional int32 retention_days = 11;
+   */
+  retentionDays?: number | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.UserConnection.
+ * Use `create(UserConnectionSchema)` to create a new message.
+ */
+export declare const UserConnectionSchema: GenMessage<UserConnection>;
+
+/**
+ * @generated from message paymesh.credential.v1.DisconnectUserConnectionRequest
+ */
+export declare type DisconnectUserConnectionRequest = Message<"paymesh.credential.v1.DisconnectUserConnectionRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DisconnectUserConnectionRequest.
+ * Use `create(DisconnectUserConnectionRequestSchema)` to create a new message.
+ */
+export declare const DisconnectUserConnectionRequestSchema: GenMessage<DisconnectUserConnectionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.DisconnectUserConnectionResponse
+ */
+export declare type DisconnectUserConnectionResponse = Message<"paymesh.credential.v1.DisconnectUserConnectionResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * False while the provider has yet to confirm; it is asked again until it does.
+   *
+   * @generated from field: bool revoked_at_provider = 2;
+   */
+  revokedAtProvider: boolean;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DisconnectUserConnectionResponse.
+ * Use `create(DisconnectUserConnectionResponseSchema)` to create a new message.
+ */
+export declare const DisconnectUserConnectionResponseSchema: GenMessage<DisconnectUserConnectionResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionAccountsRequest
+ */
+export declare type ListConnectionAccountsRequest = Message<"paymesh.credential.v1.ListConnectionAccountsRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionAccountsRequest.
+ * Use `create(ListConnectionAccountsRequestSchema)` to create a new message.
+ */
+export declare const ListConnectionAccountsRequestSchema: GenMessage<ListConnectionAccountsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionAccountsResponse
+ */
+export declare type ListConnectionAccountsResponse = Message<"paymesh.credential.v1.ListConnectionAccountsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ConnectedAccount accounts = 1;
+   */
+  accounts: ConnectedAccount[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionAccountsResponse.
+ * Use `create(ListConnectionAccountsResponseSchema)` to create a new message.
+ */
+export declare const ListConnectionAccountsResponseSchema: GenMessage<ListConnectionAccountsResponse>;
+
+/**
+ * An account of any provider, one shape.
+ *
+ * @generated from message paymesh.credential.v1.ConnectedAccount
+ */
+export declare type ConnectedAccount = Message<"paymesh.credential.v1.ConnectedAccount"> & {
+  /**
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+
+  /**
+   * As the institution says, such as `CHECKING`.
+   *
+   * @generated from field: string account_type = 2;
+   */
+  accountType: string;
+
+  /**
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * `****1234`; empty when no digits are known.
+   *
+   * @generated from field: string masked_number = 4;
+   */
+  maskedNumber: string;
+
+  /**
+   * @generated from field: string currency = 5;
+   */
+  currency: string;
+
+  /**
+   * What is there; what is owed is negative. Absent when the provider did not tell it.
+   *
+   * @generated from field: optional double balance = 6;
+   */
+  balance?: number | undefined;
+
+  /**
+   * @generated from field: optional double available = 7;
+   */
+  available?: number | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp as_of = 8;
+   */
+  asOf?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectedAccount.
+ * Use `create(ConnectedAccountSchema)` to create a new message.
+ */
+export declare const ConnectedAccountSchema: GenMessage<ConnectedAccount>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionTransactionsRequest
+ */
+export declare type ListConnectionTransactionsRequest = Message<"paymesh.credential.v1.ListConnectionTransactionsRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * ISO 8601, a day or a time.
+   *
+   * @generated from field: string from = 3;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 4;
+   */
+  to: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionTransactionsRequest.
+ * Use `create(ListConnectionTransactionsRequestSchema)` to create a new message.
+ */
+export declare const ListConnectionTransactionsRequestSchema: GenMessage<ListConnectionTransactionsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionTransactionsResponse
+ */
+export declare type ListConnectionTransactionsResponse = Message<"paymesh.credential.v1.ListConnectionTransactionsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ConnectedTransaction transactions = 1;
+   */
+  transactions: ConnectedTransaction[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionTransactionsResponse.
+ * Use `create(ListConnectionTransactionsResponseSchema)` to create a new message.
+ */
+export declare const ListConnectionTransactionsResponseSchema: GenMessage<ListConnectionTransactionsResponse>;
+
+/**
+ * A movement on an account of any provider, one shape and one sign.
+ *
+ * @generated from message paymesh.credential.v1.ConnectedTransaction
+ */
+export declare type ConnectedTransaction = Message<"paymesh.credential.v1.ConnectedTransaction"> & {
+  /**
+   * @generated from field: string transaction_id = 1;
+   */
+  transactionId: string;
+
+  /**
+   * @generated from field: string account_id = 2;
+   */
+  accountId: string;
+
+  /**
+   * Negative is money that left the account.
+   *
+   * @generated from field: double amount = 3;
+   */
+  amount: number;
+
+  /**
+   * @generated from field: string currency = 4;
+   */
+  currency: string;
+
+  /**
+   * @generated from field: string description = 5;
+   */
+  description: string;
+
+  /**
+   * `pending` or `posted`.
+   *
+   * @generated from field: string status = 6;
+   */
+  status: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp posted_at = 7;
+   */
+  postedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp transacted_at = 8;
+   */
+  transactedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional string category = 9;
+   */
+  category?: string | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectedTransaction.
+ * Use `create(ConnectedTransactionSchema)` to create a new message.
+ */
+export declare const ConnectedTransactionSchema: GenMessage<ConnectedTransaction>;
+
+/**
+ * @generated from message paymesh.credential.v1.RefreshUserConnectionRequest
+ */
+export declare type RefreshUserConnectionRequest = Message<"paymesh.credential.v1.RefreshUserConnectionRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RefreshUserConnectionRequest.
+ * Use `create(RefreshUserConnectionRequestSchema)` to create a new message.
+ */
+export declare const RefreshUserConnectionRequestSchema: GenMessage<RefreshUserConnectionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.SyncUserConnectionRequest
+ */
+export declare type SyncUserConnectionRequest = Message<"paymesh.credential.v1.SyncUserConnectionRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.SyncUserConnectionRequest.
+ * Use `create(SyncUserConnectionRequestSchema)` to create a new message.
+ */
+export declare const SyncUserConnectionRequestSchema: GenMessage<SyncUserConnectionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.StartedJob
+ */
+export declare type StartedJob = Message<"paymesh.credential.v1.StartedJob"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.StartedJob.
+ * Use `create(StartedJobSchema)` to create a new message.
+ */
+export declare const StartedJobSchema: GenMessage<StartedJob>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionAuditRequest
+ */
+export declare type ListConnectionAuditRequest = Message<"paymesh.credential.v1.ListConnectionAuditRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionAuditRequest.
+ * Use `create(ListConnectionAuditRequestSchema)` to create a new message.
+ */
+export declare const ListConnectionAuditRequestSchema: GenMessage<ListConnectionAuditRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectionAuditResponse
+ */
+export declare type ListConnectionAuditResponse = Message<"paymesh.credential.v1.ListConnectionAuditResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ConnectionAuditEntry entries = 1;
+   */
+  entries: ConnectionAuditEntry[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectionAuditResponse.
+ * Use `create(ListConnectionAuditResponseSchema)` to create a new message.
+ */
+export declare const ListConnectionAuditResponseSchema: GenMessage<ListConnectionAuditResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectionAuditEntry
+ */
+export declare type ConnectionAuditEntry = Message<"paymesh.credential.v1.ConnectionAuditEntry"> & {
+  /**
+   * Such as `connect`, `token_refresh`, `credential_access`.
+   *
+   * @generated from field: string action = 1;
+   */
+  action: string;
+
+  /**
+   * `ok`, or why not, in a word.
+   *
+   * @generated from field: string outcome = 2;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: int32 duration_ms = 4;
+   */
+  durationMs: number;
+
+  /**
+   * `user:...`, `service:wallet`, `job:sync`, `operator:...`.
+   *
+   * @generated from field: string actor = 5;
+   */
+  actor: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectionAuditEntry.
+ * Use `create(ConnectionAuditEntrySchema)` to create a new message.
+ */
+export declare const ConnectionAuditEntrySchema: GenMessage<ConnectionAuditEntry>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListSyncHistoryRequest
+ */
+export declare type ListSyncHistoryRequest = Message<"paymesh.credential.v1.ListSyncHistoryRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListSyncHistoryRequest.
+ * Use `create(ListSyncHistoryRequestSchema)` to create a new message.
+ */
+export declare const ListSyncHistoryRequestSchema: GenMessage<ListSyncHistoryRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListSyncHistoryResponse
+ */
+export declare type ListSyncHistoryResponse = Message<"paymesh.credential.v1.ListSyncHistoryResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.SyncRun runs = 1;
+   */
+  runs: SyncRun[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListSyncHistoryResponse.
+ * Use `create(ListSyncHistoryResponseSchema)` to create a new message.
+ */
+export declare const ListSyncHistoryResponseSchema: GenMessage<ListSyncHistoryResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.SyncRun
+ */
+export declare type SyncRun = Message<"paymesh.credential.v1.SyncRun"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * `transactions` (accounts too), `accounts` or `tokens`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * `connect`, `manual`, `webhook` or `schedule`.
+   *
+   * @generated from field: string trigger = 3;
+   */
+  trigger: string;
+
+  /**
+   * `queued`, `running`, `succeeded` or `failed`.
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * @generated from field: int32 attempts = 5;
+   */
+  attempts: number;
+
+  /**
+   * @generated from field: int32 pages = 6;
+   */
+  pages: number;
+
+  /**
+   * @generated from field: int32 added = 7;
+   */
+  added: number;
+
+  /**
+   * @generated from field: int32 changed = 8;
+   */
+  changed: number;
+
+  /**
+   * @generated from field: int32 removed = 9;
+   */
+  removed: number;
+
+  /**
+   * A stable word such as `provider_unavailable`; of a run that waits, why its last try failed. Empty otherwise.
+   *
+   * @generated from field: string error = 10;
+   */
+  error: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp requested_at = 11;
+   */
+  requestedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp started_at = 12;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp finished_at = 13;
+   */
+  finishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.SyncRun.
+ * Use `create(SyncRunSchema)` to create a new message.
+ */
+export declare const SyncRunSchema: GenMessage<SyncRun>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetConnectorStatisticsRequest
+ */
+export declare type GetConnectorStatisticsRequest = Message<"paymesh.credential.v1.GetConnectorStatisticsRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetConnectorStatisticsRequest.
+ * Use `create(GetConnectorStatisticsRequestSchema)` to create a new message.
+ */
+export declare const GetConnectorStatisticsRequestSchema: GenMessage<GetConnectorStatisticsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectorStatistics
+ */
+export declare type ConnectorStatistics = Message<"paymesh.credential.v1.ConnectorStatistics"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ConnectorCount connections = 2;
+   */
+  connections: ConnectorCount[];
+
+  /**
+   * Access tokens and consents that end within 24 hours.
+   *
+   * @generated from field: int32 access_tokens_expiring = 3;
+   */
+  accessTokensExpiring: number;
+
+  /**
+   * @generated from field: int32 consents_expiring = 4;
+   */
+  consentsExpiring: number;
+
+  /**
+   * Last refresh of each connection, by how it ended.
+   *
+   * @generated from field: repeated paymesh.credential.v1.OutcomeCount refreshes = 5;
+   */
+  refreshes: OutcomeCount[];
+
+  /**
+   * Age in seconds of the refresh that has been due longest; 0 when none is.
+   *
+   * @generated from field: int32 oldest_due_refresh_seconds = 6;
+   */
+  oldestDueRefreshSeconds: number;
+
+  /**
+   * Runs of the last 24 hours, by state.
+   *
+   * @generated from field: repeated paymesh.credential.v1.OutcomeCount sync_runs = 7;
+   */
+  syncRuns: OutcomeCount[];
+
+  /**
+   * @generated from field: int32 oldest_due_sync_seconds = 8;
+   */
+  oldestDueSyncSeconds: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectorStatistics.
+ * Use `create(ConnectorStatisticsSchema)` to create a new message.
+ */
+export declare const ConnectorStatisticsSchema: GenMessage<ConnectorStatistics>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectorCount
+ */
+export declare type ConnectorCount = Message<"paymesh.credential.v1.ConnectorCount"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * @generated from field: int32 count = 3;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectorCount.
+ * Use `create(ConnectorCountSchema)` to create a new message.
+ */
+export declare const ConnectorCountSchema: GenMessage<ConnectorCount>;
+
+/**
+ * @generated from message paymesh.credential.v1.OutcomeCount
+ */
+export declare type OutcomeCount = Message<"paymesh.credential.v1.OutcomeCount"> & {
+  /**
+   * @generated from field: string outcome = 1;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.OutcomeCount.
+ * Use `create(OutcomeCountSchema)` to create a new message.
+ */
+export declare const OutcomeCountSchema: GenMessage<OutcomeCount>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListProviderAccountsRequest
+ */
+export declare type ListProviderAccountsRequest = Message<"paymesh.credential.v1.ListProviderAccountsRequest"> & {
+  /**
+   * @generated from field: paymesh.credential.v1.Owner owner = 1;
+   */
+  owner?: Owner | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListProviderAccountsRequest.
+ * Use `create(ListProviderAccountsRequestSchema)` to create a new message.
+ */
+export declare const ListProviderAccountsRequestSchema: GenMessage<ListProviderAccountsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListProviderAccountsResponse
+ */
+export declare type ListProviderAccountsResponse = Message<"paymesh.credential.v1.ListProviderAccountsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ProviderAccount accounts = 1;
+   */
+  accounts: ProviderAccount[];
+
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ProviderAccountsError errors = 2;
+   */
+  errors: ProviderAccountsError[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListProviderAccountsResponse.
+ * Use `create(ListProviderAccountsResponseSchema)` to create a new message.
+ */
+export declare const ListProviderAccountsResponseSchema: GenMessage<ListProviderAccountsResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ProviderAccount
+ */
+export declare type ProviderAccount = Message<"paymesh.credential.v1.ProviderAccount"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string connector = 2;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string institution_id = 3;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string institution_name = 4;
+   */
+  institutionName: string;
+
+  /**
+   * @generated from field: string account_id = 5;
+   */
+  accountId: string;
+
+  /**
+   * @generated from field: string account_type = 6;
+   */
+  accountType: string;
+
+  /**
+   * @generated from field: string display_name = 7;
+   */
+  displayName: string;
+
+  /**
+   * @generated from field: string masked_number = 8;
+   */
+  maskedNumber: string;
+
+  /**
+   * @generated from field: string currency = 9;
+   */
+  currency: string;
+
+  /**
+   * Minor units; absent when the provider did not tell it.
+   *
+   * @generated from field: optional int64 balance_minor = 10;
+   */
+  balanceMinor?: bigint | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ProviderAccount.
+ * Use `create(ProviderAccountSchema)` to create a new message.
+ */
+export declare const ProviderAccountSchema: GenMessage<ProviderAccount>;
+
+/**
+ * @generated from message paymesh.credential.v1.ProviderAccountsError
+ */
+export declare type ProviderAccountsError = Message<"paymesh.credential.v1.ProviderAccountsError"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string connector = 2;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string institution_id = 3;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string institution_name = 4;
+   */
+  institutionName: string;
+
+  /**
+   * `reauthorization_required`, `provider_unavailable`, `provider_rate_limited`, `provider_not_configured`.
+   *
+   * @generated from field: string error = 5;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ProviderAccountsError.
+ * Use `create(ProviderAccountsErrorSchema)` to create a new message.
+ */
+export declare const ProviderAccountsErrorSchema: GenMessage<ProviderAccountsError>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -1495,6 +2717,177 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ReplayDeadWebhookEventsRequestSchema;
     output: typeof ReplayDeadWebhookEventsResponseSchema;
+  },
+  /**
+   * The kinds of provider that are set up here.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListConnectors
+   */
+  listConnectors: {
+    methodKind: "unary";
+    input: typeof ListConnectorsRequestSchema;
+    output: typeof ListConnectorsResponseSchema;
+  },
+  /**
+   * What a user can connect through a provider, by name, at most 500. Errors: 404 `connector_not_found`; 502
+   * `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListInstitutions
+   */
+  listInstitutions: {
+    methodKind: "unary";
+    input: typeof ListInstitutionsRequestSchema;
+    output: typeof ListInstitutionsResponseSchema;
+  },
+  /**
+   * Starts a consent of the caller. The answer has what the provider's own page or widget needs; the user comes back to our callback,
+   * which ends the consent and sends him on to `returnUrl`. With `connectionId` the consent of that connection is renewed in place.
+   * Errors: 400; 404 `connector_not_found`, `connection_not_found`, `bank_not_found`; 409 `provider_not_configured`; 429; 502
+   * `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.LinkConnector
+   */
+  linkConnector: {
+    methodKind: "unary";
+    input: typeof LinkConnectorRequestSchema;
+    output: typeof LinkConnectorResponseSchema;
+  },
+  /**
+   * Ends a consent that Plaid's widget has brought to its end: exchanges the public token. The token it is exchanged for never leaves
+   * the service. Errors: 400 `invalid_state` (no consent of the caller is under way), 403 with the provider's word, 502
+   * `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ExchangePublicToken
+   */
+  exchangePublicToken: {
+    methodKind: "unary";
+    input: typeof ExchangePublicTokenRequestSchema;
+    output: typeof ExchangePublicTokenResponseSchema;
+  },
+  /**
+   * The caller's connections of every kind, at most 200, those that were disconnected left out.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListUserConnections
+   */
+  listUserConnections: {
+    methodKind: "unary";
+    input: typeof ListUserConnectionsRequestSchema;
+    output: typeof ListUserConnectionsResponseSchema;
+  },
+  /**
+   * One connection of the caller with its state and last sync. Errors: 404 `connection_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetUserConnection
+   */
+  getUserConnection: {
+    methodKind: "unary";
+    input: typeof GetUserConnectionRequestSchema;
+    output: typeof UserConnectionSchema;
+  },
+  /**
+   * What the owner sets for a connection. Errors: 400; 404 `connection_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.UpdateUserConnection
+   */
+  updateUserConnection: {
+    methodKind: "unary";
+    input: typeof UpdateUserConnectionRequestSchema;
+    output: typeof UserConnectionSchema;
+  },
+  /**
+   * Ends a connection: revokes at the provider, destroys secrets, accounts and transactions. A repeat is 404.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.DisconnectUserConnection
+   */
+  disconnectUserConnection: {
+    methodKind: "unary";
+    input: typeof DisconnectUserConnectionRequestSchema;
+    output: typeof DisconnectUserConnectionResponseSchema;
+  },
+  /**
+   * Accounts and balances of a connection: as stored when they are newer than a quarter of an hour, else asked from the provider; while it
+   * is down those of last time, whose `asOf` tells their age. Errors: 404 `connection_not_found`; 409 `reauthorization_required` with
+   * `action: "reconnect"`; 429 `provider_rate_limited`; 502 `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListConnectionAccounts
+   */
+  listConnectionAccounts: {
+    methodKind: "unary";
+    input: typeof ListConnectionAccountsRequestSchema;
+    output: typeof ListConnectionAccountsResponseSchema;
+  },
+  /**
+   * Stored transactions of a connection, newest first. `from` is included and `to` is not; a day without a time is its beginning in UTC.
+   * Errors: 400; 404 `connection_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListConnectionTransactions
+   */
+  listConnectionTransactions: {
+    methodKind: "unary";
+    input: typeof ListConnectionTransactionsRequestSchema;
+    output: typeof ListConnectionTransactionsResponseSchema;
+  },
+  /**
+   * Asks for new tokens, where the provider gives any, else for the accounts; 202. The run is in the history under its id. A run that
+   * waits already is joined. Errors: 404 `connection_not_found`; 409 `reauthorization_required`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.RefreshUserConnection
+   */
+  refreshUserConnection: {
+    methodKind: "unary";
+    input: typeof RefreshUserConnectionRequestSchema;
+    output: typeof StartedJobSchema;
+  },
+  /**
+   * Asks for accounts and transactions; 202. Otherwise as RefreshUserConnection.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.SyncUserConnection
+   */
+  syncUserConnection: {
+    methodKind: "unary";
+    input: typeof SyncUserConnectionRequestSchema;
+    output: typeof StartedJobSchema;
+  },
+  /**
+   * What was done with a connection, newest first. Errors: 404 `connection_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListConnectionAudit
+   */
+  listConnectionAudit: {
+    methodKind: "unary";
+    input: typeof ListConnectionAuditRequestSchema;
+    output: typeof ListConnectionAuditResponseSchema;
+  },
+  /**
+   * The runs of a connection, newest first. Errors: 404 `connection_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListSyncHistory
+   */
+  listSyncHistory: {
+    methodKind: "unary";
+    input: typeof ListSyncHistoryRequestSchema;
+    output: typeof ListSyncHistoryResponseSchema;
+  },
+  /**
+   * Counts and ages over all connections.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetConnectorStatistics
+   */
+  getConnectorStatistics: {
+    methodKind: "unary";
+    input: typeof GetConnectorStatisticsRequestSchema;
+    output: typeof ConnectorStatisticsSchema;
+  },
+  /**
+   * The accounts an owner connected through data providers, all of them, each connection asked within the caller's time; one that
+   * fails leaves an entry in `errors` and hides no other. Banks of the ecosystem are left out: see ListAccounts.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListProviderAccounts
+   */
+  listProviderAccounts: {
+    methodKind: "unary";
+    input: typeof ListProviderAccountsRequestSchema;
+    output: typeof ListProviderAccountsResponseSchema;
   },
 }>;
 

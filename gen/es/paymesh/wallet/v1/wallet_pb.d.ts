@@ -683,7 +683,8 @@ export declare type ListAccountsResponse = Message<"paymesh.wallet.v1.ListAccoun
    * One per bank that could not be read, absent when all could: a list of objects with
    * `bsimId`, `error` (`provider_not_configured`, `missing_access_token`, `bsim_token_expired`, `bsim_unauthorized`,
    * `bsim_invalid_credentials` or `bsim_unavailable`), `message`, and `action` (`reenroll`) where the user has to consent
-   * again. A ListValue because a repeated field cannot be absent from JSON.
+   * again. For a connection to a data provider `error` is `reauthorization_required` (action `reconnect`), `provider_unavailable`,
+   * `provider_rate_limited` or `provider_not_configured`, and `connector` and `connectionId` are there too. A ListValue because a repeated field cannot be absent from JSON.
    *
    * @generated from field: google.protobuf.ListValue errors = 2;
    */
@@ -718,9 +719,11 @@ export declare type Account = Message<"paymesh.wallet.v1.Account"> & {
   displayName: string;
 
   /**
-   * @generated from field: double balance = 4;
+   * Absent when a data provider did not tell it.
+   *
+   * @generated from field: optional double balance = 4;
    */
-  balance: number;
+  balance?: number | undefined;
 
   /**
    * @generated from field: string currency = 5;
@@ -738,9 +741,23 @@ export declare type Account = Message<"paymesh.wallet.v1.Account"> & {
   bankLogoUrl?: string | undefined;
 
   /**
+   * The bank's id; of an account at a data provider the provider's name and its institution: `plaid:ins_109508`.
+   *
    * @generated from field: string bsim_id = 8;
    */
   bsimId: string;
+
+  /**
+   * Of accounts at a data provider: `plaid`.
+   *
+   * @generated from field: optional string connector = 9;
+   */
+  connector?: string | undefined;
+
+  /**
+   * @generated from field: optional string connection_id = 10;
+   */
+  connectionId?: string | undefined;
 };
 
 /**
@@ -1549,6 +1566,43 @@ export declare type GetLivenessResponse = Message<"paymesh.wallet.v1.GetLiveness
 export declare const GetLivenessResponseSchema: GenMessage<GetLivenessResponse>;
 
 /**
+ * @generated from message paymesh.wallet.v1.CheckAccessTokenRequest
+ */
+export declare type CheckAccessTokenRequest = Message<"paymesh.wallet.v1.CheckAccessTokenRequest"> & {
+  /**
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.CheckAccessTokenRequest.
+ * Use `create(CheckAccessTokenRequestSchema)` to create a new message.
+ */
+export declare const CheckAccessTokenRequestSchema: GenMessage<CheckAccessTokenRequest>;
+
+/**
+ * @generated from message paymesh.wallet.v1.CheckAccessTokenResponse
+ */
+export declare type CheckAccessTokenResponse = Message<"paymesh.wallet.v1.CheckAccessTokenResponse"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string device_id = 2;
+   */
+  deviceId: string;
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.CheckAccessTokenResponse.
+ * Use `create(CheckAccessTokenResponseSchema)` to create a new message.
+ */
+export declare const CheckAccessTokenResponseSchema: GenMessage<CheckAccessTokenResponse>;
+
+/**
  * A person's cards, accounts and enrolments, for phones and browsers. The wallet is also an OIDC provider for merchants:
  * its `/auth`, `/token` and pages, and the redirects that end an enrolment, are HTTP and outside this contract.
  * Timestamps are ISO 8601 UTC strings; `expiresIn` is in seconds.
@@ -1640,6 +1694,17 @@ export declare const Wallet: GenService<{
     output: typeof RefreshTokensResponseSchema;
   },
   /**
+   * Whose access token this is, for services that serve phones beside the wallet: signature, lifetime and sign-out are judged here, where
+   * the token was made. Errors: 401 `unauthorized`.
+   *
+   * @generated from rpc paymesh.wallet.v1.Wallet.CheckAccessToken
+   */
+  checkAccessToken: {
+    methodKind: "unary";
+    input: typeof CheckAccessTokenRequestSchema;
+    output: typeof CheckAccessTokenResponseSchema;
+  },
+  /**
    * Ends this device's tokens, or with `revokeAll=true` those of all the user's devices.
    *
    * @generated from rpc paymesh.wallet.v1.Wallet.SignOut
@@ -1660,8 +1725,8 @@ export declare const Wallet: GenService<{
     output: typeof GetWalletSummaryResponseSchema;
   },
   /**
-   * Accounts and balances of every enrolled bank, asked in parallel, each with its own deadline. Always 200; `errors` names
-   * the banks that could not be read and what to do.
+   * Accounts and balances of every enrolled bank and of every connection to a data provider, asked in parallel, each with its own
+   * deadline. Always 200; `errors` names those that could not be read and what to do.
    *
    * @generated from rpc paymesh.wallet.v1.Wallet.ListAccounts
    */

@@ -1,0 +1,59 @@
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { CallbackFacts } from "../connectors/connector.ts";
+import type { Connection, Owner } from "../domain/connection.ts";
+import { findAttemptByState, findStartedAttempt } from "../storage/attempt-store.ts";
+import { completeConnect } from "./complete-connect.ts";
+import { type Caller, connectorNamed, type Dependencies } from "./dependencies.ts";
+
+/** How a callback ended, and where the user's browser goes. */
+export interface EndedConsent {
+  /** Undefined for a state nobody was given, or one whose consent the caller ends himself. */
+  readonly returnUrl: string | undefined;
+  readonly outcome: { readonly connection: Connection } | { readonly error: DomainError };
+}
+
+/** Ends a consent with what the user's browser brought back from the provider; nothing but the state says whose it is. */
+export async function endConsentByCallback(
+  deps: Dependencies,
+  callback: { connector: string; query: URLSearchParams },
+  caller: Caller,
+): Promise<EndedConsent> {
+  const connector = connectorNamed(deps, callback.connector);
+  const facts = connector.readCallback?.(callback.query) ?? readOauthCallback(callback.query);
+  const found = facts.state === "" ? undefined : await findAttemptByState(deps.storage, facts.state);
+  if (found === undefined || found.connector !== connector.name || found.returnUrl === undefined) {
+    return { returnUrl: undefined, outcome: { error: new DomainError("INVALID_STATE") } };
+  }
+  const { owner, returnUrl } = found;
+  const { state, code, iss, error } = facts;
+  try {
+    const { connection } = await completeConnect(deps, { owner, attempt: { state }, code, iss, error }, caller);
+    return { returnUrl, outcome: { connection } };
+  } catch (failure) {
+    if (!(failure instanceof DomainError)) throw failure;
+    return { returnUrl, outcome: { error: failure } };
+  }
+}
+
+/** RFC 6749, 4.1.2, with the issuer of RFC 9207. */
+function readOauthCallback(query: URLSearchParams): CallbackFacts {
+  const get = (name: string) => query.get(name) ?? "";
+  return { state: get("state"), code: get("code"), iss: get("iss"), error: get("error") };
+}
+
+/**
+ * Ends an owner's newest consent under way at a provider whose widget gives the code to the application and not to a callback.
+ * Throws `INVALID_STATE` when none is under way, and what `completeConnect` throws.
+ */
+export async function endConsentByCode(
+  deps: Dependencies,
+  given: { owner: Owner; connector: string; code: string },
+  caller: Caller,
+): Promise<Connection> {
+  const { owner, code } = given;
+  const connector = connectorNamed(deps, given.connector).name;
+  const found = await findStartedAttempt(deps.storage.db.query, { owner, connector, now: deps.clock.now() });
+  if (found === undefined) throw new DomainError("INVALID_STATE");
+  const command = { owner, attempt: { stateHash: found.stateHash }, code, iss: "", error: "" };
+  return (await completeConnect(deps, command, caller)).connection;
+}

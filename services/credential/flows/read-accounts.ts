@@ -1,0 +1,75 @@
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { ProviderAccount } from "../connectors/provider-data.ts";
+import type { Connection } from "../domain/connection.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+import { lockConnection } from "../storage/connection-store.ts";
+import { listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
+import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
+import { useFailure } from "./provider-failure.ts";
+import type { Refresher } from "./refresh.ts";
+import { useAccess } from "./use-access.ts";
+
+const freshMs = 15 * 60_000;
+// What is left of the caller's time when a slow provider is given up, for the answer from storage.
+const reserveMs = 1_000;
+
+/**
+ * The accounts of a connection: as stored while they are fresh, else asked from the provider and stored. While the provider is down, or
+ * limits us, those of last time. Throws `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`,
+ * `PROVIDER_NOT_CONFIGURED`, `CONNECTION_NOT_FOUND`.
+ */
+export async function readAccounts(
+  parts: { deps: Dependencies; refresher: Refresher },
+  connection: Connection,
+  caller: Caller,
+): Promise<readonly ProviderAccount[]> {
+  const { deps } = parts;
+  const stored = await listStoredAccounts(deps.storage.db.query, connection);
+  const isUsable = connection.stateReason === "" || connection.stateReason === "provider_unavailable";
+  if (isUsable && stored.length > 0 && isFresh(connection, deps.clock.now())) return stored;
+  try {
+    return await askAndStore(parts, connection, patient(caller));
+  } catch (error) {
+    const failure = useFailure(error);
+    if (failure === undefined) throw error;
+    const isOutage = failure.reason === "PROVIDER_UNAVAILABLE" || failure.reason === "PROVIDER_RATE_LIMITED";
+    if (isOutage && stored.length > 0) return stored;
+    throw failure;
+  }
+}
+
+function isFresh(connection: Connection, now: Date): boolean {
+  const { lastSyncAt } = connection;
+  return lastSyncAt !== undefined && now.getTime() - lastSyncAt.getTime() < freshMs;
+}
+
+function patient(caller: Caller): Caller {
+  return { ...caller, timeoutMs: () => Math.max(1, caller.timeoutMs() - reserveMs) };
+}
+
+async function askAndStore(
+  parts: { deps: Dependencies; refresher: Refresher },
+  connection: Connection,
+  caller: Caller,
+): Promise<readonly ProviderAccount[]> {
+  const { deps } = parts;
+  const startedMs = performance.now();
+  const accounts = await useAccess(parts, {
+    connection,
+    caller,
+    run: (connector, access) => connector.listAccounts(access, callFor(deps, caller)),
+  });
+  const now = deps.clock.now();
+  await inTransaction(deps.storage.db, async (tx) => {
+    const current = await lockConnection(tx, connection);
+    if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
+    await saveAccounts(tx, current, accounts, now);
+    const { owner, connectionId, institutionId } = current;
+    const durationMs = performance.now() - startedMs;
+    await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
+      { action: "account_list", outcome: "ok", connectionId, institutionId, durationMs },
+    ]);
+  });
+  return accounts;
+}

@@ -1,0 +1,111 @@
+import type { FastifyInstance } from "fastify";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createHttpServer } from "../../platform/http/create-http-server.ts";
+import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
+import { createLogger } from "../../platform/telemetry/logger.ts";
+import { credentialErrors } from "../rpc/error-table.ts";
+import { asPhoneOf, testAddresses } from "../testing/credential-world.ts";
+import { createPlaidWorld, type PlaidWorld, visitPlaid } from "../testing/plaid-world.ts";
+import { addConnectorRoutes } from "./connector-routes.ts";
+
+let its: PlaidWorld;
+let app: FastifyInstance;
+let user: string;
+
+beforeAll(async () => {
+  its = await createPlaidWorld();
+  const { deps } = its.replica;
+  app = createHttpServer({
+    service: "credential",
+    errorTable: credentialErrors,
+    log: createLogger({ service: "credential", level: "silent" }),
+  });
+  addConnectorRoutes(app, {
+    deps,
+    limiter: createRateLimiter({ db: deps.storage.db }),
+    mobileUser: async (ctx) => {
+      const userId = /^Bearer (.+)$/.exec(ctx.header("authorization") ?? "")?.[1];
+      return userId === undefined ? undefined : { kind: "mobile_user", userId, deviceId: "d" };
+    },
+  });
+  await app.ready();
+});
+afterAll(async () => {
+  await app?.close();
+  await its?.close();
+});
+beforeEach(() => {
+  user = `user-${crypto.randomUUID()}`;
+});
+
+async function alerts(outcome: string) {
+  const query = its.replica.deps.storage.db.query.selectFrom("audit_entries").selectAll();
+  return await query.where("action", "=", "security_alert").where("outcome", "=", outcome).execute();
+}
+
+describe("a callback", () => {
+  async function returned(returnUrl: string): Promise<URLSearchParams> {
+    const begun = await its.replica.gateway.linkConnector({ connector: "plaid", returnUrl }, asPhoneOf(user));
+    return await visitPlaid(begun.authUrl ?? "");
+  }
+
+  it("ends the consent and sends the browser on, once", async () => {
+    const query = await returned("mwsim://connected");
+    const url = `/api/connectors/plaid/callback?${query}`;
+    const answer = await app.inject({ method: "GET", url });
+    expect(answer.statusCode).toBe(302);
+    const location = new URL(answer.headers.location ?? "");
+    expect(location.protocol).toBe("mwsim:");
+    const { connections } = await its.replica.gateway.listUserConnections({}, asPhoneOf(user));
+    expect(location.searchParams.get("connectionId")).toBe(connections[0]?.connectionId);
+    expect([...location.searchParams.keys()].sort()).toEqual(["connectionId", "connector"]);
+    const again = await app.inject({ method: "GET", url });
+    expect(new URL(again.headers.location ?? "").searchParams.get("error")).toBe("invalid_state");
+    expect((await its.replica.gateway.listUserConnections({}, asPhoneOf(user))).connections).toHaveLength(1);
+  });
+
+  it("may come as a form, and a refusal is told by its word", async () => {
+    const query = await returned(testAddresses.returnUrls[0] ?? "");
+    query.delete("public_token");
+    query.set("error", "access_denied");
+    const answer = await app.inject({
+      method: "POST",
+      url: "/api/connectors/plaid/callback",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      payload: query.toString(),
+    });
+    expect(answer.statusCode).toBe(302);
+    expect(answer.headers.location).toBe(`${testAddresses.returnUrls[0]}?connector=plaid&error=access_denied`);
+  });
+
+  it.each([
+    ["/api/connectors/plaid/callback?state=made-up&public_token=x", "invalid_state"],
+    ["/api/connectors/plaid/callback", "invalid_state"],
+    ["/api/connectors/nobody/callback?state=x&code=y", "connector_not_found"],
+  ])("%s is %s and goes nowhere", async (url, error) => {
+    const answer = await app.inject({ method: "GET", url });
+    expect(answer.headers.location).toBeUndefined();
+    expect(answer.json()).toMatchObject({ error });
+  });
+});
+
+describe("an access token in an address", () => {
+  it("is refused with an alert of the path alone, with its owner where he is known", async () => {
+    const before = (await alerts("access_token_in_query")).length;
+    const answer = await app.inject({
+      method: "POST",
+      url: "/api/connectors/access-token-in-query",
+      headers: {
+        authorization: `Bearer ${user}`,
+        "x-refused-path": "/api/connectors/plaid/accounts",
+        "content-type": "application/json",
+      },
+      payload: "{ not json",
+    });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ error: "access_token_in_query" });
+    const after = await alerts("access_token_in_query");
+    expect(after).toHaveLength(before + 1);
+    expect(after.at(-1)).toMatchObject({ actor: `user:${user}`, details: expect.stringContaining("/plaid/accounts") });
+  });
+});

@@ -1,0 +1,127 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import { translateError } from "../../platform/errors/error-table.ts";
+import type { RateLimiter } from "../../platform/limits/rate-limiter.ts";
+import type { Authenticator } from "../../platform/rpc/authenticate.ts";
+import { principalKey } from "../../platform/rpc/principal.ts";
+import type { Actor } from "../domain/audit.ts";
+import type { Owner } from "../domain/connection.ts";
+import type { Caller, Dependencies } from "../flows/dependencies.ts";
+import { type EndedConsent, endConsentByCallback } from "../flows/end-consent-by-callback.ts";
+import { credentialErrors } from "../rpc/error-table.ts";
+import { appendAudit } from "../storage/audit-store.ts";
+
+const callbackTimeoutMs = 25_000;
+const formBytesMax = 16 * 1024;
+const callbacksPerAddress = { class: "consent_callbacks", limit: 60, windowSeconds: 60 };
+// Each leaves an audit row; whoever sends them must not fill the trail.
+const alertsPerAddress = { class: "token_in_query", limit: 30, windowSeconds: 60 };
+/** Whose alert it is when nobody proved who he is. */
+const nobody: Owner = { tenant: "wallet", userId: "unknown" };
+
+/** What the routes work with. */
+export interface ConnectorRouteParts {
+  readonly deps: Dependencies;
+  readonly limiter: RateLimiter;
+  /** Proves a phone's user; undefined where phones are not served. */
+  readonly mobileUser: Authenticator | undefined;
+}
+
+/** Where browsers come back from providers, and where the gateway leads requests with a token in their address. */
+export function addConnectorRoutes(app: FastifyInstance, parts: ConnectorRouteParts): void {
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", { parseAs: "string", bodyLimit: formBytesMax }, (_request, body, done) =>
+      done(null, body),
+    );
+    scope.get<{ Params: { connector: string } }>("/api/connectors/:connector/callback", (request, reply) =>
+      receive(parts, { request, reply, query: queryOf(request) }),
+    );
+    // OAuth's form_post: what others put into the address comes in a form.
+    scope.post<{ Params: { connector: string } }>("/api/connectors/:connector/callback", (request, reply) =>
+      receive(parts, { request, reply, query: formOf(request) }),
+    );
+    scope.all("/api/connectors/access-token-in-query", (request) => refuseTokenInQuery(parts, request));
+  });
+}
+
+async function receive(
+  parts: ConnectorRouteParts,
+  callback: {
+    request: FastifyRequest<{ Params: { connector: string } }>;
+    reply: FastifyReply;
+    query: URLSearchParams;
+  },
+): Promise<FastifyReply> {
+  const { request, reply, query } = callback;
+  const taken = await parts.limiter.take({ ...callbacksPerAddress, key: request.clientAddress });
+  if (!taken.allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds: taken.retryAfterSeconds });
+  const { connector } = request.params;
+  const ended = await endConsentByCallback(parts.deps, { connector, query }, callerOf(request));
+  if (ended.returnUrl === undefined) throw new DomainError("INVALID_STATE");
+  return reply.redirect(returnAddress(ended.returnUrl, connector, ended.outcome), 302);
+}
+
+function returnAddress(returnUrl: string, connector: string, outcome: EndedConsent["outcome"]): string {
+  const url = new URL(returnUrl);
+  url.searchParams.set("connector", connector);
+  if ("connection" in outcome) url.searchParams.set("connectionId", outcome.connection.connectionId);
+  else url.searchParams.set("error", translateError(credentialErrors, outcome.error).error);
+  return url.href;
+}
+
+async function refuseTokenInQuery(parts: ConnectorRouteParts, request: FastifyRequest): Promise<never> {
+  const { deps, limiter } = parts;
+  const refusal = new DomainError("ACCESS_TOKEN_IN_QUERY");
+  if (!(await limiter.take({ ...alertsPerAddress, key: request.clientAddress })).allowed) throw refusal;
+  const owner = await ownerOf(parts, request);
+  const given = request.headers["x-refused-path"];
+  const path = typeof given === "string" ? given.slice(0, 200) : "";
+  const subject = { owner: owner ?? nobody, actor: actorOf(request, owner), now: deps.clock.now() };
+  const act = { action: "security_alert", outcome: "access_token_in_query", institutionId: "", durationMs: 0 } as const;
+  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [{ ...act, details: { path } }]));
+  deps.log.warn({ path }, "an access token came in an address");
+  throw refusal;
+}
+
+/** Who proved himself beside the token in the address, if anybody did. */
+async function ownerOf(parts: ConnectorRouteParts, request: FastifyRequest): Promise<Owner | undefined> {
+  const ctx = {
+    header: (name: string) => [request.headers[name] ?? []].flat()[0],
+    clientAddress: request.clientAddress,
+  };
+  try {
+    const principal = await parts.mobileUser?.(ctx);
+    return principal?.kind === "mobile_user" ? { tenant: "wallet", userId: principal.userId } : undefined;
+  } catch (error) {
+    if (error instanceof DomainError) return undefined;
+    throw error;
+  }
+}
+
+function actorOf(request: FastifyRequest, owner?: Owner): Actor {
+  const { clientAddress } = request;
+  const name = owner === undefined ? principalKey({ kind: "public" }, clientAddress) : `user:${owner.userId}`;
+  return { name, clientAddress, userAgent: request.headers["user-agent"] ?? "" };
+}
+
+function callerOf(request: FastifyRequest): Caller {
+  const deadlineMs = performance.now() + callbackTimeoutMs;
+  return {
+    actor: actorOf(request),
+    signal: AbortSignal.timeout(callbackTimeoutMs),
+    timeoutMs: () => Math.max(1, Math.floor(deadlineMs - performance.now())),
+  };
+}
+
+function queryOf(request: FastifyRequest): URLSearchParams {
+  return new URL(request.url, "http://localhost").searchParams;
+}
+
+function formOf(request: FastifyRequest): URLSearchParams {
+  const isForm = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") ?? false;
+  if (!isForm || typeof request.body !== "string")
+    throw new DomainError("INVALID_ARGUMENT", { why: "A form is needed" });
+  return new URLSearchParams(request.body);
+}

@@ -1,0 +1,117 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { CallContext } from "../../platform/rpc/call-context.ts";
+import type { Handlers } from "../../platform/rpc/service-implementation.ts";
+import { ProviderError } from "../connectors/provider-error.ts";
+import type { Owner } from "../domain/connection.ts";
+import { callFor, connectorNamed } from "../flows/dependencies.ts";
+import { disconnect } from "../flows/disconnect.ts";
+import { endConsentByCode } from "../flows/end-consent-by-callback.ts";
+import { findOwnConnection } from "../flows/find-own-connection.ts";
+import { type LinkAddresses, linkConnector } from "../flows/link-connector.ts";
+import { providerFailure } from "../flows/provider-failure.ts";
+import { readAccounts } from "../flows/read-accounts.ts";
+import { listConnections, saveSettings } from "../storage/connection-store.ts";
+import type { HandlerParts } from "./connection-handlers.ts";
+import { connectedAccountMessage, institutionMessage, userConnectionMessage } from "./connector-messages.ts";
+import { callerOf, phoneOwner, userConnectionKey } from "./request-parts.ts";
+
+const publicTokenLengthMax = 512;
+const retentionDaysMax = 3_650;
+
+type All = Handlers<typeof Credential>;
+
+/** What handlers of users' own connections work with. */
+export interface ConnectorHandlerParts extends HandlerParts {
+  readonly addresses: LinkAddresses;
+}
+
+/** Consents a user begins by himself. */
+export function linkHandlers(
+  parts: ConnectorHandlerParts,
+): Pick<All, "listConnectors" | "listInstitutions" | "linkConnector" | "exchangePublicToken"> {
+  const { deps } = parts;
+  return {
+    listConnectors: async () => ({
+      connectors: [...deps.connectors.values()].map((connector) => ({
+        connector: connector.name,
+        displayName: connector.displayName,
+        hasTransactions: connector.syncTransactions !== undefined,
+      })),
+    }),
+    listInstitutions: async (request, ctx) => {
+      const connector = connectorNamed(deps, request.connector);
+      const institutions = await connector
+        .listInstitutions(callFor(deps, callerOf(ctx)))
+        .catch((cause: unknown): never => {
+          throw cause instanceof ProviderError ? providerFailure(cause) : cause;
+        });
+      return { institutions: institutions.map(institutionMessage) };
+    },
+    linkConnector: async ({ connector, institutionId, returnUrl, connectionId }, ctx) => {
+      const command = { owner: phoneOwner(ctx), connector, institutionId, returnUrl, connectionId };
+      const begun = await linkConnector(deps, parts.addresses, command, callerOf(ctx));
+      return {
+        ...(connectionId === "" ? {} : { connectionId }),
+        ...(begun.linkToken === undefined ? {} : { linkToken: begun.linkToken }),
+        ...(begun.authUrl === undefined ? {} : { authUrl: begun.authUrl }),
+        state: begun.state,
+        expiresAt: timestampFromDate(begun.expiresAt),
+      };
+    },
+    exchangePublicToken: async ({ publicToken }, ctx) => {
+      if (publicToken.length > publicTokenLengthMax) throw new DomainError("INVALID_ARGUMENT", { why: "publicToken" });
+      return await exchange(parts, phoneOwner(ctx), publicToken, ctx);
+    },
+  };
+}
+
+async function exchange(parts: ConnectorHandlerParts, owner: Owner, code: string, ctx: CallContext) {
+  const caller = callerOf(ctx);
+  const connection = await endConsentByCode(parts.deps, { owner, connector: "plaid", code }, caller);
+  const accounts = await readAccounts(parts, connection, caller).catch((error: unknown) => {
+    // The connection stands; its accounts follow with the first run.
+    if (error instanceof DomainError) return [];
+    throw error;
+  });
+  const { connectionId, institutionId, institutionName: name } = connection;
+  return {
+    success: true,
+    connectionId,
+    accounts: accounts.map(connectedAccountMessage),
+    institution: { institutionId, name, countries: [] },
+  };
+}
+
+/** A user's connections. */
+export function userConnectionHandlers({
+  deps,
+}: HandlerParts): Pick<
+  All,
+  "listUserConnections" | "getUserConnection" | "updateUserConnection" | "disconnectUserConnection"
+> {
+  return {
+    listUserConnections: async (_request, ctx) => {
+      const connections = await listConnections(deps.storage.db.query, phoneOwner(ctx));
+      return { connections: connections.map(userConnectionMessage) };
+    },
+    getUserConnection: async (request, ctx) =>
+      userConnectionMessage(await findOwnConnection(deps, userConnectionKey(ctx, request))),
+    updateUserConnection: async ({ connectionId, retentionDays }, ctx) => {
+      const connection = await findOwnConnection(deps, userConnectionKey(ctx, { connectionId }));
+      if (retentionDays === undefined) return userConnectionMessage(connection);
+      if (retentionDays < 0 || retentionDays > retentionDaysMax) {
+        throw new DomainError("INVALID_ARGUMENT", { why: `retentionDays must be 0 to ${retentionDaysMax}` });
+      }
+      const settings = { ...connection.settings, retentionDays: retentionDays === 0 ? undefined : retentionDays };
+      await saveSettings(deps.storage.db.query, connection, settings, deps.clock.now());
+      return userConnectionMessage({ ...connection, settings });
+    },
+    disconnectUserConnection: async (request, ctx) => {
+      const key = userConnectionKey(ctx, request);
+      await findOwnConnection(deps, key);
+      return { success: true, revokedAtProvider: await disconnect(deps, key, callerOf(ctx)) };
+    },
+  };
+}

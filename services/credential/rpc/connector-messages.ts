@@ -1,0 +1,145 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type {
+  ConnectedAccountSchema,
+  ConnectedTransactionSchema,
+  ConnectionAuditEntrySchema,
+  ConnectorStatisticsSchema,
+  InstitutionSchema,
+  ProviderAccountSchema,
+  ProviderAccountsErrorSchema,
+  SyncRunSchema,
+  UserConnectionSchema,
+} from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import { toMajorNumber } from "../../platform/money/amount.ts";
+import { parseCurrency } from "../../platform/money/currency.ts";
+import type { Institution, ProviderAccount, ProviderTransaction } from "../connectors/provider-data.ts";
+import type { Connection } from "../domain/connection.ts";
+import type { SyncRun } from "../domain/sync-run.ts";
+import type { ConnectionAuditEntry } from "../storage/audit-read.ts";
+import type { Statistics } from "../storage/statistics-store.ts";
+import { credentialErrors } from "./error-table.ts";
+
+/** A member that is left out when there is nothing to say. */
+function given<N extends string, T, R>(name: N, value: T | undefined, as: (value: T) => R): Partial<Record<N, R>> {
+  return value === undefined ? {} : ({ [name]: as(value) } as Record<N, R>); // the computed name is N
+}
+
+const same = <T>(value: T): T => value;
+
+/** A connection as its owner sees it. */
+export function userConnectionMessage(connection: Connection): MessageInitShape<typeof UserConnectionSchema> {
+  const { connectionId, connector, institutionId, institutionName, state, stateReason } = connection;
+  return {
+    connectionId,
+    connector,
+    institutionId,
+    institutionName,
+    state,
+    stateReason,
+    ...given("consentExpiresAt", connection.consentExpiresAt, timestampFromDate),
+    ...given("lastSyncAt", connection.lastSyncAt, timestampFromDate),
+    connectedAt: timestampFromDate(connection.connectedAt),
+    ...given("action", state === "EXPIRED" ? "reconnect" : undefined, same),
+    ...given("retentionDays", connection.settings.retentionDays, same),
+  };
+}
+
+/** An institution. */
+export function institutionMessage(institution: Institution): MessageInitShape<typeof InstitutionSchema> {
+  const { institutionId, name, logoUrl, countries } = institution;
+  return { institutionId, name, ...given("logoUrl", logoUrl, same), countries: [...countries] };
+}
+
+/** An account, its money in major units. */
+export function connectedAccountMessage(account: ProviderAccount): MessageInitShape<typeof ConnectedAccountSchema> {
+  const currency = parseCurrency(account.currency);
+  const major = (minor: bigint) => toMajorNumber(minor, currency);
+  return {
+    accountId: account.accountId,
+    accountType: account.accountType,
+    displayName: account.displayName,
+    maskedNumber: account.maskedNumber,
+    currency,
+    ...given("balance", account.balanceMinor, major),
+    ...given("available", account.availableMinor, major),
+    ...given("asOf", account.asOf, timestampFromDate),
+  };
+}
+
+/** A transaction, its money in major units. */
+export function connectedTransactionMessage(
+  transaction: ProviderTransaction,
+): MessageInitShape<typeof ConnectedTransactionSchema> {
+  const { transactionId, accountId, description, status } = transaction;
+  const currency = parseCurrency(transaction.currency);
+  return {
+    transactionId,
+    accountId,
+    amount: toMajorNumber(transaction.amountMinor, currency),
+    currency,
+    description,
+    status,
+    postedAt: timestampFromDate(transaction.postedAt),
+    ...given("transactedAt", transaction.transactedAt, timestampFromDate),
+    ...given("category", transaction.category, same),
+  };
+}
+
+/** A run. */
+export function syncRunMessage(run: SyncRun): MessageInitShape<typeof SyncRunSchema> {
+  const { kind, trigger, state, attempts, pages, added, changed, removed, error } = run;
+  return {
+    jobId: run.runId,
+    ...{ kind, trigger, state, attempts, pages, added, changed, removed, error },
+    requestedAt: timestampFromDate(run.requestedAt),
+    ...given("startedAt", run.startedAt, timestampFromDate),
+    ...given("finishedAt", run.finishedAt, timestampFromDate),
+  };
+}
+
+/** What was done with a connection. */
+export function auditEntryMessage(entry: ConnectionAuditEntry): MessageInitShape<typeof ConnectionAuditEntrySchema> {
+  const { action, outcome, at, durationMs, actor } = entry;
+  return { action, outcome, at: timestampFromDate(at), durationMs, actor };
+}
+
+/** Counts and ages. */
+export function statisticsMessage(
+  statistics: Statistics,
+  now: Date,
+): MessageInitShape<typeof ConnectorStatisticsSchema> {
+  const { connections, refreshes, syncRuns, ...numbers } = statistics;
+  return {
+    at: timestampFromDate(now),
+    connections: [...connections],
+    refreshes: [...refreshes],
+    syncRuns: [...syncRuns],
+    ...numbers,
+  };
+}
+
+/** An account for the wallet, exact. */
+export function providerAccountMessage(found: {
+  connection: Connection;
+  account: ProviderAccount;
+}): MessageInitShape<typeof ProviderAccountSchema> {
+  const { connectionId, connector, institutionId, institutionName } = found.connection;
+  const { accountId, accountType, displayName, maskedNumber, currency, balanceMinor } = found.account;
+  return {
+    ...{ connectionId, connector, institutionId, institutionName },
+    ...{ accountId, accountType, displayName, maskedNumber, currency },
+    ...given("balanceMinor", balanceMinor, same),
+  };
+}
+
+/** A connection that could not be read, in the word REST clients know. */
+export function providerAccountsErrorMessage(failed: {
+  connection: Connection;
+  reason: string;
+}): MessageInitShape<typeof ProviderAccountsErrorSchema> {
+  const { connectionId, connector, institutionId, institutionName } = failed.connection;
+  const entry = credentialErrors[failed.reason]?.error;
+  const error = typeof entry === "string" ? entry : "provider_unavailable";
+  return { connectionId, connector, institutionId, institutionName, error };
+}

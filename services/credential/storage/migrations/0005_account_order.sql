@@ -1,0 +1,2 @@
+-- Accounts are shown in the order their provider lists them.
+alter table provider_accounts add column position smallint not null default 0;
