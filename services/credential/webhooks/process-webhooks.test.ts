@@ -235,6 +235,18 @@ describe("many events", () => {
     expect(await syncRuns(connection)).toHaveLength(1);
   });
 
+  it("wait for the one of their connection that is under way, and those of others do not", async () => {
+    const [busy, free] = [await connect(), await connect()];
+    await send(event(busy, "under-way", "progress"));
+    const now = world.clock.now();
+    const leaseUntil = new Date(now.getTime() + 60_000);
+    await claimWebhooks(other.storage.db.query, { holder: crypto.randomUUID(), now, leaseUntil, limit: 1 });
+    await send(event(busy, "behind", "progress"), event(free, "beside", "progress"));
+    expect(await work()).toBe(1);
+    expect(await one("behind")).toMatchObject({ state: "queued", attempts: 0 });
+    expect(await one("beside")).toMatchObject({ state: "done" });
+  });
+
   it("are worked off once each by two replicas, and of a connection one at a time", async () => {
     const connections = [await connect(), await connect(), await connect()];
     for (let count = 0; count < 10; count += 1) {
