@@ -9,7 +9,7 @@ import { describeMeasurement, type Measurement } from "./measure.ts";
 import { benchPayments } from "./payments.ts";
 
 // `npm run bench`: starts a mesh of its own, measures, prints, and writes deploy/bench/results/<date>-<commit>.json.
-// `npm run bench -- credential [refresh]` measures the Credential service by itself.
+// `npm run bench -- credential [vault] [refresh]` measures the Credential service by itself.
 // `npm run bench -- --quick` takes seconds and writes nothing: it shows that the benchmark works.
 
 const quick = process.argv.includes("--quick");

@@ -51,6 +51,6 @@ export function describeMeasurement({ label, load, cpuMicroseconds }: Measuremen
     .join(", ");
   return [
     `${label.padEnd(38)} ${String(Math.round(load.count / load.seconds)).padStart(6)}/s  p50 ${load.p50Ms.toFixed(1)} ms  p99 ${load.p99Ms.toFixed(1)} ms  max ${load.maxMs.toFixed(0)} ms${load.wrong === 0 ? "" : `  WRONG ${load.wrong}: ${load.firstWrong}`}`,
-    `${" ".repeat(38)} CPU us/request: ${cpu}`,
+    ...(cpu === "" ? [] : [`${" ".repeat(38)} CPU us/request: ${cpu}`]),
   ].join("\n");
 }

@@ -1,9 +1,13 @@
 import { describeMeasurement, type Measurement } from "../measure.ts";
 import { benchRefresh } from "./refresh.ts";
+import { benchVault, vaultShareMin, vaultShares } from "./vault.ts";
 
-const parts = ["refresh"] as const;
+const parts = ["vault", "refresh"] as const;
 
-/** `npm run bench -- credential [refresh]`: measures the Credential service, all of it or the parts named. Throws for an unknown part. */
+/**
+ * `npm run bench -- credential [vault] [refresh]`: measures the Credential service, all of it or the parts named. Throws for an unknown
+ * part, and when the vault is slower than its share of the bare cipher.
+ */
 export async function benchCredential(
   names: readonly string[],
   options: { quick: boolean; say: (text: string) => void },
@@ -13,6 +17,16 @@ export async function benchCredential(
   const wanted = names.length === 0 ? parts : parts.filter((part) => names.includes(part));
   const report = (measurement: Measurement): void => options.say(describeMeasurement(measurement));
   const measurements: Measurement[] = [];
+  if (wanted.includes("vault")) {
+    const measured = await benchVault(options.quick ? 500 : 8_000, report);
+    const { seal, open } = vaultShares(measured);
+    options.say(`The vault seals at ${percent(seal)} and opens at ${percent(open)} of the bare cipher's speed.`);
+    // A quick run is too short to judge by.
+    if (!options.quick && Math.min(seal, open) < vaultShareMin) {
+      throw new Error(`the vault is below ${percent(vaultShareMin)} of the bare cipher`);
+    }
+    measurements.push(...measured);
+  }
   if (wanted.includes("refresh")) {
     const size = options.quick
       ? { few: 500, many: 2_000, due: 1_000, steadyMs: 4_000 }
@@ -20,4 +34,8 @@ export async function benchCredential(
     measurements.push(...(await benchRefresh(size, report)));
   }
   return measurements;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }

@@ -1,0 +1,121 @@
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { MemoryVaultStore, secretsByVersion } from "../../../services/platform/testing/memory-vault-store.ts";
+import { openKeyring } from "../../../services/platform/vault/keyring.ts";
+import { createVault, type PlacedSecret, type SecretPlace } from "../../../services/platform/vault/vault.ts";
+import { type Measurement, measure } from "../measure.ts";
+
+const recordBytes = 1_024;
+const recordsPerRound = 1_000;
+const owners = 500;
+const algorithm = "aes-256-gcm";
+
+/** The least that sealing and opening may do of what the bare cipher does, as a share. */
+export const vaultShareMin = 0.6;
+
+/**
+ * Measures how many records of 1 KB the vault seals and opens in a second beside the bare cipher, in turns within one run, so that a
+ * machine whose speed drifts is fair to both. The store is in memory: what the database costs is measured elsewhere.
+ */
+export async function benchVault(
+  durationMs: number,
+  report: (measurement: Measurement) => void,
+): Promise<Measurement[]> {
+  const log = { info: () => undefined, warn: () => undefined };
+  const store = new MemoryVaultStore();
+  const source = secretsByVersion({ 1: "encryption-key-of-the-benchmark-0123456789" });
+  const vault = createVault({ keyring: await openKeyring({ source, store, use: "bench", log }), log });
+  const text = "t".repeat(recordBytes);
+  const places = Array.from({ length: owners }, (_, index) => placeOf(index));
+  const sealed: PlacedSecret[] = [];
+  for (const place of places) sealed.push({ place, sealed: await vault.seal(store, place, text) });
+  const bare = bareCipher(Buffer.from(text));
+  const acts: readonly (readonly [string, (index: number) => unknown])[] = [
+    ["seal, bare cipher", () => bare.seal()],
+    ["seal, vault", (index) => vault.seal(store, at(places, index), text)],
+    ["open, bare cipher", () => bare.open()],
+    ["open, vault", (index) => vault.open(store, at(sealed, index))],
+  ];
+  const spent = acts.map(([label, act]) => ({ label, act, seconds: 0, count: 0, perRecordMs: [] as number[] }));
+  // The first round of each warms the code up and is not counted.
+  for (const each of spent) await round(each.act);
+  const until = performance.now() + durationMs;
+  while (performance.now() < until) {
+    for (const each of spent) {
+      const seconds = await round(each.act);
+      each.seconds += seconds;
+      each.count += recordsPerRound;
+      each.perRecordMs.push((seconds * 1_000) / recordsPerRound);
+    }
+  }
+  const measurements: Measurement[] = [];
+  for (const { label, count, seconds, perRecordMs } of spent) {
+    perRecordMs.sort((a, b) => a - b);
+    const share = (part: number): number => perRecordMs[Math.floor((perRecordMs.length - 1) * part)] ?? 0;
+    const load = {
+      count,
+      seconds,
+      wrong: 0,
+      firstWrong: undefined,
+      p50Ms: share(0.5),
+      p99Ms: share(0.99),
+      maxMs: share(1),
+    };
+    const measurement = { ...(await measure(label, {}, async () => load)), load };
+    report(measurement);
+    measurements.push(measurement);
+  }
+  return measurements;
+}
+
+/** The vault's speed as a share of the bare cipher's: of sealing and of opening. */
+export function vaultShares(measurements: readonly Measurement[]): { seal: number; open: number } {
+  const perSecond = (label: string): number => {
+    const load = measurements.find((measurement) => measurement.label === label)?.load;
+    return load === undefined ? 0 : load.count / load.seconds;
+  };
+  return {
+    seal: perSecond("seal, vault") / perSecond("seal, bare cipher"),
+    open: perSecond("open, vault") / perSecond("open, bare cipher"),
+  };
+}
+
+async function round(act: (index: number) => unknown): Promise<number> {
+  const startedAt = performance.now();
+  for (let index = 0; index < recordsPerRound; index += 1) await act(index);
+  return (performance.now() - startedAt) / 1_000;
+}
+
+/** What any program has to do: a fresh nonce, cipher and tag; a plaintext back as text. */
+function bareCipher(record: Buffer): { seal(): Buffer; open(): string } {
+  const key = randomBytes(32);
+  const seal = (): Buffer => {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv(algorithm, key, nonce);
+    return Buffer.concat([nonce, cipher.update(record), cipher.final(), cipher.getAuthTag()]);
+  };
+  const sealed = seal();
+  return {
+    seal,
+    open: () => {
+      const decipher = createDecipheriv(algorithm, key, sealed.subarray(0, 12));
+      decipher.setAuthTag(sealed.subarray(-16));
+      return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString("utf8");
+    },
+  };
+}
+
+function placeOf(index: number): SecretPlace {
+  return {
+    owner: { tenant: "wallet", userId: `user-${index}` },
+    recordId: `connection-${index}`,
+    provider: "bench-bank",
+    purpose: "access_token",
+    recordVersion: 1,
+  };
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index % list.length];
+  if (item === undefined) throw new Error("an empty list");
+  return item;
+}
