@@ -20,6 +20,7 @@ import { openProviderHttp } from "../connectors/provider-http.ts";
 import { connectorSettingsShape, createConnectors } from "../connectors/registry.ts";
 import type { Bank } from "../domain/bank.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
+import { createProviderTokens } from "../flows/provider-tokens.ts";
 import { createRefresher, type Refresher } from "../flows/refresh.ts";
 import { credentialImplementation } from "../rpc/credential-handlers.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
@@ -170,7 +171,8 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
   const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };
   const providerClients = providerClientsOf(storage, parts.clock);
   const { clock } = parts;
-  const connectorParts = { http, banks, providerClients, insecureAllowed: true, clock, log };
+  const providerTokens = createProviderTokens({ storage, log, holder: crypto.randomUUID() });
+  const connectorParts = { http, banks, providerClients, providerTokens, insecureAllowed: true, clock, log };
   const deps: Dependencies = {
     storage,
     connectors: createConnectors(connectorParts, parts.settings),
