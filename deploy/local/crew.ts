@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { recordProcesses } from "./left-overs.ts";
 import { type ManagedProcess, type ProcessPlan, spawnProcess } from "./managed-process.ts";
+import { providerNames } from "./provider-sandboxes.ts";
 import type { ServiceName } from "./world.ts";
 
 /** A program of a running mesh: one of ours, or the gateway. */
@@ -17,7 +18,7 @@ const stopOrder: readonly (readonly MeshProcessName[])[] = [
   ["router", "wallet"],
   ["credential"],
   ["registry", "north-bank", "maple-bank"],
-  ["mail"],
+  ["mail", ...providerNames],
 ];
 
 /** The running processes of one mesh and what else has to end with them. */

@@ -17,6 +17,7 @@ import { logFile, planGateway, planService } from "./plan-processes.ts";
 import { defaultPorts, type Ports } from "./ports.ts";
 import { defaultDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
 import { prepareDatabase } from "./prepare-database.ts";
+import { type ProviderName, providerNames } from "./provider-sandboxes.ts";
 import { choosePlans, origin, type ServiceName, type WorldFacts } from "./world.ts";
 
 export type { MeshProcessName } from "./crew.ts";
@@ -52,6 +53,8 @@ export interface MeshUrls {
   readonly banks: Readonly<Record<"north-bank" | "maple-bank", string>>;
   readonly shop: string;
   readonly mail: string;
+  /** Stand-ins of data providers. */
+  readonly providers: Readonly<Record<ProviderName, string>>;
   /** Health and metrics of the mesh's services. */
   readonly admin: Readonly<Record<"registry" | "router" | "wallet" | "credential", string>>;
 }
@@ -162,7 +165,7 @@ async function startAll(
     // The banks register themselves when they start, so their keys have to be there.
     await Promise.all([start("north-bank"), start("maple-bank")]);
   };
-  const others = ["router", "credential", "wallet", "shop", "mail"] as const;
+  const others = ["router", "credential", "wallet", "shop", "mail", ...providerNames] as const;
   await Promise.all([banks(), ...others.map(start)]);
   if (plans.has("wallet")) await awaitMobileKeys(world.ports);
   if (plans.has("north-bank") && plans.has("maple-bank")) {
@@ -192,6 +195,7 @@ function describe(ports: Ports, databaseUrl: string): Pick<Mesh, "urls" | "ports
       banks: { "north-bank": origin(ports["north-bank"]), "maple-bank": origin(ports["maple-bank"]) },
       shop: origin(ports.shop),
       mail: origin(ports.mail),
+      providers: Object.fromEntries(providerNames.map((name) => [name, origin(ports[name])])) as MeshUrls["providers"], // one for each
       admin: {
         registry: origin(ports["registry-admin"]),
         router: origin(ports["router-admin"]),

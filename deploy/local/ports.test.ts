@@ -3,8 +3,8 @@ import { defaultPorts, PortError, resolvePorts } from "./ports.ts";
 
 it("takes the usual numbers, then the environment's, then the arguments'", () => {
   expect(resolvePorts({}, [])).toEqual(defaultPorts);
-  const ports = resolvePorts({ PAYMESH_PORT_NORTH_BANK: "9201", PAYMESH_PORT_SHOP: "9200" }, ["shop=9300"]);
-  expect(ports).toEqual({ ...defaultPorts, "north-bank": 9201, shop: 9300 });
+  const ports = resolvePorts({ PAYMESH_PORT_NORTH_BANK: "9401", PAYMESH_PORT_SHOP: "9200" }, ["shop=9300"]);
+  expect(ports).toEqual({ ...defaultPorts, "north-bank": 9401, shop: 9300 });
 });
 
 it("refuses unknown names, numbers out of range and one number for two", () => {

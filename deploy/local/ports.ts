@@ -1,3 +1,5 @@
+import { providerPorts } from "./provider-sandboxes.ts";
+
 /** Every port of the local world by name, with its usual number. All on 127.0.0.1. */
 export const defaultPorts = Object.freeze({
   gateway: 8080,
@@ -22,6 +24,7 @@ export const defaultPorts = Object.freeze({
   shop: 9000,
   mail: 9002,
   smtp: 9025,
+  ...providerPorts,
   postgres: 54329,
 });
 

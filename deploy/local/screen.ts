@@ -1,4 +1,5 @@
 import type { Mesh } from "./mesh.ts";
+import { providerNames } from "./provider-sandboxes.ts";
 import { demoWorld } from "./world.ts";
 
 /** What a person sees when the world is up: what runs where, who can sign in, and three things to try. */
@@ -12,6 +13,11 @@ export function renderScreen(mesh: Mesh, facts: { readyInMs: number; logDirector
     [has("maple-bank"), "Maple Credit Union", `${urls.banks["maple-bank"]}   id maple-bank`],
     [has("shop"), "Demo shop", urls.shop],
     [has("mail"), "Mail catcher", `${urls.mail}   sign-in codes arrive here`],
+    ...providerNames.map((name): [boolean, string, string] => [
+      has(name),
+      `Sandbox ${name}`,
+      `${urls.providers[name]}   X-Sandbox-Key: ${demoWorld.operatorKey}`,
+    ]),
     [true, "Logs", facts.logDirectory],
   ];
   const lines = rows.filter(([shown]) => shown).map(([, label, text]) => `  ${label.padEnd(20)}${text}`);

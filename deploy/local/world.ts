@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { LocalSecrets } from "./local-secrets.ts";
 import { masterKeyFile } from "./operator-environment.ts";
 import type { PortName, Ports } from "./ports.ts";
+import { type ProviderName, type ProviderWorld, providerNames, providerSandboxes } from "./provider-sandboxes.ts";
 
 /** A program of the local world that is written in this repository. */
 export type ServiceName =
@@ -14,7 +15,8 @@ export type ServiceName =
   | "north-bank"
   | "maple-bank"
   | "shop"
-  | "mail";
+  | "mail"
+  | ProviderName;
 
 /** The fixed demo world, the same on every machine; scripts rely on it. */
 export const demoWorld = Object.freeze({
@@ -158,6 +160,30 @@ const mail: ServicePlan = {
   env: ({ ports }) => ({ PORT: String(ports.mail), SMTP_PORT: String(ports.smtp) }),
 };
 
+function worldOf(name: ProviderName, { ports, secrets }: WorldFacts): ProviderWorld {
+  return { sandbox: origin(ports[name]), gateway: origin(ports.gateway), secret: (each) => secrets.of(each) };
+}
+
+function providerSandbox(name: ProviderName): ServicePlan {
+  const { schema, sandbox } = providerSandboxes[name];
+  return {
+    name,
+    main: `services/sandbox/${name}/main.ts`,
+    database: { schema, migrations: migrationsOf(`services/sandbox/${name}`), hasJobs: false },
+    readyPort: name,
+    readyPath: "/health",
+    env: (facts) => ({
+      PORT: String(facts.ports[name]),
+      SANDBOX_ORIGIN: origin(facts.ports[name]),
+      SANDBOX_CONTROL_KEY: demoWorld.operatorKey,
+      SANDBOX_DATA_KEY: facts.secrets.of(`${name}.data-key`),
+      DATABASE_URL: facts.databaseUrl(name),
+      DATABASE_SCHEMA: schema,
+      ...sandbox(worldOf(name, facts)),
+    }),
+  };
+}
+
 /** All programs of the world, in the order they are listed to people. */
 export const servicePlans: readonly ServicePlan[] = [
   meshService("registry", {
@@ -183,13 +209,20 @@ export const servicePlans: readonly ServicePlan[] = [
   }),
   meshService("credential", {
     hasJobs: false,
-    // A file, so that `npm run keys -- rotate` works while all of this runs.
-    env: ({ directory }) => ({ CREDENTIAL_ENCRYPTION_KEYS_FILE: masterKeyFile(directory) }),
+    env: (facts) => ({
+      // A file, so that `npm run keys -- rotate` works while all of this runs.
+      CREDENTIAL_ENCRYPTION_KEYS_FILE: masterKeyFile(facts.directory),
+      WALLET_ADDRESS: `127.0.0.1:${facts.ports["wallet-grpc"]}`,
+      CREDENTIAL_PUBLIC_URL: origin(facts.ports.gateway),
+      CREDENTIAL_RETURN_URLS: `${origin(facts.ports.gateway)}/wallet,mwsim://connected`,
+      ...Object.assign({}, ...providerNames.map((name) => providerSandboxes[name].credential(worldOf(name, facts)))),
+    }),
   }),
   bank("north-bank", "North Bank"),
   bank("maple-bank", "Maple Credit Union"),
   shop,
   mail,
+  ...providerNames.map(providerSandbox),
 ];
 
 /** The plans of the named programs, all when none are named, that this checkout has. */

@@ -1,0 +1,63 @@
+/** What a stand-in and its connector are told of the world they meet in. */
+export interface ProviderWorld {
+  /** Origin of the stand-in. */
+  readonly sandbox: string;
+  /** Origin of the gateway, where callbacks and webhooks arrive. */
+  readonly gateway: string;
+  /** A secret of this world by name, made at its first use. */
+  secret(name: string): string;
+}
+
+/** A stand-in for a data provider, and how the credential service is pointed at it. */
+interface ProviderSandbox {
+  readonly port: number;
+  readonly schema: string;
+  /** What the stand-in is told beside what all are told. */
+  sandbox(world: ProviderWorld): Record<string, string>;
+  /** The connector's settings; those of the real provider are the same without the address. */
+  credential(world: ProviderWorld): Record<string, string>;
+}
+
+const plaidApp = ({ secret }: ProviderWorld) => ({ PLAID_CLIENT_ID: "paymesh", PLAID_SECRET: secret("plaid.secret") });
+const trueLayerApp = ({ gateway, secret }: ProviderWorld) => ({
+  TRUELAYER_CLIENT_ID: "paymesh",
+  TRUELAYER_CLIENT_SECRET: secret("truelayer.client-secret"),
+  TRUELAYER_WEBHOOK_URL: `${gateway}/api/v1/integrations/truelayer/webhook`,
+});
+const trueLayerCallback = ({ gateway }: ProviderWorld) => `${gateway}/api/connectors/truelayer/callback`;
+
+/** The stand-ins that run beside the mesh, by the names of `services/sandbox`; a new one is an entry here. */
+export const providerSandboxes = {
+  truelayer: {
+    port: 9201,
+    schema: "sandbox_truelayer",
+    sandbox: (world) => ({ ...trueLayerApp(world), TRUELAYER_REDIRECT_URIS: trueLayerCallback(world) }),
+    credential: (world) => ({
+      ...trueLayerApp(world),
+      TRUELAYER_ENV: "sandbox",
+      TRUELAYER_BASE_URL: world.sandbox,
+      TRUELAYER_REDIRECT_URI: trueLayerCallback(world),
+    }),
+  },
+  plaid: {
+    port: 9203,
+    schema: "sandbox_plaid",
+    sandbox: plaidApp,
+    credential: (world) => ({
+      ...plaidApp(world),
+      PLAID_BASE_URL: world.sandbox,
+      PLAID_WEBHOOK_URL: `${world.gateway}/api/connectors/plaid/webhook`,
+    }),
+  },
+} as const satisfies Readonly<Record<string, ProviderSandbox>>;
+
+/** Name of a data provider that has a stand-in in the local world. */
+export type ProviderName = keyof typeof providerSandboxes;
+
+/** All of them. */
+export const providerNames = Object.keys(providerSandboxes) as readonly ProviderName[]; // the table's own keys
+
+/** Their usual ports. */
+export const providerPorts = Object.fromEntries(
+  providerNames.map((name) => [name, providerSandboxes[name].port]),
+) as Readonly<Record<ProviderName, number>>; // one entry for each name

@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { demoWorld } from "../deploy/local/world.ts";
+import { FormBrowser } from "../services/platform/testing/form-browser.ts";
+import { type Answer, call } from "./harness/call.ts";
+import { sharedMesh } from "./harness/shared-mesh.ts";
+
+const { urls } = sharedMesh();
+const api = `${urls.gateway}/api`;
+const returnUrl = "mwsim://connected";
+
+/** A signed-up person's phone. */
+async function phone(): Promise<(method: string, path: string, body?: unknown) => Promise<Answer>> {
+  const device = {
+    deviceId: `device-${randomBytes(8).toString("hex")}`,
+    deviceName: "Test phone",
+    platform: "android",
+  };
+  const email = `phone-${randomBytes(6).toString("hex")}@example.com`;
+  const { body } = await call("POST", `${api}/mobile/auth/register`, { body: { email, name: "Ada", ...device } });
+  const { accessToken } = body["tokens"] as { accessToken: string }; // as the contract says
+  const headers = { authorization: `Bearer ${accessToken}` };
+  return (method, path, given) =>
+    call(method, `${api}${path}`, { headers, ...(given === undefined ? {} : { body: given }) });
+}
+
+/** Follows the browser from the provider's page through our callback; the address it ends at. */
+async function consent(authUrl: string): Promise<URL> {
+  const browser = new FormBrowser();
+  let page = await browser.open(authUrl);
+  page = await browser.press(page, "First Platypus Bank");
+  page = await browser.press(page, "Sign in", { "User name": "user_good", Password: "pass_good" });
+  const back = await browser.press(page, "Allow", {}, (location) => location.startsWith(urls.gateway));
+  const answer = await call("GET", back.url);
+  expect(answer.status).toBe(302);
+  return new URL(answer.headers.get("location") ?? "");
+}
+
+async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await pause(100);
+  }
+  throw new Error("it did not come");
+}
+
+describe("a person who connects an account at Plaid", () => {
+  let me: Awaited<ReturnType<typeof phone>>;
+  let connectionId: string;
+
+  beforeAll(async () => {
+    me = await phone();
+    const link = await me("POST", "/connectors/plaid/link", { returnUrl });
+    expect(link.status).toBe(200);
+    expect(Object.keys(link.body).sort()).toEqual(["authUrl", "expiresAt", "linkToken", "state"]);
+    const end = await consent(String(link.body["authUrl"]));
+    expect(end.protocol).toBe("mwsim:");
+    connectionId = end.searchParams.get("connectionId") ?? "";
+  });
+
+  it("sees it listed, with its accounts, and in the phone's own list beside banks", async () => {
+    const { body } = await me("GET", "/connectors/connections");
+    expect(body["connections"]).toMatchObject([{ connectionId, connector: "plaid", state: "ACTIVE" }]);
+    const accounts = (await me("GET", `/connectors/plaid/connections/${connectionId}/accounts`)).body["accounts"];
+    expect(accounts).toHaveLength(3);
+    const listed = (await me("GET", "/mobile/accounts")).body["accounts"];
+    expect(listed).toHaveLength(3);
+    expect(listed).toContainEqual(expect.objectContaining({ bankName: "First Platypus Bank", connectionId }));
+  });
+
+  it("has his history fetched by itself, then by a webhook, and pages through it", async () => {
+    const path = `/connectors/plaid/connections/${connectionId}/transactions`;
+    const first = await eventually(async () => {
+      const { body } = await me("GET", `${path}?pageSize=150`);
+      return body["nextPageToken"] === "" ? undefined : body;
+    });
+    expect(first["transactions"]).toHaveLength(150);
+    const second = await me("GET", `${path}?pageSize=150&pageToken=${String(first["nextPageToken"])}`);
+    expect((second.body["transactions"] as unknown[]).length).toBeGreaterThan(0);
+    const { body } = await me("GET", `/connectors/connections/${connectionId}/sync-history`);
+    const triggers = (body["runs"] as { trigger: string }[]).map((run) => run.trigger);
+    expect(triggers).toContain("connect");
+    expect(triggers).toContain("webhook");
+  });
+
+  it("asks for a sync and a refresh, and is given jobs", async () => {
+    for (const act of ["sync", "refresh"]) {
+      const answer = await me("POST", `/connectors/plaid/connections/${connectionId}/${act}`);
+      expect(answer.status).toBe(202);
+      const jobId = answer.body["jobId"];
+      await eventually(async () => {
+        const { body } = await me("GET", `/connectors/connections/${connectionId}/sync-history`);
+        const runs = body["runs"] as { jobId: string; state: string }[];
+        return runs.find((run) => run.jobId === jobId && run.state === "succeeded");
+      });
+    }
+    const { body } = await me("GET", `/connectors/connections/${connectionId}/audit?pageSize=5`);
+    expect(body["entries"]).toHaveLength(5);
+  });
+
+  it("is hidden from everybody else, and from who has no token", async () => {
+    const other = await phone();
+    for (const path of [
+      `/connectors/connections/${connectionId}`,
+      `/connectors/plaid/connections/${connectionId}/accounts`,
+    ]) {
+      const answer = await other("GET", path);
+      expect(answer.status).toBe(404);
+      expect(answer.body).toMatchObject({
+        error: "connection_not_found",
+        message: "Credentials not found for connection",
+      });
+      expect((await call("GET", `${api}${path}`)).status).toBe(401);
+    }
+  });
+
+  it.each([
+    ["GET", "/connectors/plaid/accounts"],
+    ["GET", "/connectors/connections"],
+    ["POST", "/connectors/plaid/link"],
+  ])("is refused when a token stands in the address of %s %s", async (method, path) => {
+    const answer = await me(method, `${path}?accessToken=access-sandbox-secret`, method === "POST" ? {} : undefined);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({ error: "access_token_in_query" });
+  });
+
+  it("is told to connect again when the provider wants him, with what to do", async () => {
+    const mine = await phone();
+    const link = await mine("POST", "/connectors/plaid/link", { returnUrl });
+    const id = (await consent(String(link.body["authUrl"]))).searchParams.get("connectionId");
+    const key = { headers: { "x-sandbox-key": demoWorld.operatorKey } };
+    const { body } = await call("GET", `${urls.providers.plaid}/_control/items`, key);
+    const items = (body["items"] as { itemId: string; createdAt: string }[]).toSorted((one, two) =>
+      two.createdAt.localeCompare(one.createdAt),
+    );
+    await call("POST", `${urls.providers.plaid}/_control/items/${items[0]?.itemId}/login-required`, key);
+    await eventually(async () => {
+      const { body: connection } = await mine("GET", `/connectors/connections/${id}`);
+      return connection["state"] === "EXPIRED" ? connection : undefined;
+    });
+    const refused = await mine("GET", `/connectors/plaid/connections/${id}/accounts`);
+    expect(refused.status).toBe(409);
+    expect(refused.body).toMatchObject({ error: "reauthorization_required", action: "reconnect" });
+    const { body: listed } = await mine("GET", "/mobile/accounts");
+    expect(listed["errors"]).toMatchObject([{ error: "reauthorization_required", connectionId: id }]);
+  });
+
+  it("disconnects, and everything of it is gone", async () => {
+    const answer = await me("DELETE", `/connectors/connections/${connectionId}`);
+    expect(answer.body).toMatchObject({ success: true, revokedAtProvider: true });
+    expect((await me("GET", `/connectors/connections/${connectionId}`)).status).toBe(404);
+    expect((await me("GET", "/mobile/accounts")).body).toEqual({ accounts: [] });
+  });
+});
+
+it("counts for operators", async () => {
+  const answer = await call("GET", `${api}/connectors/statistics`, {
+    headers: { "x-admin-key": demoWorld.operatorKey },
+  });
+  expect(answer.status).toBe(200);
+  expect(answer.body["connections"]).toBeInstanceOf(Array);
+  expect((await call("GET", `${api}/connectors/statistics`)).status).toBe(401);
+});
