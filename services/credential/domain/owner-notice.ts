@@ -1,10 +1,13 @@
 import type { Standing } from "./connection-state.ts";
 
 /** What an owner is told of a connection. */
-export type NoticeKind = "reauthorization_required" | "provider_down" | "misconfigured" | "recovered";
+export type NoticeKind = NoticeOfChange | "misconfigured" | "consent_expiring";
+
+/** What a change of standing can mean to him. */
+type NoticeOfChange = "reauthorization_required" | "provider_down" | "recovered";
 
 /** What a change of standing means to the owner; undefined when there is nothing to tell. Disconnecting is his own act. */
-export function noticeOf(before: Standing, after: Standing): Exclude<NoticeKind, "misconfigured"> | undefined {
+export function noticeOf(before: Standing, after: Standing): NoticeOfChange | undefined {
   if (before.state === after.state) return undefined;
   switch (after.state) {
     case "EXPIRED":

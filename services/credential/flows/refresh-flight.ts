@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import type { TokenSet } from "../connectors/connector.ts";
+import type { Connector, ProviderCall, RefreshRequest, TokenSet } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
@@ -17,11 +17,22 @@ import {
   type FlightOutcome,
   findJournaledAnswer,
   hasUnsettledIntent,
+  releaseFlight,
 } from "../storage/refresh-store.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
 import type { RefreshCircuits } from "./refresh-circuits.ts";
+
+/**
+ * Asks a provider for new tokens. Undefined when it gave none and nothing went wrong: then the flight is given back as if it had never
+ * been.
+ */
+export type AskProvider = (
+  connector: Connector,
+  grant: RefreshRequest,
+  call: ProviderCall,
+) => Promise<TokenSet | undefined>;
 
 /** A claimed flight and who asked for it. */
 export interface FlightWork {
@@ -30,6 +41,8 @@ export interface FlightWork {
   readonly actor: Actor;
   /** When its lease ends, by `performance.now()`: no provider is asked for an answer that comes later. */
   readonly leaseEndsMs: number;
+  /** In place of a refresh. */
+  readonly ask?: AskProvider | undefined;
 }
 
 /** What flights need besides their own work. */
@@ -74,7 +87,7 @@ export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightO
   }
 }
 
-/** Undefined when a newer consent, or the end of the connection, has made the answer worthless. */
+/** Undefined when a newer consent, or the end of the connection, has made the answer worthless, and when there was none to keep. */
 async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSet | undefined> {
   const { deps, landings } = parts;
   const { flight, actor } = work;
@@ -87,15 +100,22 @@ async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSe
   if (refreshToken === undefined) throw new ProviderError("grant_refused", { detail: "no refresh token" });
   const answer = await askProvider(parts, work, refreshToken);
   await parts.circuits.answered(flight);
+  if (answer === undefined) {
+    await inTransaction(deps.storage.db, (tx) => releaseFlight(tx, flight));
+    return undefined;
+  }
   const kept = await landings.journal({ flight, text: formatAnswer(answer), now: deps.clock.now() });
   return kept ? answer : undefined;
 }
 
-async function askProvider({ deps }: FlightParts, work: FlightWork, refreshToken: string): Promise<TokenSet> {
-  const { flight } = work;
+async function askProvider(
+  { deps }: FlightParts,
+  work: FlightWork,
+  refreshToken: string,
+): Promise<TokenSet | undefined> {
+  const { flight, ask: askFor = refreshBy } = work;
   const connector = connectorOf(deps, flight);
   await connector.check(flight.institutionId, "use");
-  if (connector.refresh === undefined) throw new ProviderError("grant_refused", { detail: "nothing to refresh" });
   const { institutionId, providerReference } = flight;
   const grant = { institutionId, refreshToken, providerReference };
   let isUnsettled = false;
@@ -105,7 +125,7 @@ async function askProvider({ deps }: FlightParts, work: FlightWork, refreshToken
     if (leftMs <= 0) throw new ProviderError("rate_limited", { detail: "no time left", mayHaveActed: isUnsettled });
     const call = detachedCall(deps);
     try {
-      return await connector.refresh(grant, { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) });
+      return await askFor(connector, grant, { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) });
     } catch (error) {
       if (!(error instanceof ProviderError) || error.failure !== "unavailable") throw error;
       isUnsettled ||= error.mayHaveActed;
@@ -113,6 +133,11 @@ async function askProvider({ deps }: FlightParts, work: FlightWork, refreshToken
       await pause(pauseBetweenAsksMs);
     }
   }
+}
+
+async function refreshBy(connector: Connector, grant: RefreshRequest, call: ProviderCall): Promise<TokenSet> {
+  if (connector.refresh === undefined) throw new ProviderError("grant_refused", { detail: "nothing to refresh" });
+  return await connector.refresh(grant, call);
 }
 
 /** What a failed flight means; undefined for an error that is no provider's. */

@@ -7,7 +7,8 @@ import type { FlightOutcome } from "../storage/refresh-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { gatherLandings } from "./gather-landings.ts";
 import { createRefreshCircuits, type RefreshCircuits } from "./refresh-circuits.ts";
-import { fly } from "./refresh-flight.ts";
+import { createExtension, type ExtensionResult } from "./refresh-extension.ts";
+import { type AskProvider, fly } from "./refresh-flight.ts";
 
 /*
  * One flight per connection across replicas: the row's lease decides who asks the bank, its epoch fences what he writes, and everyone
@@ -30,6 +31,11 @@ export interface Refresher {
    * aborts stops waiting with an `AbortError`; the flight goes on.
    */
   refresh(seen: Connection, work: { actor: Actor; signal: AbortSignal }): Promise<RefreshResult>;
+  /**
+   * Extends the consent of `seen`, whose owner has confirmed it, in a flight of its own: whatever tokens come are kept like refreshed ones.
+   * `state` comes back with the user when he has to go to his bank.
+   */
+  extend(seen: Connection, work: { actor: Actor; signal: AbortSignal; state: string }): Promise<ExtensionResult>;
   /** Flies what the caller has claimed as `claimant`, at `claimedMs` of `performance.now()`. Settles when it has ended; never rejects. */
   flyClaimed(flight: Connection, work: { actor: Actor; claimedMs: number }): Promise<void>;
   /** As whom to claim for `flyClaimed`. */
@@ -54,10 +60,11 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
   const circuits = createRefreshCircuits(deps.storage);
   const parts = { deps, landings: gatherLandings(deps), circuits };
 
-  const start = (claimed: Connection, work: { actor: Actor; claimedMs: number }) => {
+  const start = (claimed: Connection, work: { actor: Actor; claimedMs: number; ask?: AskProvider | undefined }) => {
     const { connectionId } = claimed;
+    const { actor, ask } = work;
     const leaseEndsMs = work.claimedMs + claimant.leaseMs;
-    const flight = fly(parts, { flight: claimed, actor: work.actor, leaseEndsMs }).finally(() => {
+    const flight = fly(parts, { flight: claimed, actor, leaseEndsMs, ask }).finally(() => {
       if (flights.get(connectionId) === flight) flights.delete(connectionId);
     });
     // Whoever started it may stop waiting; a failure nobody waits for must not end the process.
@@ -67,12 +74,16 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
   };
 
   /** False when somebody else holds the connection; a failure when its provider is not to be asked now. */
-  const takeOff = async (seen: Connection, actor: Actor): Promise<boolean | "provider_down"> => {
+  const takeOff = async (
+    seen: Connection,
+    actor: Actor,
+    ask?: AskProvider | undefined,
+  ): Promise<boolean | "provider_down"> => {
     if ((await circuits.admit(seen)) === "closed") return "provider_down";
     const claimedMs = performance.now();
     const claimed = await claimFlight(deps.storage.db.query, { seen, ...claimant });
     if (claimed === undefined) return false;
-    start(claimed, { actor, claimedMs });
+    start(claimed, { actor, claimedMs, ask });
     return true;
   };
 
@@ -95,6 +106,25 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
         const outcome = await untilAborted(flight, work.signal);
         if (outcome === "overtaken") continue;
         return { outcome, connection: await findConnection(deps.storage.db.query, seen) };
+      }
+    },
+    extend: async (seen, work) => {
+      for (;;) {
+        work.signal.throwIfAborted();
+        const current = await findConnection(deps.storage.db.query, seen);
+        if (current === undefined || current.state === "REVOKED") return { outcome: "gone" };
+        if (current.stateReason === "consent_ended") return { outcome: "reauth_required" };
+        const extension = createExtension(work.state);
+        const isBusy = flights.has(seen.connectionId);
+        const tookOff = !isBusy && (await takeOff(current, work.actor, extension.ask));
+        if (tookOff === "provider_down") return { outcome: tookOff };
+        const flight = flights.get(seen.connectionId);
+        if (flight === undefined) await pause(pollMs, undefined, { signal: work.signal });
+        else {
+          const outcome = await untilAborted(flight, work.signal);
+          const result = tookOff ? extension.resultOf(outcome) : undefined;
+          if (result !== undefined) return result;
+        }
       }
     },
     flyClaimed: async (claimed, work) => {

@@ -77,14 +77,21 @@ async function fetchData(
     connection,
     caller,
     run: async (connector, access) => {
-      const accounts = await connector.listAccounts(access, callFor(deps, caller));
-      if (held.run.kind !== "transactions") return { accounts, changes: undefined, from };
+      const listed = connector.listAccounts(access, callFor(deps, caller));
+      if (held.run.kind !== "transactions") return { accounts: await listed, changes: undefined, from };
+      const accounts = await listed.catch(unlessLimited);
       const changes = await fetchChanges(known?.cursor ?? "", (cursor) =>
         fetchPage(deps, held, { connector, access, caller, cursor, from }),
       );
       return { accounts, changes, from: known?.backfilledFrom ?? from };
     },
   });
+}
+
+/** Some banks list accounts only beside their user, and go on showing what happens on them: those of last time stay. */
+function unlessLimited(error: unknown): undefined {
+  if (error instanceof ProviderError && error.failure === "scope_limited") return undefined;
+  throw error;
 }
 
 async function fetchPage(

@@ -85,22 +85,35 @@ async function supersede(
   const old = await compareSecret(deps.storage, tx, stored, grant.credential ?? "");
   // Only the credential: banks end a whole grant with its refresh token, and the new consent may share the old one's grant.
   if (old.outcome === "other") {
-    await insertRevocationOf(deps.storage, tx, existing, {
-      revocationId: randomUUID(),
-      cause: "superseded",
-      purposes: ["wallet_credential"],
-      now: facts.now,
-      dueAt: facts.now,
-      giveUpAt: new Date(facts.now.getTime() + revocationLifeMs),
-    });
+    const purposes = ["wallet_credential"] as const;
+    await insertRevocationOf(deps.storage, tx, existing, { ...revocationOfOlder(facts.now), purposes });
   }
+  const ended = await endOlderConsent(deps, tx, work);
   // Whatever its owner was to be told, he has acted.
   await dropNotices(tx, existing);
   const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));
   const all: SecretPurpose[] = ["access_token", "refresh_token", "wallet_credential"];
   const stale = all.filter((purpose) => !kept.has(purpose));
   const deleted = stale.length === 0 ? [] : [await deleteSecrets(tx, existing, stale)];
-  return { connection: await replaceConsent(tx, existing, facts), acts: [...old.alerts, ...deleted] };
+  return { connection: await replaceConsent(tx, existing, facts), acts: [...old.alerts, ...ended, ...deleted] };
+}
+
+/** A consent the provider knows by another name than the new one would go on beside it, unused, until it ends by itself. */
+async function endOlderConsent(
+  deps: Dependencies,
+  tx: Tx,
+  { existing, facts }: { existing: Connection; facts: ConsentFacts },
+): Promise<readonly AuditAct[]> {
+  const { providerReference } = existing;
+  if (providerReference === "" || providerReference === facts.providerReference) return [];
+  const purposes = ["refresh_token", "access_token"] as const;
+  const revocation = { ...revocationOfOlder(facts.now), purposes, facts: { providerReference } };
+  return await insertRevocationOf(deps.storage, tx, existing, revocation);
+}
+
+function revocationOfOlder(now: Date) {
+  const giveUpAt = new Date(now.getTime() + revocationLifeMs);
+  return { revocationId: randomUUID(), cause: "superseded", now, dueAt: now, giveUpAt } as const;
 }
 
 function consentFacts(deps: Dependencies, { attempt, grant }: GrantToStore, now: Date): ConsentFacts {

@@ -4,6 +4,7 @@ import type { SyncParts } from "../flows/run-sync.ts";
 import { forgetReplica } from "../storage/replica-store.ts";
 import { signMovedHeads } from "../storage/signed-head-store.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
+import { sweepConsents } from "./sweep-consents.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "./sweep-syncs.ts";
@@ -16,6 +17,7 @@ const refreshesMs = 3_000;
 const revocationsMs = 5_000;
 const attemptsMs = 30_000;
 const credentialsMs = 60_000;
+const consentsMs = 600_000;
 // The safety net; twice as often as a connection may be left without a look.
 const unscheduledMs = 3 * 3_600_000;
 // Somebody may be looking at the page that asked for it.
@@ -40,6 +42,7 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),
     every({ label: "attempts", intervalMs: attemptsMs, log, work: (signal) => sweepAttempts(deps, signal) }),
     every({ label: "credentials", intervalMs: credentialsMs, log, work: (signal) => sweepCredentials(deps, signal) }),
+    every({ label: "consents", intervalMs: consentsMs, log, work: (signal) => sweepConsents(deps, signal) }),
     every({ label: "unscheduled", intervalMs: unscheduledMs, log, work: (signal) => sweepUnscheduled(deps, signal) }),
     every({ label: "syncs", intervalMs: syncsMs, log, work: (signal) => sweepSyncs(parts, signal) }),
     every({ label: "sync schedule", intervalMs: scheduleMs, log, work: () => scheduleSyncs(deps) }),

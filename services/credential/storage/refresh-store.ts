@@ -96,6 +96,13 @@ export async function abortFlight(
   return result.numUpdatedRows === 1n;
 }
 
+/** Gives a flight back as if it had never been: its provider was not asked for tokens, and nobody who waits is told of a failure. */
+export async function releaseFlight(tx: Tx, flight: Connection): Promise<void> {
+  const free = { refresh_holder: null, refresh_lease_until: null, refresh_outcome: null };
+  await flightUpdate(tx, flight).set(free).execute();
+  await clearIntent(tx, flight);
+}
+
 /** What a provider answered to a flight, as text for the journal. */
 export interface AnswerToKeep {
   readonly flight: Connection;

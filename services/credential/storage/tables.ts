@@ -66,6 +66,8 @@ interface ConnectionsTable extends OwnedRow {
   credential_expires_at: Date | null;
   consent_expires_at: Date | null;
   last_sync_at: Date | null;
+  reminded_of: Date | null;
+  reminded_at: Date | null;
   settings: JSONColumnType<{ retentionDays?: number }, string | undefined, string>;
   refresh_due_at: Date | null;
   refresh_epoch: bigint;

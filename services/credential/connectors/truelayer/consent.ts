@@ -46,6 +46,13 @@ const proofsShape = z.object({ verifier: z.string().optional() });
 /** A consent in the United Kingdom and the European Union ends after this long, where TrueLayer does not say when it does. */
 const consentMs = 90 * 86_400_000;
 const meTriesMax = 3;
+const refusedExtensions: ReadonlySet<string> = new Set([
+  "validation_error",
+  "access_denied",
+  "not_found",
+  "deprecated_provider",
+  "endpoint_not_supported",
+]);
 
 /** What consents work with. */
 export interface ConsentParts {
@@ -139,7 +146,13 @@ export async function extendConsent(
     redirect_uri: parts.redirectUri,
     state: grant.state,
   };
-  const answer = await parts.api.extend(fields, extensionShape, call);
+  const answer = await parts.api.extend(fields, extensionShape, call).catch((error: unknown) => {
+    // TrueLayer extends nothing before it has seen the app's page for it, nor outside the United Kingdom.
+    if (error instanceof TrueLayerRefusal && refusedExtensions.has(error.word)) {
+      throw new ProviderError("forbidden", { oauthError: error.word, correlationId: error.correlationId });
+    }
+    throw error;
+  });
   if (answer.action_needed !== "no_action_needed") {
     // The link is TrueLayer's own: it promised no verifier.
     return { authUrl: answer.user_input_link, proofs: JSON.stringify({}) };

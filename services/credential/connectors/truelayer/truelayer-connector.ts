@@ -32,6 +32,7 @@ export function createTrueLayerConnector(options: TrueLayerConnectorOptions): Co
     name: "truelayer",
     displayName: "TrueLayer",
     life: "rotating",
+    redirectUri: options.redirectUri,
     check: async (institutionId, use) => {
       // Which banks there are TrueLayer knows alone; this much can be said without asking.
       if (use === "begin" && !/^[a-z0-9_-]{0,64}$/.test(institutionId)) throw new DomainError("BANK_NOT_FOUND");

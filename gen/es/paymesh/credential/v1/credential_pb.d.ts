@@ -1007,7 +1007,7 @@ export declare type OwnerNotice = Message<"paymesh.credential.v1.OwnerNotice"> &
 
   /**
    * `reauthorization_required`: only the owner can help; `provider_down` and `misconfigured`: the data is getting old, and
-   * nothing is to be done; `recovered`: it works again.
+   * nothing is to be done; `recovered`: it works again; `consent_expiring`: it ends within a week, told once more on the last day.
    *
    * @generated from field: string kind = 6;
    */

@@ -1,0 +1,175 @@
+import type { FastifyInstance } from "fastify";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Connection } from "../../domain/connection.ts";
+import { disconnect } from "../../flows/disconnect.ts";
+import { listAccounts } from "../../flows/list-accounts.ts";
+import { testCaller } from "../../testing/plaid-world.ts";
+import {
+  createTrueLayerCredentialWorld,
+  type TrueLayerCredentialWorld,
+} from "../../testing/truelayer-credential-world.ts";
+import { processWebhooks } from "../../webhooks/process-webhooks.ts";
+import { serveWebhooks } from "../../webhooks/testing/webhook-world.ts";
+
+const live = new AbortController().signal;
+const bySignature = "/api/connectors/truelayer/webhook";
+const bySecret = "/api/v1/integrations/truelayer/webhook";
+let world: TrueLayerCredentialWorld;
+let app: FastifyInstance;
+let origin: string;
+let user: string;
+beforeAll(async () => {
+  world = await createTrueLayerCredentialWorld({ env: { TRUELAYER_WEBHOOK_MODE: "hmac" } });
+  ({ app, origin } = await serveWebhooks(world.parts.deps));
+});
+afterAll(async () => {
+  await app?.close();
+  await world?.close();
+});
+beforeEach(async () => {
+  user = `user-${crypto.randomUUID()}`;
+  await world.trueLayer.sandbox.control("DELETE", "/faults");
+  await world.trueLayer.sandbox.control("DELETE", "/calls");
+});
+
+const control = (method: string, path: string, body?: object) => world.trueLayer.sandbox.control(method, path, body);
+const rowsOf = (table: string, { connectionId }: Connection) =>
+  world.query(`select * from ${table} where connection_id = $1`, [connectionId]);
+const runsOf = (connection: Connection) =>
+  world.query("select kind, trigger, state, error from sync_runs where connection_id = $1 order by requested_at", [
+    connection.connectionId,
+  ]);
+
+/** Has the sandbox deliver an event to us; the status it was answered with. */
+async function deliver(event: object, path = bySignature): Promise<number> {
+  const answer = await control("POST", "/webhooks", { url: origin + path, ...event });
+  const [eventId] = (answer.body as { eventIds: string[] }).eventIds;
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const look = async () => {
+    const { webhooks } = (await control("GET", "/webhooks")).body as { webhooks: Delivery[] };
+    const status = webhooks.find((each) => each.eventId === eventId)?.lastStatus;
+    if (typeof status === "number") resolve(status);
+    else setTimeout(look, 50);
+  };
+  void look();
+  return await promise;
+}
+
+interface Delivery {
+  readonly eventId: string;
+  readonly lastStatus: number | null;
+}
+
+/** A connection with its first run done. */
+async function connected(providerId?: string): Promise<Connection> {
+  const connection = await world.connect(user, providerId);
+  await world.sync();
+  // An event of the very moment of a consent is taken for one of an older consent.
+  world.advance(1_000);
+  return connection;
+}
+
+describe("a connection through TrueLayer", () => {
+  it("brings accounts and history by itself", async () => {
+    const connection = await connected();
+    expect(await runsOf(connection)).toMatchObject([{ kind: "transactions", trigger: "connect", state: "succeeded" }]);
+    expect(await rowsOf("provider_accounts", connection)).toHaveLength(3);
+    expect((await rowsOf("provider_transactions", connection)).length).toBeGreaterThan(200);
+  });
+
+  it("is synchronised once TrueLayer tells of a transaction", async () => {
+    const connection = await connected();
+    const accountId = await world.trueLayer.accountId({ kind: "current" });
+    await world.trueLayer.post({ accountId, amount: -9.99, description: "A LINE TOLD OF" });
+    const event = { type: "transaction.created", credentialsId: connection.providerReference, accountId };
+    expect(await deliver(event)).toBe(200);
+    await processWebhooks(world.parts.deps, live);
+    await world.sync();
+    expect(await runsOf(connection)).toMatchObject([
+      {},
+      { kind: "transactions", trigger: "webhook", state: "succeeded" },
+    ]);
+    const lines = await rowsOf("provider_transactions", connection);
+    expect(lines.find((line) => line["description"] === "A LINE TOLD OF")).toMatchObject({ amount_minor: -999n });
+  });
+
+  it.each(["account.updated", "balance.updated"])("has its accounts read anew after %s", async (type) => {
+    const connection = await connected();
+    expect(await deliver({ type, credentialsId: connection.providerReference })).toBe(200);
+    await processWebhooks(world.parts.deps, live);
+    await world.sync();
+    expect(await runsOf(connection)).toMatchObject([{}, { kind: "accounts", trigger: "webhook", state: "succeeded" }]);
+  });
+
+  it("is over once TrueLayer tells that the consent was taken back: tokens and data are destroyed", async () => {
+    const connection = await connected();
+    const event = { type: "consent.revoked", credentialsId: connection.providerReference, mode: "hmac" };
+    expect(await deliver(event, bySecret)).toBe(200);
+    await processWebhooks(world.parts.deps, live);
+    expect(await world.reread(connection)).toMatchObject({ state: "REVOKED", stateReason: "revoked_at_provider" });
+    for (const table of ["connection_secrets", "provider_accounts", "provider_transactions"]) {
+      expect(await rowsOf(table, connection), table).toEqual([]);
+    }
+  });
+
+  it("is untouched by forged webhooks, which are 401 and leave an alert", async () => {
+    const connection = await connected();
+    const alerts = "select 1 from audit_entries where action = 'security_alert' and outcome like '%sign%'";
+    const before = (await world.query(alerts)).length;
+    const event = { type: "consent.revoked", credentialsId: connection.providerReference };
+    expect(await deliver({ ...event, signature: "wrong_key" })).toBe(401);
+    expect(await deliver(event, bySecret)).toBe(401);
+    expect(await deliver({ ...event, mode: "hmac", signature: "wrong_key" }, bySecret)).toBe(401);
+    await processWebhooks(world.parts.deps, live);
+    expect(await world.reread(connection)).toMatchObject({ state: "ACTIVE" });
+    expect((await world.query(alerts)).length).toBe(before + 3);
+  });
+
+  it("is refreshed once when its access token is refused, and read then", async () => {
+    const connection = await connected();
+    await control("POST", `/connections/${connection.providerReference}/expire-access-token`);
+    const { length } = await listAccounts(world.replica, connection, testCaller());
+    expect(length).toBe(3);
+    const tokens = (await world.callsTo("/connect/token")).filter(
+      (each) => each["subject"] === connection.providerReference,
+    );
+    expect(tokens).toMatchObject([{ status: 200 }, { status: 200 }]);
+    expect(await world.reread(connection)).toMatchObject({
+      state: "ACTIVE",
+      tokenVersion: connection.tokenVersion + 1n,
+    });
+  });
+
+  it("waits for its user once TrueLayer denies access", async () => {
+    const connection = await connected();
+    await control("POST", `/connections/${connection.providerReference}/revoke`, { notify: false });
+    const read = listAccounts(world.replica, connection, testCaller());
+    await expect(read).rejects.toMatchObject({ name: "DomainError" });
+    expect(await world.reread(connection)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
+  });
+
+  it("stays good while a bank shows nothing without its user, and keeps the accounts it has", async () => {
+    const connection = await connected();
+    await control("POST", "/faults", {
+      kind: "provider_error",
+      code: "sca_exceeded",
+      path: "/data/v1/accounts",
+      times: 2,
+    });
+    await deliver({ type: "transaction.created", credentialsId: connection.providerReference });
+    await processWebhooks(world.parts.deps, live);
+    await world.sync();
+    expect((await runsOf(connection)).at(-1)).toMatchObject({ kind: "transactions", state: "succeeded" });
+    expect(await world.reread(connection)).toMatchObject({ state: "ACTIVE" });
+    expect(await rowsOf("provider_accounts", connection)).toHaveLength(3);
+  });
+
+  it("is deleted at TrueLayer when its owner disconnects", async () => {
+    const connection = await connected();
+    expect(await disconnect(world.parts.deps, connection, testCaller())).toBe(true);
+    expect(await world.callsTo("/connect/token/:credentialsId")).toMatchObject([
+      { status: 204, subject: connection.providerReference },
+    ]);
+    expect(await rowsOf("connection_secrets", connection)).toEqual([]);
+  });
+});
