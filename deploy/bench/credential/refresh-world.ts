@@ -75,8 +75,7 @@ export async function startRefreshWorld(options: { delayMs: number }): Promise<R
     sweep: () => tell({ do: "sweep" }),
     run: (ms) => tell({ do: "run", ms }),
     stop: async () => {
-      worker.disconnect();
-      provider.disconnect();
+      await Promise.all([worker, provider].map(endOf));
       await pool.end();
       await postgres.stop();
       await releaseDataDirectory(dataDirectory);
@@ -91,6 +90,12 @@ function startChild(file: string, env: Record<string, string>): ChildProcess {
     env: { ...process.env, ...env },
     execArgv: ["--max-semi-space-size=8"],
   });
+}
+
+function endOf(child: ChildProcess): Promise<void> {
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.disconnect();
+  return ended;
 }
 
 function messageOf(child: ChildProcess): Promise<unknown> {

@@ -1,11 +1,12 @@
 import { Kysely, PostgresDialect } from "kysely";
 import type pg from "pg";
 import type { Logger } from "../../../platform/telemetry/logger.ts";
-import { secretsByVersion } from "../../../platform/testing/memory-vault-store.ts";
 import { ManualClock } from "../../../platform/time/manual-clock.ts";
+import { createVault, sealerOf } from "../../../platform/vault/vault.ts";
 import type { Dependencies } from "../../flows/dependencies.ts";
 import { createRefresher, type Refresher } from "../../flows/refresh.ts";
-import { openStorage } from "../../storage/open-storage.ts";
+import { createOpenings } from "../../storage/openings.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { RotatingProvider } from "./rotating-provider.ts";
 
@@ -26,7 +27,8 @@ export interface WorkerParts {
   readonly pool: pg.Pool;
   readonly provider: RotatingProvider;
   readonly log: Logger;
-  readonly encryptionKey: string;
+  /** Opened once: a worker shares its keys and nothing else. */
+  readonly storage: Storage;
   readonly leaseMs: number;
   readonly providerTimeoutMs: number;
 }
@@ -34,7 +36,7 @@ export interface WorkerParts {
 let workers = 0;
 
 /** Starts a worker. A dead one's promises stay open for ever, and its database sessions are cut, as those of a killed process are. */
-export async function startWorker(parts: WorkerParts): Promise<MortalWorker> {
+export function startWorker(parts: WorkerParts): MortalWorker {
   workers += 1;
   const mortality = createMortality();
   const pool = mortalPool(parts.pool, mortality);
@@ -42,7 +44,7 @@ export async function startWorker(parts: WorkerParts): Promise<MortalWorker> {
   const db = { pool: parts.pool, query, isReady: async () => true, close: async () => {} };
   const clock = new ManualClock(new Date());
   const deps: Dependencies = {
-    storage: await openStorage({ db, masterKeys: secretsByVersion({ 1: parts.encryptionKey }), log: parts.log }),
+    storage: storageOver(parts, db),
     connectors: new Map([["rotating", parts.provider.connector(mortality)]]),
     clock,
     log: parts.log,
@@ -52,6 +54,12 @@ export async function startWorker(parts: WorkerParts): Promise<MortalWorker> {
   const refresher = createRefresher(deps, { holder: `worker-${workers}`, leaseMs: parts.leaseMs });
   const { isAlive, dieAfter, stallNext } = mortality;
   return { deps, refresher, clock, isAlive, dieAfter, stallNext };
+}
+
+function storageOver({ storage, log }: WorkerParts, db: Storage["db"]): Storage {
+  const { keyring, auditKey } = storage;
+  const vault = createVault({ keyring, log });
+  return { ...storage, db, vault: sealerOf(vault), openings: createOpenings({ db, vault, auditKey }) };
 }
 
 interface Mortality {

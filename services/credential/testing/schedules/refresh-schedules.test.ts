@@ -10,7 +10,7 @@ import { runSchedule, type ScheduleLane, type ScheduleResult } from "./run-sched
 // `npm run test:schedules` runs ten thousand; SCHEDULE_SEED and SCHEDULES repeat some.
 const count = Number.parseInt(process.env["SCHEDULES"] ?? "80", 10);
 const firstSeed = Number.parseInt(process.env["SCHEDULE_SEED"] ?? String(Date.now() % 1_000_000_000), 10);
-const lanesMax = 12;
+const lanesMax = 24;
 const encryptionKey = "encryption-key-of-the-tests-0123456789";
 const log = createLogger({ service: "credential", level: "silent", destination: { write: () => {} } });
 const lanes: { database: TestDatabase; lane: ScheduleLane; storage: Awaited<ReturnType<typeof openStorage>> }[] = [];
@@ -21,9 +21,9 @@ beforeAll(async () => {
       schema: "credential",
       directory: new URL("../../storage/migrations/", import.meta.url),
     });
-    const db = database.open<Tables>({ poolSizeMax: 10 });
+    const db = database.open<Tables>({ poolSizeMax: 7 });
     const storage = await openStorage({ db, masterKeys: secretsByVersion({ 1: encryptionKey }), log });
-    lanes.push({ database, storage, lane: { pool: db.pool, log, encryptionKey } });
+    lanes.push({ database, storage, lane: { pool: db.pool, log, storage } });
   }
 });
 afterAll(async () => {

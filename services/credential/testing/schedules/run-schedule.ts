@@ -11,12 +11,13 @@ import { type MortalWorker, startWorker, type WorkerParts } from "./mortal-worke
 import { createRotatingProvider, type ProviderMood, type RotatingProvider } from "./rotating-provider.ts";
 
 const workersCount = 3;
-const leaseMs = 400;
+const leaseMs = 600;
 const providerTimeoutMs = 40;
-const lateMs = 600;
-const stallMs = 500;
+const lateMs = 800;
+const stallMs = 750;
 const hourMs = 3_600_000;
-const settlingsMax = 20;
+const settlingMs = 100;
+const settlingsMax = 100;
 const actor = jobActor("schedule");
 const never = new AbortController().signal;
 
@@ -76,7 +77,7 @@ class Schedule {
   }
 
   async begin(): Promise<void> {
-    for (let index = 0; index < workersCount; index += 1) this.#workers.push(await startWorker(this.#parts));
+    for (let index = 0; index < workersCount; index += 1) this.#workers.push(startWorker(this.#parts));
     this.#firstToken = this.#provider.grant();
     await consent(this.#worker(0), this.#key, this.#firstToken);
   }
@@ -119,7 +120,7 @@ class Schedule {
     this.#counts.crashes += 1;
     // It dies at work, not at rest.
     this.#start(worker, this.#random() < 0.5 ? sweepRefreshes(worker, never) : this.#onDemand(worker));
-    this.#workers[index] = await startWorker(this.#parts);
+    this.#workers[index] = startWorker(this.#parts);
   }
 
   #disturbProvider(): void {
@@ -146,7 +147,7 @@ class Schedule {
     this.#provider.moods.length = 0;
     for (const { worker, task } of this.#running) await Promise.race([task, untilDead(worker), pause(8_000)]);
     await this.#parts.pool.query("delete from refresh_circuits");
-    const worker = await startWorker(this.#parts);
+    const worker = startWorker(this.#parts);
     const before = (await this.#read(worker)).tokenVersion;
     for (let settling = 0; settling < settlingsMax; settling += 1) {
       await this.#makeDue();
@@ -155,13 +156,15 @@ class Schedule {
       // Twice, so that the token of the first settling refresh is proved by its use.
       const isOver = tokenVersion >= before + 2n || stateReason === "consent_ended";
       if (isOver && refreshHolder === undefined) return;
-      await pause(leaseMs / 4);
+      await pause(settlingMs);
     }
-    this.violations.push("a connection did not settle");
+    const { refreshOutcome, refreshHolder, tokenVersion } = await this.#read(worker);
+    const facts = `outcome ${refreshOutcome}, holder ${refreshHolder}, version ${tokenVersion} after ${before}`;
+    this.violations.push(`a connection did not settle: ${facts}`);
   }
 
   async examine(): Promise<void> {
-    const worker = await startWorker(this.#parts);
+    const worker = startWorker(this.#parts);
     const connection = await this.#read(worker);
     this.#finalVersion = connection.tokenVersion;
     const isEnded = connection.stateReason === "consent_ended";
