@@ -10,6 +10,7 @@ import { dropNotices } from "../storage/notice-store.ts";
 import { deleteProviderData } from "../storage/provider-data-store.ts";
 import { hasPendingRevocation, insertRevocationOf } from "../storage/revocation-store.ts";
 import { deleteSecrets } from "../storage/secret-store.ts";
+import { callerGone } from "./caller-gone.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
 import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
 
@@ -26,7 +27,7 @@ export async function disconnect(deps: Dependencies, key: ConnectionKey, caller:
     return false;
   });
   // A slow bank keeps its job, not the caller: the revocation runs on after his deadline.
-  return await Promise.race([answered, patienceEnd(caller)]);
+  return await Promise.race([answered, callerGone(caller).then(() => false)]);
 }
 
 async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<string | undefined> {
@@ -61,14 +62,4 @@ async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Calle
     ]);
     return revocationId;
   });
-}
-
-async function patienceEnd(caller: Caller): Promise<false> {
-  const reserveMs = 500;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, caller.timeoutMs() - reserveMs));
-    timer.unref();
-    caller.signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  return false;
 }

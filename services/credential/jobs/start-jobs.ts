@@ -1,4 +1,5 @@
 import { every } from "../../platform/jobs/every.ts";
+import { sweepErasures } from "../flows/erase-user.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import type { SyncParts } from "../flows/run-sync.ts";
 import { forgetReplica } from "../storage/replica-store.ts";
@@ -26,6 +27,7 @@ const scheduleMs = 60_000;
 const retentionMs = 600_000;
 const masterKeysMs = 10_000;
 const wrapsMs = 300_000;
+const erasuresMs = 5_000;
 // What a chain can lose at its end unseen, to someone who may write every table.
 const auditHeadsMs = 300_000;
 
@@ -37,6 +39,7 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
   const sweeps = [
     every({ label: "master keys", intervalMs: masterKeysMs, log, work: () => watchMasterKeys(watched) }),
     every({ label: "audit heads", intervalMs: auditHeadsMs, log, work: () => signMovedHeads(storage, clock.now()) }),
+    every({ label: "erasures", intervalMs: erasuresMs, log, work: (signal) => sweepErasures(deps, signal) }),
     every({ label: "wraps", intervalMs: wrapsMs, log, work: () => countWraps(watched) }),
     every({ label: "refreshes", intervalMs: refreshesMs, log, work: (signal) => sweepRefreshes(parts, signal) }),
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),

@@ -2,6 +2,7 @@ import { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.
 import { implement, type ServiceImplementation } from "../../platform/rpc/service-implementation.ts";
 import { bankHandlers, connectionHandlers, consentHandlers } from "./connection-handlers.ts";
 import { type ConnectorHandlerParts, linkHandlers, userConnectionHandlers } from "./connector-handlers.ts";
+import { erasureHandlers } from "./erasure-handlers.ts";
 import { noticeHandlers } from "./notice-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { connectionHistoryHandlers, providerDataHandlers } from "./provider-data-handlers.ts";
@@ -22,5 +23,6 @@ export function credentialImplementation(parts: ConnectorHandlerParts): ServiceI
     ...providerTokenHandlers(parts),
     ...noticeHandlers(parts),
     ...webhookHandlers(parts),
+    ...erasureHandlers(parts),
   });
 }

@@ -10,7 +10,8 @@ import type { Caller } from "../flows/dependencies.ts";
 import type { NeedingUserCursor } from "../storage/connection-store.ts";
 
 /** Whose users phones belong to. */
-const walletTenant = "wallet";
+/** The tenant of the wallet's people. */
+export const walletTenant = "wallet";
 const ownerLengthMax = 255;
 const pageSizeDefault = 50;
 const pageSizeMax = 200;

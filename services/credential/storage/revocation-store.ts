@@ -50,11 +50,14 @@ export async function insertRevocationOf(
   revocation: Pick<Revocation, "revocationId" | "cause" | "giveUpAt"> &
     RevocationTimes & {
       readonly purposes: readonly SecretPurpose[];
+      /** In whose name it is kept, when not the connection's owner's. */
+      readonly keptFor?: Owner;
       /** What the provider has to be told beside the secrets. */
       readonly facts?: Pick<SecretsToRevoke, "providerReference">;
     },
 ): Promise<AuditAct[]> {
-  const { owner, connectionId, connector, institutionId } = connection;
+  const { connectionId, connector, institutionId } = connection;
+  const owner = revocation.keptFor ?? connection.owner;
   const whole = { ...revocation, owner, connectionId, connector, institutionId };
   const parts = [];
   for (const purpose of revocation.purposes) {
@@ -98,6 +101,43 @@ async function insertSealed(
       created_at: revocation.now,
     })
     .execute();
+}
+
+/** Puts up to `limit` revocations of an owner, their secrets sealed anew, into another's name; returns how many. */
+export async function moveRevocations(
+  storage: Pick<Storage, "vault">,
+  tx: Tx,
+  move: { readonly from: Owner; readonly to: Owner; readonly limit: number },
+): Promise<number> {
+  const { from, to, limit } = move;
+  const rows = await tx
+    .selectFrom("revocations")
+    .select(["revocation_id", "institution_id", "data_key_id", "sealed_secrets"])
+    .where("tenant", "=", from.tenant)
+    .where("user_id", "=", from.userId)
+    .orderBy("revocation_id")
+    .limit(limit)
+    .forUpdate()
+    .execute();
+  for (const row of rows) {
+    const named = { revocationId: row.revocation_id, institutionId: row.institution_id };
+    const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
+    const secret = { place: placeOf({ ...named, owner: from }), sealed };
+    const moved = await storage.vault.move(createVaultStore(tx), secret, placeOf({ ...named, owner: to }));
+    await tx
+      .updateTable("revocations")
+      .set({
+        tenant: to.tenant,
+        user_id: to.userId,
+        data_key_id: moved.dataKeyId,
+        sealed_secrets: Buffer.from(moved.ciphertext),
+      })
+      .where("tenant", "=", from.tenant)
+      .where("user_id", "=", from.userId)
+      .where("revocation_id", "=", row.revocation_id)
+      .execute();
+  }
+  return rows.length;
 }
 
 /**

@@ -271,6 +271,28 @@ interface AuditEntryRow {
   hash: Uint8Array;
 }
 
+/** An erasure as stored. */
+export interface ErasureRow {
+  tenant: string;
+  erasure_id: string;
+  owner_hash: Uint8Array;
+  user_id: string | null;
+  state: "running" | "completed";
+  requested_by: string;
+  requested_at: Date;
+  due_at: Date;
+  connections: Generated<number>;
+  accounts: Generated<number>;
+  transactions: Generated<number>;
+  sync_runs: Generated<number>;
+  webhook_events: Generated<number>;
+  connect_attempts: Generated<number>;
+  revocations: Generated<number>;
+  data_keys: Generated<number>;
+  completed_at: Date | null;
+  revoked_at: Generated<Date | null>;
+}
+
 /** The tables of the credential schema. */
 export interface Tables {
   vault_canaries: {
@@ -302,6 +324,17 @@ export interface Tables {
   webhook_rejections: { connector: string; hour: Date; reason: string; count: bigint };
   audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
   audit_entries: AuditEntryRow;
+  audit_owners: { tenant: string; owner_hash: Uint8Array; user_id: string };
+  audit_persons: {
+    tenant: string;
+    chain: number;
+    sequence: bigint;
+    owner_hash: Uint8Array;
+    client_address: string;
+    user_agent: string;
+    salt: Uint8Array;
+  };
+  erasures: ErasureRow;
   audit_signed_heads: {
     number: bigint;
     signed_at: Date;

@@ -78,6 +78,8 @@ export interface Sealer {
   sealAll(store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]>;
   /** Whether a sealed secret is this text, compared in constant time. Throws `SealedRecordError` like `open`. */
   holds(store: VaultStore, secret: PlacedSecret, text: string): Promise<boolean>;
+  /** Seals a secret anew for another place, of another owner too. Throws `SealedRecordError` like `open`. */
+  move(store: VaultStore, secret: PlacedSecret, to: SecretPlace): Promise<SealedSecret>;
   /** Opens secrets and seals them anew as one JSON object by name. Those that do not open are left out and named. */
   gather(store: VaultStore, gathering: Gathering): Promise<Gathered>;
 }
@@ -90,8 +92,8 @@ export interface Vault extends Sealer {
 
 /** Gives away a vault without its `open`. */
 export function sealerOf(vault: Vault): Sealer {
-  const { seal, sealAll, holds, gather } = vault;
-  return Object.freeze({ seal, sealAll, holds, gather });
+  const { seal, sealAll, holds, move, gather } = vault;
+  return Object.freeze({ seal, sealAll, holds, move, gather });
 }
 
 /** Options of `createVault`. */
@@ -146,6 +148,8 @@ export function createVault(options: VaultOptions): Vault {
     sealAll,
     holds: async (store: VaultStore, secret: PlacedSecret, text: string) =>
       textsEqual((await open(store, secret)).toString("utf8"), text),
+    move: async (store: VaultStore, secret: PlacedSecret, to: SecretPlace) =>
+      await seal(store, to, (await open(store, secret)).toString("utf8")),
     gather: async (store: VaultStore, { parts, facts, to }: Gathering) => {
       const { texts, rejected } = await openParts((part) => open(store, part), parts);
       return { sealed: await seal(store, to, JSON.stringify({ ...facts, ...texts })), rejected };

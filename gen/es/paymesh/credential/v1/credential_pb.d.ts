@@ -669,6 +669,106 @@ export declare type DisconnectResponse = Message<"paymesh.credential.v1.Disconne
 export declare const DisconnectResponseSchema: GenMessage<DisconnectResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.EraseUserRequest
+ */
+export declare type EraseUserRequest = Message<"paymesh.credential.v1.EraseUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * `wallet` when absent.
+   *
+   * @generated from field: string tenant = 2;
+   */
+  tenant: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.EraseUserRequest.
+ * Use `create(EraseUserRequestSchema)` to create a new message.
+ */
+export declare const EraseUserRequestSchema: GenMessage<EraseUserRequest>;
+
+/**
+ * What was removed, by kind. It does not name the user.
+ *
+ * @generated from message paymesh.credential.v1.EraseUserResponse
+ */
+export declare type EraseUserResponse = Message<"paymesh.credential.v1.EraseUserResponse"> & {
+  /**
+   * @generated from field: string erasure_id = 1;
+   */
+  erasureId: string;
+
+  /**
+   * `completed`, or `running` while the removal goes on.
+   *
+   * @generated from field: string status = 2;
+   */
+  status: string;
+
+  /**
+   * @generated from field: int32 connections = 3;
+   */
+  connections: number;
+
+  /**
+   * @generated from field: int32 accounts = 4;
+   */
+  accounts: number;
+
+  /**
+   * @generated from field: int32 transactions = 5;
+   */
+  transactions: number;
+
+  /**
+   * @generated from field: int32 sync_runs = 6;
+   */
+  syncRuns: number;
+
+  /**
+   * @generated from field: int32 webhook_events = 7;
+   */
+  webhookEvents: number;
+
+  /**
+   * @generated from field: int32 connect_attempts = 8;
+   */
+  connectAttempts: number;
+
+  /**
+   * Consents queued for revocation at their providers.
+   *
+   * @generated from field: int32 revocations = 9;
+   */
+  revocations: number;
+
+  /**
+   * @generated from field: int32 data_keys = 10;
+   */
+  dataKeys: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp requested_at = 11;
+   */
+  requestedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp completed_at = 12;
+   */
+  completedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.EraseUserResponse.
+ * Use `create(EraseUserResponseSchema)` to create a new message.
+ */
+export declare const EraseUserResponseSchema: GenMessage<EraseUserResponse>;
+
+/**
  * @generated from message paymesh.credential.v1.PutProviderClientRequest
  */
 export declare type PutProviderClientRequest = Message<"paymesh.credential.v1.PutProviderClientRequest"> & {
@@ -2612,6 +2712,19 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof DisconnectRequestSchema;
     output: typeof DisconnectResponseSchema;
+  },
+  /**
+   * Removes everything of a user and destroys the keys of his secrets; his consents are revoked at the providers, in the
+   * background where they do not answer. The audit keeps its entries, which name nobody then. 202 while the erasure still
+   * runs: it goes on by itself, and the same call tells its report. A repeat finds nothing more to remove and succeeds.
+   * A person erases himself alone, by his id or `me`; anyone else's is PERMISSION_DENIED.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.EraseUser
+   */
+  eraseUser: {
+    methodKind: "unary";
+    input: typeof EraseUserRequestSchema;
+    output: typeof EraseUserResponseSchema;
   },
   /**
    * Stores the OAuth client this mesh uses at a bank; 201 when new. The secret is sealed and never returned.
