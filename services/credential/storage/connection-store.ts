@@ -175,23 +175,6 @@ export async function setConsentEnd(tx: Tx, connection: Connection, endsAt: Date
     .execute();
 }
 
-/** The live connection a provider's webhook names; undefined for none. Several owners' are never one provider's reference. @public */
-export async function findByProviderReference(
-  db: Queryable,
-  connector: string,
-  providerReference: string,
-): Promise<Connection | undefined> {
-  const row = await db
-    .selectFrom("connections")
-    .selectAll()
-    .where("connector", "=", connector)
-    .where("provider_reference", "=", providerReference)
-    .where("state", "<>", "REVOKED")
-    .orderBy("connected_at", "desc")
-    .executeTakeFirst();
-  return row && toConnection(row);
-}
-
 /** Saves what its owner set for a connection. */
 export async function saveSettings(
   db: Queryable,
