@@ -3,13 +3,14 @@ import { bsimModule } from "./bsim/bsim-module.ts";
 import type { Connector } from "./connector.ts";
 import type { ConnectorModule, ConnectorParts, ProviderLimits } from "./connector-module.ts";
 import { limitProviderHttp } from "./limit-provider-http.ts";
+import { mastercardModule } from "./mastercard/mastercard-module.ts";
 import { plaidModule } from "./plaid/plaid-module.ts";
 import type { ProviderHttp } from "./provider-http.ts";
 import { trueLayerModule } from "./truelayer/truelayer-module.ts";
 import { wiseModule } from "./wise/wise-module.ts";
 
 /** Every provider this build knows: a new one is a folder and a line here. */
-const modules: readonly ConnectorModule[] = [bsimModule, plaidModule, trueLayerModule, wiseModule];
+const modules: readonly ConnectorModule[] = [bsimModule, mastercardModule, plaidModule, trueLayerModule, wiseModule];
 
 /** The settings of all providers, to be read with the service's own. */
 export const connectorSettingsShape: z.ZodRawShape = Object.freeze(

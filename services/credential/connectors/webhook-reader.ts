@@ -44,6 +44,8 @@ export interface ProviderEvent {
   readonly occurredAt?: Date | undefined;
   /** Which connection, as `Grant.providerReference`; undefined for what concerns none. */
   readonly providerReference?: string | undefined;
+  /** Which one of several connections with that name, as `Grant.ownerReference`; undefined: all of them. */
+  readonly ownerReference?: string | undefined;
   readonly effect: WebhookEffect;
 }
 

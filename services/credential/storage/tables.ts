@@ -230,6 +230,7 @@ export interface WebhookEventRow {
   body_digest: Uint8Array;
   event_type: string;
   provider_reference: string | null;
+  owner_reference: string | null;
   effect: string;
   effect_detail: string | null;
   occurred_at: Date | null;

@@ -18,6 +18,7 @@ export interface ClaimedWebhook {
   readonly providerEventId: string | undefined;
   readonly type: string;
   readonly providerReference: string | undefined;
+  readonly ownerReference: string | undefined;
   /** Undefined for a word of a newer release, after a rollback. */
   readonly effect: WebhookEffect | undefined;
   readonly eventAt: Date;
@@ -125,6 +126,10 @@ export async function hasNewerStanding(db: Queryable, claimed: ClaimedWebhook): 
     .select("webhook_id")
     .where("connector", "=", claimed.connector)
     .where("provider_reference", "=", claimed.providerReference ?? "")
+    // What was said of another connection of that name does not count here.
+    .where((where) =>
+      where.or([where("owner_reference", "is", null), where("owner_reference", "=", claimed.ownerReference ?? "")]),
+    )
     .where("event_at", ">", claimed.eventAt)
     .where("state", "=", "done")
     .where("outcome", "=", "applied")
@@ -181,6 +186,7 @@ function toClaimed(row: WebhookEventRow, holder: string): ClaimedWebhook {
     providerEventId: row.provider_event_id ?? undefined,
     type: row.event_type,
     providerReference: row.provider_reference ?? undefined,
+    ownerReference: row.owner_reference ?? undefined,
     effect: isEffectKind(row.effect) ? { kind: row.effect, detail: row.effect_detail ?? undefined } : undefined,
     eventAt: row.event_at,
     queuedAt: row.queued_at,

@@ -66,6 +66,7 @@ async function insertEvent(
       body_digest: bodyDigest,
       event_type: storable(event.type, typeLengthMax),
       provider_reference: event.providerReference ?? null,
+      owner_reference: event.ownerReference ?? null,
       effect: event.effect.kind,
       effect_detail: event.effect.detail === undefined ? null : storable(event.effect.detail, detailLengthMax),
       occurred_at: event.occurredAt ?? null,

@@ -81,7 +81,10 @@ async function attempt(deps: Dependencies, claimed: ClaimedWebhook): Promise<Res
   if (effect.kind === "fetch") return await resolve(deps, claimed, { reader, effect });
   if (effect.kind === "ignore") return { kind: "ended", outcome: "ignored" };
   if (providerReference === undefined) return { kind: "hopeless", error: "connection_unnamed" };
-  const named = await findConnectionsNamed(deps.storage.db.query, { connector: claimed.connector, providerReference });
+  const all = await findConnectionsNamed(deps.storage.db.query, { connector: claimed.connector, providerReference });
+  const named = all.filter((each) => (claimed.ownerReference ?? each.ownerReference) === each.ownerReference);
+  // A consent that is under way has no connection yet, and many never get one.
+  if (named.length === 0 && effect.kind === "progress") return { kind: "ended", outcome: "ignored" };
   if (named.length === 0) return { kind: "unknown_connection" };
   return await applyToAll(deps, claimed, { effect, named });
 }

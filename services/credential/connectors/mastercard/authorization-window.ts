@@ -1,0 +1,39 @@
+import { z } from "zod";
+import type { ProviderCall } from "../connector.ts";
+import { type MastercardApi, MastercardRefusal } from "./mastercard-api.ts";
+
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const day = z.iso.date().transform((text) => new Date(text));
+const moment = z.union([time, day]);
+const detailsShape = z.looseObject({
+  authorizationStartDate: moment.nullish(),
+  authorizationEndDate: moment.nullish(),
+});
+const legacyCode = "3003";
+const unknownCode = "3004";
+
+/** From when to when a person has authorized a login. */
+export type AuthorizationWindow =
+  | { readonly kind: "window"; readonly startsAt: Date | undefined; readonly endsAt: Date | undefined }
+  /** A login by password: its authorization has no end. */
+  | { readonly kind: "legacy" }
+  /** It was given before the provider kept such dates, or there is no such login. */
+  | { readonly kind: "unknown" };
+
+/** Looks it up. Throws `ProviderError`. */
+export async function findAuthorizationWindow(
+  api: MastercardApi,
+  loginId: string,
+  call: ProviderCall,
+): Promise<AuthorizationWindow> {
+  const path = `/customers/institution-logins/${encodeURIComponent(loginId)}/authorization-details`;
+  try {
+    const details = await api.get(path, detailsShape, call);
+    const { authorizationStartDate, authorizationEndDate } = details;
+    return { kind: "window", startsAt: authorizationStartDate ?? undefined, endsAt: authorizationEndDate ?? undefined };
+  } catch (error) {
+    if (error instanceof MastercardRefusal && error.code === legacyCode) return { kind: "legacy" };
+    if (error instanceof MastercardRefusal && error.code === unknownCode) return { kind: "unknown" };
+    throw error;
+  }
+}
