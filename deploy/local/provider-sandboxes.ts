@@ -25,6 +25,11 @@ const trueLayerApp = ({ gateway, secret }: ProviderWorld) => ({
   TRUELAYER_WEBHOOK_URL: `${gateway}/api/v1/integrations/truelayer/webhook`,
 });
 const trueLayerCallback = ({ gateway }: ProviderWorld) => `${gateway}/api/connectors/truelayer/callback`;
+const mastercardPartner = ({ secret }: ProviderWorld) => ({
+  OPEN_BANKING_PARTNER_ID: "2445580000000",
+  OPEN_BANKING_PARTNER_SECRET: secret("mastercard.partner-secret"),
+  OPEN_BANKING_APP_KEY: secret("mastercard.app-key"),
+});
 
 /** The stand-ins that run beside the mesh, by the names of `services/sandbox`; a new one is an entry here. */
 export const providerSandboxes = {
@@ -47,6 +52,20 @@ export const providerSandboxes = {
       ...plaidApp(world),
       PLAID_BASE_URL: world.sandbox,
       PLAID_WEBHOOK_URL: `${world.gateway}/api/connectors/plaid/webhook`,
+    }),
+  },
+  mastercard: {
+    port: 9204,
+    schema: "sandbox_mastercard",
+    sandbox: (world) => ({
+      ...mastercardPartner(world),
+      OPEN_BANKING_REDIRECT_URIS: `${world.gateway}/api/connectors/mastercard/callback`,
+    }),
+    credential: (world) => ({
+      ...mastercardPartner(world),
+      OPEN_BANKING_BASE_URL: world.sandbox,
+      OPEN_BANKING_CUSTOMER_TYPE: "testing",
+      OPEN_BANKING_WEBHOOK_URL: `${world.gateway}/api/open-banking/webhook`,
     }),
   },
 } as const satisfies Readonly<Record<string, ProviderSandbox>>;
