@@ -154,25 +154,31 @@ describe("transactions at Wise", () => {
 
   it("told twice are one, and lines that share their number are two", async () => {
     const grant = await world.connect();
-    const double = (text: string) => {
+    const changed = (text: string) => {
       const statement = JSON.parse(text);
-      const [line] = statement.transactions;
+      const [line, ...rest] = statement.transactions;
       if (line === undefined) return text;
-      const refund = { ...line, type: line.type === "DEBIT" ? "CREDIT" : "DEBIT" };
-      refund.amount = { ...line.amount, value: -line.amount.value };
-      return JSON.stringify({ ...statement, transactions: [line, refund, ...statement.transactions] });
+      const times = (factor: number) => ({ ...line.amount, value: Math.round(line.amount.value * factor * 100) / 100 });
+      const refund = { ...line, type: line.type === "DEBIT" ? "CREDIT" : "DEBIT", amount: times(-1) };
+      // The same number, direction and time, and another line all the same.
+      const twin = { ...line, amount: times(2) };
+      return JSON.stringify({ ...statement, transactions: [line, twin, refund, line, ...rest] });
     };
     const plain = await run(grant, "", { from: ago(20) });
-    const doubled = await run(grant, "", { from: ago(20), by: watching(() => undefined, double) });
-    expect(new Set(ids(doubled)).size).toBe(doubled.transactions.length);
-    const extra = doubled.transactions.filter((each) => !ids(plain).includes(each.transactionId));
-    expect(extra.length).toBeGreaterThan(0);
-    for (const refund of extra) {
-      const name = refund.transactionId.replace(/:(CREDIT|DEBIT):/, (part) =>
-        part === ":CREDIT:" ? ":DEBIT:" : ":CREDIT:",
-      );
-      const original = plain.transactions.find((each) => each.transactionId === name);
-      expect(refund.amountMinor).toBe(-must(original).amountMinor);
+    const { transactions } = await run(grant, "", { from: ago(20), by: watching(() => undefined, changed) });
+    const byId = new Map(transactions.map((each) => [each.transactionId, each.amountMinor]));
+    expect(byId.size).toBe(transactions.length);
+    const extra = [...byId.keys()].filter((id) => !ids(plain).includes(id));
+    const twins = extra.filter((id) => id.endsWith(":2"));
+    expect([extra.length % 2, twins.length]).toEqual([0, extra.length / 2]);
+    expect(twins.length).toBeGreaterThan(0);
+    for (const twin of twins) {
+      const own = byId.get(twin.slice(0, -2));
+      expect(byId.get(twin)).toBe(2n * must(own));
+      const refund = twin
+        .slice(0, -2)
+        .replace(/:(CREDIT|DEBIT):/, (part) => (part === ":CREDIT:" ? ":DEBIT:" : ":CREDIT:"));
+      expect(byId.get(refund)).toBe(-must(own));
     }
   });
 

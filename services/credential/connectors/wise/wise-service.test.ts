@@ -113,9 +113,15 @@ describe("a Wise profile in the service", () => {
     expect(await lastRun(connection)).toMatchObject({ state: "succeeded", trigger: "connect" });
   });
 
-  it("has the application subscribed to its events once, with a token of its own", async () => {
+  it("has the application subscribed to its events once, with a token all replicas share", async () => {
     await connect();
-    await connect();
+    const other = await world.startReplica();
+    const where = { institutionId: "", redirectUri: wiseRedirectUri };
+    await beginConnect(other.deps, { owner: ownerNamed("other"), connector: "wise", ...where }, testCaller());
+    const { calls } = (await wise.control("GET", "/calls?path=/v3/applications/:scopeId/subscriptions")).body;
+    expect((calls as { method: string }[]).at(-1)).toMatchObject({ method: "GET", status: 200 });
+    const mints = JSON.stringify((await wise.control("GET", "/calls?path=/oauth/token")).body);
+    expect(mints.match(/client_credentials/g) ?? []).toHaveLength(0);
     const { body } = await wise.token({ grant_type: "client_credentials" });
     const path = `/v3/applications/${wiseApp.clientId}/subscriptions`;
     const listed = await wise.read(path, String(body["access_token"]));

@@ -1,0 +1,33 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { answerTooLarge, openProviderHttp, type ProviderHttp } from "./provider-http.ts";
+
+let server: Server;
+let http: ProviderHttp;
+let url: string;
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const length = Number.parseInt(new URL(request.url ?? "", "http://local").searchParams.get("length") ?? "0", 10);
+    response.writeHead(200, { "content-type": "application/json" });
+    for (let sent = 0; sent < length; sent += 65_536) response.write(" ".repeat(Math.min(65_536, length - sent)));
+    response.end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // a TCP server's address is one
+  http = openProviderHttp();
+});
+afterAll(async () => {
+  await http?.close();
+  server?.closeAllConnections();
+  server?.close();
+});
+
+const ask = (length: number) =>
+  http.send({ url: `${url}/?length=${length}`, method: "GET" }, { now: new Date(), timeoutMs: 5_000 });
+
+it("reads an answer of 1 MiB, and says of a larger one that it is too large, so that less can be asked for", async () => {
+  expect((await ask(1024 * 1024)).text.length).toBe(1024 * 1024);
+  await expect(ask(1024 * 1024 + 1)).rejects.toMatchObject({ failure: "unavailable", detail: answerTooLarge });
+});
