@@ -68,13 +68,17 @@ interface Mortality {
   stallNext(ms: number): void;
   /** Before anything that others can see. Never resolves in a dead worker. */
   step(): Promise<void>;
+  /** He holds a token that is nowhere else: no engine survives a death now, so it waits until the journal has it. */
+  rotated(): void;
+  journaled(): void;
 }
 
 function createMortality(): Mortality {
   let stepsLeft = Number.POSITIVE_INFINITY;
   let stallMs = 0;
+  let unjournaled = 0;
   return {
-    isAlive: () => stepsLeft > 0,
+    isAlive: () => stepsLeft > 0 || unjournaled > 0,
     dieAfter: (steps) => {
       stepsLeft = Math.min(stepsLeft, steps);
     },
@@ -83,10 +87,16 @@ function createMortality(): Mortality {
     },
     step: async () => {
       stepsLeft -= 1;
-      if (stepsLeft <= 0) return await new Promise<never>(() => {});
+      if (stepsLeft <= 0 && unjournaled === 0) return await new Promise<never>(() => {});
       const waitMs = stallMs;
       stallMs = 0;
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    },
+    rotated: () => {
+      unjournaled += 1;
+    },
+    journaled: () => {
+      unjournaled = 0;
     },
   };
 }
@@ -98,6 +108,7 @@ function mortalPool(pool: pg.Pool, mortality: Mortality): Exclude<Pool, (...args
   const connect = async () => {
     const client = await pool.connect();
     let isReleased = false;
+    let writesJournal = false;
     const release = (): void => {
       if (!isReleased) client.release(!mortality.isAlive());
       isReleased = true;
@@ -106,6 +117,8 @@ function mortalPool(pool: pg.Pool, mortality: Mortality): Exclude<Pool, (...args
       await stepOrCut(mortality, release);
       // Passed on as the query builder gives it.
       const answer: unknown = await client.query(text as string, values as unknown[] | undefined);
+      if (String(text).includes("insert into refresh_journal")) writesJournal = true;
+      else if (writesJournal && text === "commit") mortality.journaled();
       await stepOrCut(mortality, release);
       return answer;
     };

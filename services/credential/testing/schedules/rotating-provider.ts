@@ -29,14 +29,31 @@ export interface RotatingProvider {
   readonly moods: ProviderMood[];
   readonly violations: string[];
   /** The connector of one worker; `isAlive` false ends its calls as a dead process ends them: unheard. */
-  connector(worker: { isAlive(): boolean; step(): Promise<void> }): Connector;
+  connector(worker: ProviderUser): Connector;
+}
+
+/** What the provider knows of who calls it. */
+export interface ProviderUser {
+  isAlive(): boolean;
+  step(): Promise<void>;
+  /** A token was rotated for him whose old one is dead by now. */
+  rotated(): void;
+}
+
+/** How a provider is made. */
+export interface RotatingProviderOptions {
+  /** How long an answer that comes too late takes. */
+  readonly lateMs: number;
+  /** A used token is dead at once, and no answer may get lost any more. */
+  readonly isStrict: boolean;
 }
 
 /**
  * Makes a provider. A used refresh token is honoured until one that came of it is used, which proves that it arrived: from then on it
  * is dead, with everything else that came of it, and whoever uses it has lost a rotated token and loses the grant (RFC 9700, 4.14.2).
+ * A strict one honours no used token at all.
  */
-export function createRotatingProvider(lateMs: number): RotatingProvider {
+export function createRotatingProvider({ lateMs, isStrict }: RotatingProviderOptions): RotatingProvider {
   const tokens = new Map<string, Token>();
   const moods: ProviderMood[] = [];
   const violations: string[] = [];
@@ -62,15 +79,17 @@ export function createRotatingProvider(lateMs: number): RotatingProvider {
       grant.isRevoked = true;
       return undefined;
     }
-    if (token.parent !== undefined) {
+    if (isStrict) kill(tokens, given);
+    else if (token.parent !== undefined) {
       for (const other of grant.tokens) if (other !== given) kill(tokens, other);
     }
     return issue(grant, given);
   };
-  const answer = async (given: string, call: ProviderCall): Promise<TokenSet> => {
+  const answer = async (given: string, call: ProviderCall, user: ProviderUser): Promise<TokenSet> => {
     const mood = moods.shift() ?? "answers";
     if (mood === "is_down") throw new ProviderError("unavailable", { detail: "status 503" });
     const rotated = rotate(given);
+    if (isStrict && rotated !== undefined) user.rotated();
     if (mood === "loses_answer") throw new ProviderError("unavailable", { detail: "reset", mayHaveActed: true });
     if (mood === "is_late" && call.timeoutMs < lateMs) {
       await new Promise((resolve) => setTimeout(resolve, call.timeoutMs));
@@ -100,7 +119,7 @@ export function createRotatingProvider(lateMs: number): RotatingProvider {
           if (grant.underWay > 1) violations.push("two refreshes of one connection were under way");
         }
         try {
-          const result = await answer(given, call);
+          const result = await answer(given, call, worker);
           if (!worker.isAlive()) return await new Promise<never>(() => {});
           return result;
         } finally {
