@@ -105,6 +105,10 @@ it(
     expect(await operate("keys", "retire", "1")).toMatchObject({ code: 0 });
     expect((await operate("keys", "status")).output).toMatch(/version 1: retired.*\nversion 2: current/);
     expect(await operate("audit", "verify")).toMatchObject({ code: 0, output: expect.stringContaining("0 problems") });
+    const erased = await call("DELETE", `http://127.0.0.1:${ports["gateway"]}/api/connectors/users/nobody`, {
+      headers: { "x-admin-key": demoWorld.operatorKey },
+    });
+    expect(erased).toMatchObject({ status: 200, body: { status: "completed", connections: 0 } });
     // A start that is killed outright cannot clean up; the next one does.
     second.child.kill("SIGKILL");
     await second.ended;
