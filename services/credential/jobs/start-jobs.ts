@@ -4,6 +4,7 @@ import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import type { SyncParts } from "../flows/run-sync.ts";
 import { forgetReplica } from "../storage/replica-store.ts";
 import { signMovedHeads } from "../storage/signed-head-store.ts";
+import { recordStatistics } from "./statistics-metrics.ts";
 import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepConsents } from "./sweep-consents.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
@@ -28,6 +29,8 @@ const retentionMs = 600_000;
 const masterKeysMs = 10_000;
 const wrapsMs = 300_000;
 const erasuresMs = 5_000;
+// Counting every connection takes a second at a million of them.
+const statisticsMs = 60_000;
 // What a chain can lose at its end unseen, to someone who may write every table.
 const auditHeadsMs = 300_000;
 
@@ -40,6 +43,7 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
     every({ label: "master keys", intervalMs: masterKeysMs, log, work: () => watchMasterKeys(watched) }),
     every({ label: "audit heads", intervalMs: auditHeadsMs, log, work: () => signMovedHeads(storage, clock.now()) }),
     every({ label: "erasures", intervalMs: erasuresMs, log, work: (signal) => sweepErasures(deps, signal) }),
+    every({ label: "statistics", intervalMs: statisticsMs, log, work: () => recordStatistics(deps) }),
     every({ label: "wraps", intervalMs: wrapsMs, log, work: () => countWraps(watched) }),
     every({ label: "refreshes", intervalMs: refreshesMs, log, work: (signal) => sweepRefreshes(parts, signal) }),
     every({ label: "revocations", intervalMs: revocationsMs, log, work: (signal) => sweepRevocations(deps, signal) }),

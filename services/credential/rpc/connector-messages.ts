@@ -109,12 +109,16 @@ export function statisticsMessage(
   statistics: Statistics,
   now: Date,
 ): MessageInitShape<typeof ConnectorStatisticsSchema> {
-  const { connections, refreshes, syncRuns, ...numbers } = statistics;
+  const { connections, refreshes, syncRuns, webhooks, durations, ...numbers } = statistics;
   return {
     at: timestampFromDate(now),
     connections: [...connections],
     refreshes: [...refreshes],
     syncRuns: [...syncRuns],
+    webhooks: webhooks.map(({ connector, accepted, repeated, rejected, queued, dead }) => ({
+      ...{ connector, accepted, repeated, rejected, queued, dead },
+    })),
+    durations: [...durations],
     ...numbers,
   };
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Queryable } from "./storage.ts";
+import { countWebhooks, type WebhookCounts } from "./webhook-statistics.ts";
 
 const soonMs = 86_400_000;
 
@@ -12,6 +13,17 @@ export interface Statistics {
   readonly oldestDueRefreshSeconds: number;
   readonly syncRuns: readonly OutcomeCount[];
   readonly oldestDueSyncSeconds: number;
+  /** Of the last 24 hours. */
+  readonly webhooks: readonly WebhookCounts[];
+  readonly durations: readonly ActDuration[];
+}
+
+/** How long one kind of act took in the last 24 hours, milliseconds. */
+export interface ActDuration {
+  readonly action: string;
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
 interface OutcomeCount {
@@ -53,5 +65,18 @@ export async function readStatistics(db: Queryable, now: Date): Promise<Statisti
     oldestDueRefreshSeconds: age(row?.refresh_due),
     syncRuns: syncRuns.rows,
     oldestDueSyncSeconds: age(row?.sync_due),
+    webhooks: await countWebhooks(db, dayAgo),
+    durations: await readDurations(db, dayAgo),
   };
+}
+
+async function readDurations(db: Queryable, since: Date): Promise<readonly ActDuration[]> {
+  const { rows } = await sql<ActDuration>`
+    select action, count(*)::int as count,
+      percentile_cont(0.5) within group (order by duration_ms)::int as "p50Ms",
+      percentile_cont(0.95) within group (order by duration_ms)::int as "p95Ms"
+    from audit_entries
+    where at >= ${since} and action in ('token_exchange', 'token_refresh', 'account_list', 'transaction_fetch')
+    group by action order by action`.execute(db);
+  return rows;
 }

@@ -2402,6 +2402,20 @@ export declare type ConnectorStatistics = Message<"paymesh.credential.v1.Connect
    * @generated from field: int32 oldest_due_sync_seconds = 8;
    */
   oldestDueSyncSeconds: number;
+
+  /**
+   * Webhooks of the last 24 hours, by provider.
+   *
+   * @generated from field: repeated paymesh.credential.v1.WebhookCount webhooks = 9;
+   */
+  webhooks: WebhookCount[];
+
+  /**
+   * How long acts of the last 24 hours took, those that asked a provider.
+   *
+   * @generated from field: repeated paymesh.credential.v1.ActDuration durations = 10;
+   */
+  durations: ActDuration[];
 };
 
 /**
@@ -2409,6 +2423,86 @@ export declare type ConnectorStatistics = Message<"paymesh.credential.v1.Connect
  * Use `create(ConnectorStatisticsSchema)` to create a new message.
  */
 export declare const ConnectorStatisticsSchema: GenMessage<ConnectorStatistics>;
+
+/**
+ * @generated from message paymesh.credential.v1.WebhookCount
+ */
+export declare type WebhookCount = Message<"paymesh.credential.v1.WebhookCount"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: int32 accepted = 2;
+   */
+  accepted: number;
+
+  /**
+   * Received again, and answered alike.
+   *
+   * @generated from field: int32 repeated = 3;
+   */
+  repeated: number;
+
+  /**
+   * Forged or stale; counted by whole hours.
+   *
+   * @generated from field: int32 rejected = 4;
+   */
+  rejected: number;
+
+  /**
+   * Whose work is not done yet, and those given up, at this moment.
+   *
+   * @generated from field: int32 queued = 5;
+   */
+  queued: number;
+
+  /**
+   * @generated from field: int32 dead = 6;
+   */
+  dead: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.WebhookCount.
+ * Use `create(WebhookCountSchema)` to create a new message.
+ */
+export declare const WebhookCountSchema: GenMessage<WebhookCount>;
+
+/**
+ * @generated from message paymesh.credential.v1.ActDuration
+ */
+export declare type ActDuration = Message<"paymesh.credential.v1.ActDuration"> & {
+  /**
+   * `token_exchange`, `token_refresh`, `account_list` or `transaction_fetch`.
+   *
+   * @generated from field: string action = 1;
+   */
+  action: string;
+
+  /**
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+
+  /**
+   * @generated from field: int32 p50_ms = 3;
+   */
+  p50Ms: number;
+
+  /**
+   * @generated from field: int32 p95_ms = 4;
+   */
+  p95Ms: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ActDuration.
+ * Use `create(ActDurationSchema)` to create a new message.
+ */
+export declare const ActDurationSchema: GenMessage<ActDuration>;
 
 /**
  * @generated from message paymesh.credential.v1.ConnectorCount
