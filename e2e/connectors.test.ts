@@ -155,6 +155,26 @@ describe("a person who connects an account at Plaid", () => {
   });
 });
 
+it("connects a profile at Wise, whose statements need our key, and has its lines by itself", async () => {
+  const me = await phone();
+  const link = await me("POST", "/connectors/wise/link", { returnUrl });
+  const browser = new FormBrowser();
+  let page = await browser.open(String(link.body["authUrl"]));
+  page = await browser.press(page, "Sign in", { "User name": "oliver", Password: "wilson" });
+  const back = await browser.press(page, "Allow for Oliver Wilson", {}, (location) =>
+    location.startsWith(urls.gateway),
+  );
+  const end = new URL((await call("GET", back.url)).headers.get("location") ?? "");
+  const connectionId = end.searchParams.get("connectionId");
+  const path = `/connectors/wise/connections/${connectionId}`;
+  expect((await me("GET", `${path}/accounts`)).body["accounts"]).toHaveLength(3);
+  const lines = await eventually(async () => {
+    const { body } = await me("GET", `${path}/transactions?pageSize=100`);
+    return body["nextPageToken"] === "" ? undefined : (body["transactions"] as unknown[]);
+  });
+  expect(lines).toHaveLength(100);
+});
+
 it("counts for operators", async () => {
   const answer = await call("GET", `${api}/connectors/statistics`, {
     headers: { "x-admin-key": demoWorld.operatorKey },

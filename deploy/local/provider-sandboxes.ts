@@ -1,3 +1,5 @@
+import type { LocalRsaKey } from "./local-rsa-key.ts";
+
 /** What a stand-in and its connector are told of the world they meet in. */
 export interface ProviderWorld {
   /** Origin of the stand-in. */
@@ -6,6 +8,8 @@ export interface ProviderWorld {
   readonly gateway: string;
   /** A secret of this world by name, made at its first use. */
   secret(name: string): string;
+  /** An RSA key pair of this world by name, made at its first use. */
+  rsaKey(name: string): LocalRsaKey;
 }
 
 /** A stand-in for a data provider, and how the credential service is pointed at it. */
@@ -29,6 +33,10 @@ const mastercardPartner = ({ secret }: ProviderWorld) => ({
   OPEN_BANKING_PARTNER_ID: "2445580000000",
   OPEN_BANKING_PARTNER_SECRET: secret("mastercard.partner-secret"),
   OPEN_BANKING_APP_KEY: secret("mastercard.app-key"),
+});
+const wiseApp = ({ secret }: ProviderWorld) => ({
+  WISE_CLIENT_ID: "paymesh",
+  WISE_CLIENT_SECRET: secret("wise.client-secret"),
 });
 
 /** The stand-ins that run beside the mesh, by the names of `services/sandbox`; a new one is an entry here. */
@@ -66,6 +74,22 @@ export const providerSandboxes = {
       OPEN_BANKING_BASE_URL: world.sandbox,
       OPEN_BANKING_CUSTOMER_TYPE: "testing",
       OPEN_BANKING_WEBHOOK_URL: `${world.gateway}/api/open-banking/webhook`,
+    }),
+  },
+  wise: {
+    port: 9206,
+    schema: "sandbox_wise",
+    sandbox: (world) => ({
+      ...wiseApp(world),
+      WISE_REDIRECT_URIS: `${world.gateway}/api/connectors/wise/callback`,
+      WISE_SCA_PUBLIC_KEY: world.rsaKey("wise-sca").publicKey,
+    }),
+    credential: (world) => ({
+      ...wiseApp(world),
+      WISE_ENV: "sandbox",
+      WISE_BASE_URL: world.sandbox,
+      WISE_SCA_KEY_FILE: world.rsaKey("wise-sca").file,
+      WISE_WEBHOOK_URL: `${world.gateway}/api/connectors/wise/webhook`,
     }),
   },
 } as const satisfies Readonly<Record<string, ProviderSandbox>>;

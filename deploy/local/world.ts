@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { openLocalRsaKey } from "./local-rsa-key.ts";
 import type { LocalSecrets } from "./local-secrets.ts";
 import { masterKeyFile } from "./operator-environment.ts";
 import type { PortName, Ports } from "./ports.ts";
@@ -160,8 +161,13 @@ const mail: ServicePlan = {
   env: ({ ports }) => ({ PORT: String(ports.mail), SMTP_PORT: String(ports.smtp) }),
 };
 
-function worldOf(name: ProviderName, { ports, secrets }: WorldFacts): ProviderWorld {
-  return { sandbox: origin(ports[name]), gateway: origin(ports.gateway), secret: (each) => secrets.of(each) };
+function worldOf(name: ProviderName, { ports, secrets, directory }: WorldFacts): ProviderWorld {
+  return {
+    sandbox: origin(ports[name]),
+    gateway: origin(ports.gateway),
+    secret: (each) => secrets.of(each),
+    rsaKey: (each) => openLocalRsaKey(path.join(directory, "keys", `${each}.pem`)),
+  };
 }
 
 function providerSandbox(name: ProviderName): ServicePlan {
