@@ -1,29 +1,14 @@
-import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { demoWorld } from "../deploy/local/world.ts";
 import { FormBrowser } from "../services/platform/testing/form-browser.ts";
-import { type Answer, call } from "./harness/call.ts";
+import { call } from "./harness/call.ts";
+import { eventually, type Phone, phoneAt } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
 
 const { urls } = sharedMesh();
 const api = `${urls.gateway}/api`;
 const returnUrl = "mwsim://connected";
-
-/** A signed-up person's phone. */
-async function phone(): Promise<(method: string, path: string, body?: unknown) => Promise<Answer>> {
-  const device = {
-    deviceId: `device-${randomBytes(8).toString("hex")}`,
-    deviceName: "Test phone",
-    platform: "android",
-  };
-  const email = `phone-${randomBytes(6).toString("hex")}@example.com`;
-  const { body } = await call("POST", `${api}/mobile/auth/register`, { body: { email, name: "Ada", ...device } });
-  const { accessToken } = body["tokens"] as { accessToken: string }; // as the contract says
-  const headers = { authorization: `Bearer ${accessToken}` };
-  return (method, path, given) =>
-    call(method, `${api}${path}`, { headers, ...(given === undefined ? {} : { body: given }) });
-}
+const phone = () => phoneAt(api);
 
 /** Follows the browser from the provider's page through our callback; the address it ends at. */
 async function consent(authUrl: string): Promise<URL> {
@@ -37,17 +22,8 @@ async function consent(authUrl: string): Promise<URL> {
   return new URL(answer.headers.get("location") ?? "");
 }
 
-async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await pause(100);
-  }
-  throw new Error("it did not come");
-}
-
 describe("a person who connects an account at Plaid", () => {
-  let me: Awaited<ReturnType<typeof phone>>;
+  let me: Phone;
   let connectionId: string;
 
   beforeAll(async () => {

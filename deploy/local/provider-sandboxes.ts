@@ -28,7 +28,7 @@ const trueLayerApp = ({ gateway, secret }: ProviderWorld) => ({
   TRUELAYER_CLIENT_SECRET: secret("truelayer.client-secret"),
   TRUELAYER_WEBHOOK_URL: `${gateway}/api/v1/integrations/truelayer/webhook`,
 });
-const trueLayerCallback = ({ gateway }: ProviderWorld) => `${gateway}/api/connectors/truelayer/callback`;
+const trueLayerCallback = ({ gateway }: ProviderWorld) => `${gateway}/api/v1/integrations/truelayer/callback`;
 const mastercardPartner = ({ secret }: ProviderWorld) => ({
   OPEN_BANKING_PARTNER_ID: "2445580000000",
   OPEN_BANKING_PARTNER_SECRET: secret("mastercard.partner-secret"),

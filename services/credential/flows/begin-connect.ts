@@ -63,26 +63,33 @@ export async function beginConnect(
   const start = await connector.begin(request, callFor(deps, caller)).catch((cause: unknown) => {
     throw cause instanceof ProviderError ? providerFailure(cause) : cause;
   });
+  const kept = { ...command, state, proofs: start.proofs, pageEnd: start.expiresAt, startedMs };
+  const expiresAt = await keepAttempt(deps, kept, caller);
+  return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };
+}
+
+/** A consent that was begun at a provider, as it is kept until its user is back. */
+export interface AttemptToKeep extends BeginConnectCommand {
+  readonly state: string;
+  readonly proofs: string;
+  /** When the provider's page stops working; undefined when it does not say. */
+  readonly pageEnd?: Date | undefined;
+  readonly startedMs: number;
+}
+
+/** Keeps it, with its audit row. Resolves to when it ends. */
+export async function keepAttempt(deps: Dependencies, begun: AttemptToKeep, caller: Caller): Promise<Date> {
+  const { pageEnd, startedMs, ...attempt } = begun;
+  const { owner, institutionId } = attempt;
   const now = deps.clock.now();
-  const expiresAt = endOfAttempt(now, start.expiresAt);
+  const expiresAt = endOfAttempt(now, pageEnd);
   await inTransaction(deps.storage.db, async (tx) => {
-    const { connector: name } = command;
-    const attempt = {
-      owner,
-      attemptId: randomUUID(),
-      connector: name,
-      institutionId,
-      redirectUri,
-      proofs: start.proofs,
-      connectionId: command.connectionId,
-      returnUrl: command.returnUrl,
-    };
-    await insertAttempt(deps.storage, tx, { ...attempt, state, createdAt: now, expiresAt });
+    await insertAttempt(deps.storage, tx, { ...attempt, attemptId: randomUUID(), createdAt: now, expiresAt });
     await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
       { action: "connect", outcome: "started", institutionId, durationMs: performance.now() - startedMs },
     ]);
   });
-  return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };
+  return expiresAt;
 }
 
 /** A provider's page may be open for longer than we would wait ourselves; nobody signs in for more than four hours. */

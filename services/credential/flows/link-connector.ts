@@ -1,4 +1,5 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { Connector } from "../connectors/connector.ts";
 import type { Owner } from "../domain/connection.ts";
 import { type BegunConnect, beginConnect } from "./begin-connect.ts";
 import { type Caller, connectorNamed, type Dependencies } from "./dependencies.ts";
@@ -29,15 +30,24 @@ export async function linkConnector(
   command: LinkCommand,
   caller: Caller,
 ): Promise<BegunConnect> {
-  const { name, redirectUri } = connectorNamed(deps, command.connector);
+  const connector = connectorNamed(deps, command.connector);
   const { owner, institutionId } = command;
-  const returnUrl = command.returnUrl === "" ? addresses.returnUrls[0] : command.returnUrl;
+  const way = wayBack(addresses, connector, command.returnUrl);
+  const connectionId = command.connectionId === "" ? undefined : command.connectionId;
+  return await beginConnect(deps, { owner, connector: connector.name, institutionId, connectionId, ...way }, caller);
+}
+
+/** How a user comes back from a provider, and where he goes in the end. Throws `INVALID_ARGUMENT` for an address not registered here. */
+export function wayBack(
+  addresses: LinkAddresses,
+  connector: Pick<Connector, "name" | "redirectUri">,
+  given: string,
+): { readonly redirectUri: string; readonly returnUrl: string } {
+  const returnUrl = given === "" ? addresses.returnUrls[0] : given;
   // Whole addresses only: a prefix would send the user, and his connection id, to whatever shares its beginning.
   if (returnUrl === undefined || !addresses.returnUrls.includes(returnUrl)) {
     throw new DomainError("INVALID_ARGUMENT", { why: "returnUrl is not registered here" });
   }
-  const connectionId = command.connectionId === "" ? undefined : command.connectionId;
-  const own = `${addresses.publicUrl}/api/connectors/${name}/callback`;
-  const begin = { owner, connector: name, institutionId, redirectUri: redirectUri ?? own, connectionId, returnUrl };
-  return await beginConnect(deps, begin, caller);
+  const own = `${addresses.publicUrl}/api/connectors/${connector.name}/callback`;
+  return { redirectUri: connector.redirectUri ?? own, returnUrl };
 }

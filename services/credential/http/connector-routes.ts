@@ -20,6 +20,11 @@ const alertsPerAddress = { class: "token_in_query", limit: 30, windowSeconds: 60
 /** Whose alert it is when nobody proved who he is. */
 const nobody: Owner = { tenant: "wallet", userId: "unknown" };
 
+/** Callbacks of single connectors, as they are registered at their providers. */
+const namedCallbacks: Readonly<Record<string, string>> = {
+  "/api/v1/integrations/truelayer/callback": "truelayer",
+};
+
 /** What the routes work with. */
 export interface ConnectorRouteParts {
   readonly deps: Dependencies;
@@ -35,13 +40,18 @@ export function addConnectorRoutes(app: FastifyInstance, parts: ConnectorRoutePa
     scope.addContentTypeParser("*", { parseAs: "string", bodyLimit: formBytesMax }, (_request, body, done) =>
       done(null, body),
     );
-    scope.get<{ Params: { connector: string } }>("/api/connectors/:connector/callback", (request, reply) =>
-      receive(parts, { request, reply, query: queryOf(request) }),
+    const path = "/api/connectors/:connector/callback";
+    // A browser comes back with a query, or with OAuth's form_post, where what others put into the address comes in a form.
+    scope.get<{ Params: { connector: string } }>(path, (request, reply) =>
+      receive(parts, { connector: request.params.connector, request, reply, query: queryOf(request) }),
     );
-    // OAuth's form_post: what others put into the address comes in a form.
-    scope.post<{ Params: { connector: string } }>("/api/connectors/:connector/callback", (request, reply) =>
-      receive(parts, { request, reply, query: formOf(request) }),
+    scope.post<{ Params: { connector: string } }>(path, (request, reply) =>
+      receive(parts, { connector: request.params.connector, request, reply, query: formOf(request) }),
     );
+    for (const [named, connector] of Object.entries(namedCallbacks)) {
+      scope.get(named, (request, reply) => receive(parts, { connector, request, reply, query: queryOf(request) }));
+      scope.post(named, (request, reply) => receive(parts, { connector, request, reply, query: formOf(request) }));
+    }
     scope.all("/api/connectors/access-token-in-query", (request) => refuseTokenInQuery(parts, request));
   });
 }
@@ -49,15 +59,15 @@ export function addConnectorRoutes(app: FastifyInstance, parts: ConnectorRoutePa
 async function receive(
   parts: ConnectorRouteParts,
   callback: {
-    request: FastifyRequest<{ Params: { connector: string } }>;
+    connector: string;
+    request: FastifyRequest;
     reply: FastifyReply;
     query: URLSearchParams;
   },
 ): Promise<FastifyReply> {
-  const { request, reply, query } = callback;
+  const { connector, request, reply, query } = callback;
   const taken = await parts.limiter.take({ ...callbacksPerAddress, key: request.clientAddress });
   if (!taken.allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds: taken.retryAfterSeconds });
-  const { connector } = request.params;
   const ended = await endConsentByCallback(parts.deps, { connector, query }, callerOf(request));
   if (ended.returnUrl === undefined) throw new DomainError("INVALID_STATE");
   return reply.redirect(returnAddress(ended.returnUrl, connector, ended.outcome), 302);

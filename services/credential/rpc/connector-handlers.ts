@@ -1,5 +1,5 @@
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Credential, LinkConnectorResponseSchema } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
@@ -8,13 +8,21 @@ import type { Owner } from "../domain/connection.ts";
 import { callFor, connectorNamed } from "../flows/dependencies.ts";
 import { disconnect } from "../flows/disconnect.ts";
 import { endConsentByCode } from "../flows/end-consent-by-callback.ts";
+import { extendConsent } from "../flows/extend-consent.ts";
 import { findOwnConnection } from "../flows/find-own-connection.ts";
 import { type LinkAddresses, linkConnector } from "../flows/link-connector.ts";
 import { providerFailure } from "../flows/provider-failure.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
 import { listConnections, saveSettings } from "../storage/connection-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
-import { connectedAccountMessage, institutionMessage, userConnectionMessage } from "./connector-messages.ts";
+import {
+  begunMessage,
+  connectedAccountMessage,
+  extendedMessage,
+  institutionMessage,
+  userConnectionMessage,
+} from "./connector-messages.ts";
+import { findOfConnector } from "./provider-data-handlers.ts";
 import { callerOf, phoneOwner, userConnectionKey } from "./request-parts.ts";
 
 const publicTokenLengthMax = 512;
@@ -30,7 +38,7 @@ export interface ConnectorHandlerParts extends HandlerParts {
 /** Consents a user begins by himself. */
 export function linkHandlers(
   parts: ConnectorHandlerParts,
-): Pick<All, "listConnectors" | "listInstitutions" | "linkConnector" | "exchangePublicToken"> {
+): Pick<All, "listConnectors" | "listInstitutions" | "linkConnector" | "exchangePublicToken" | "extendConsent"> {
   const { deps } = parts;
   return {
     listConnectors: async () => ({
@@ -49,22 +57,31 @@ export function linkHandlers(
         });
       return { institutions: institutions.map(institutionMessage) };
     },
-    linkConnector: async ({ connector, institutionId, returnUrl, connectionId }, ctx) => {
-      const command = { owner: phoneOwner(ctx), connector, institutionId, returnUrl, connectionId };
-      const begun = await linkConnector(deps, parts.addresses, command, callerOf(ctx));
-      return {
-        ...(connectionId === "" ? {} : { connectionId }),
-        ...(begun.linkToken === undefined ? {} : { linkToken: begun.linkToken }),
-        ...(begun.authUrl === undefined ? {} : { authUrl: begun.authUrl }),
-        state: begun.state,
-        expiresAt: timestampFromDate(begun.expiresAt),
-      };
+    linkConnector: (request, ctx) => link(parts, request, ctx),
+    extendConsent: async (request, ctx) => {
+      if (!request.userHasReconfirmedConsent) {
+        throw new DomainError("INVALID_ARGUMENT", { why: "userHasReconfirmedConsent must be true" });
+      }
+      const connection = await findOfConnector(deps, request, ctx);
+      return extendedMessage(connection.connectionId, await extendConsent(parts, connection, request, callerOf(ctx)));
     },
     exchangePublicToken: async ({ publicToken }, ctx) => {
       if (publicToken.length > publicTokenLengthMax) throw new DomainError("INVALID_ARGUMENT", { why: "publicToken" });
       return await exchange(parts, phoneOwner(ctx), publicToken, ctx);
     },
   };
+}
+
+/** Begins a consent of the calling person. */
+export async function link(
+  parts: ConnectorHandlerParts,
+  asked: { connector: string; institutionId: string; returnUrl: string; connectionId: string },
+  ctx: CallContext,
+): Promise<MessageInitShape<typeof LinkConnectorResponseSchema>> {
+  const { connector, institutionId, returnUrl, connectionId } = asked;
+  const command = { owner: phoneOwner(ctx), connector, institutionId, returnUrl, connectionId };
+  const begun = await linkConnector(parts.deps, parts.addresses, command, callerOf(ctx));
+  return { ...(connectionId === "" ? {} : { connectionId }), ...begunMessage(begun) };
 }
 
 async function exchange(parts: ConnectorHandlerParts, owner: Owner, code: string, ctx: CallContext) {

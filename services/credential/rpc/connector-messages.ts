@@ -5,6 +5,7 @@ import type {
   ConnectedTransactionSchema,
   ConnectionAuditEntrySchema,
   ConnectorStatisticsSchema,
+  ExtendConsentResponseSchema,
   InstitutionSchema,
   ProviderAccountSchema,
   ProviderAccountsErrorSchema,
@@ -16,6 +17,8 @@ import { parseCurrency } from "../../platform/money/currency.ts";
 import type { Institution, ProviderAccount, ProviderTransaction } from "../connectors/provider-data.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { SyncRun } from "../domain/sync-run.ts";
+import type { BegunConnect } from "../flows/begin-connect.ts";
+import type { ExtendedConsent } from "../flows/extend-consent.ts";
 import type { ConnectionAuditEntry } from "../storage/audit-read.ts";
 import type { Statistics } from "../storage/statistics-store.ts";
 import { credentialErrors } from "./error-table.ts";
@@ -26,6 +29,26 @@ function given<N extends string, T, R>(name: N, value: T | undefined, as: (value
 }
 
 const same = <T>(value: T): T => value;
+
+/** A consent that was begun: what its user needs to go on. */
+export function begunMessage(begun: BegunConnect) {
+  return {
+    ...given("linkToken", begun.linkToken, same),
+    ...given("authUrl", begun.authUrl, same),
+    state: begun.state,
+    expiresAt: timestampFromDate(begun.expiresAt),
+  };
+}
+
+/** A consent that was extended, or the page its owner has to go to first. */
+export function extendedMessage(
+  connectionId: string,
+  extended: ExtendedConsent,
+): MessageInitShape<typeof ExtendConsentResponseSchema> {
+  if ("link" in extended) return { connectionId, extended: false, ...begunMessage(extended.link) };
+  const { consentExpiresAt } = extended.connection;
+  return { connectionId, extended: true, ...given("consentExpiresAt", consentExpiresAt, timestampFromDate) };
+}
 
 /** A connection as its owner sees it. */
 export function userConnectionMessage(connection: Connection): MessageInitShape<typeof UserConnectionSchema> {

@@ -7,6 +7,7 @@ import { noticeHandlers } from "./notice-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { connectionHistoryHandlers, providerDataHandlers } from "./provider-data-handlers.ts";
 import { providerTokenHandlers } from "./provider-token-handlers.ts";
+import { trueLayerHandlers } from "./truelayer-handlers.ts";
 import { webhookHandlers } from "./webhook-handlers.ts";
 
 /** The Credential service, ready to be served. */
@@ -24,5 +25,6 @@ export function credentialImplementation(parts: ConnectorHandlerParts): ServiceI
     ...noticeHandlers(parts),
     ...webhookHandlers(parts),
     ...erasureHandlers(parts),
+    ...trueLayerHandlers(parts),
   });
 }

@@ -92,7 +92,8 @@ export function connectionHistoryHandlers({
   };
 }
 
-async function startRun(
+/** Asks for a run; 202. */
+export async function startRun(
   deps: Dependencies,
   asked: { request: { connector: string; connectionId: string }; kind: SyncKind; ctx: CallContext },
 ) {
@@ -111,7 +112,7 @@ async function startRun(
 }
 
 /** A connection of the caller; a path that names another provider finds nothing. */
-async function findOfConnector(
+export async function findOfConnector(
   deps: Dependencies,
   request: { connector: string; connectionId: string },
   ctx: CallContext,

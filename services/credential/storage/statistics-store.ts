@@ -31,29 +31,32 @@ interface OutcomeCount {
   readonly count: number;
 }
 
-/** Reads them; the one source of API, metrics and views. */
-export async function readStatistics(db: Queryable, now: Date): Promise<Statistics> {
+/** Reads them, of one connector's connections where it is named; the one source of API, metrics and views. */
+export async function readStatistics(db: Queryable, now: Date, connector?: string): Promise<Statistics> {
+  const ofConnector = connector === undefined ? sql`true` : sql`connector = ${connector}`;
   const soon = new Date(now.getTime() + soonMs);
   const dayAgo = new Date(now.getTime() - soonMs);
   const connections = await sql<{ connector: string; state: string; count: number }>`
-    select connector, state, count(*)::int as count from connections group by connector, state order by connector, state`.execute(
+    select connector, state, count(*)::int as count from connections where ${ofConnector} group by connector, state order by connector, state`.execute(
     db,
   );
   const refreshes = await sql<OutcomeCount>`
     select refresh_outcome as outcome, count(*)::int as count from connections
-    where refresh_outcome is not null and state <> 'REVOKED' group by 1 order by 1`.execute(db);
+    where refresh_outcome is not null and state <> 'REVOKED' and ${ofConnector} group by 1 order by 1`.execute(db);
   const syncRuns = await sql<OutcomeCount>`
-    select state as outcome, count(*)::int as count from sync_runs where requested_at >= ${dayAgo} group by 1 order by 1`.execute(
+    select state as outcome, count(*)::int as count from sync_runs where requested_at >= ${dayAgo} and ${ofConnector} group by 1 order by 1`.execute(
     db,
   );
   const ages = await sql<{ tokens: number; consents: number; refresh_due: Date | null; sync_due: Date | null }>`
     select
-      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR')
+      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR') and ${ofConnector}
         and access_token_expires_at > ${now} and access_token_expires_at <= ${soon}) as tokens,
-      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR')
+      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR') and ${ofConnector}
         and consent_expires_at > ${now} and consent_expires_at <= ${soon}) as consents,
-      (select min(refresh_due_at) from connections where state <> 'REVOKED' and refresh_due_at <= ${now}) as refresh_due,
-      (select min(due_at) from sync_runs where state = 'queued' and due_at <= ${now}) as sync_due`.execute(db);
+      (select min(refresh_due_at) from connections where state <> 'REVOKED' and ${ofConnector} and refresh_due_at <= ${now}) as refresh_due,
+      (select min(due_at) from sync_runs where state = 'queued' and ${ofConnector} and due_at <= ${now}) as sync_due`.execute(
+    db,
+  );
   const [row] = ages.rows;
   const age = (since: Date | null | undefined) =>
     since === null || since === undefined ? 0 : Math.floor((now.getTime() - since.getTime()) / 1000);

@@ -197,6 +197,12 @@ describe("the token endpoint", () => {
     expect(refusal(await remove(otherId, basic("wrong")))).toEqual([400, "invalid_client"]);
     expect((await remove(otherId, basic(app.clientSecret))).status).toBe(204);
     expect(refusal(await remove(otherId, basic(app.clientSecret)))).toEqual([404, "not_found"]);
+    const third = await world.connect();
+    const byToken = () =>
+      world.call("/api/delete", { method: "DELETE", headers: { authorization: `Bearer ${third.access_token}` } });
+    expect((await byToken()).status).toBe(200);
+    expect(refusal(await world.refresh(third.refresh_token))).toEqual([400, "invalid_grant"]);
+    expect(refusal(await byToken())).toEqual([401, "invalid_token"]);
   });
 });
 

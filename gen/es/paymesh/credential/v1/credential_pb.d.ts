@@ -2690,6 +2690,161 @@ export declare type ProviderAccountsError = Message<"paymesh.credential.v1.Provi
 export declare const ProviderAccountsErrorSchema: GenMessage<ProviderAccountsError>;
 
 /**
+ * @generated from message paymesh.credential.v1.ExtendConsentRequest
+ */
+export declare type ExtendConsentRequest = Message<"paymesh.credential.v1.ExtendConsentRequest"> & {
+  /**
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * The owner has just confirmed that he wants it.
+   *
+   * @generated from field: bool user_has_reconfirmed_consent = 3;
+   */
+  userHasReconfirmedConsent: boolean;
+
+  /**
+   * As in LinkConnector, for when he has to go to a page.
+   *
+   * @generated from field: string return_url = 4;
+   */
+  returnUrl: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ExtendConsentRequest.
+ * Use `create(ExtendConsentRequestSchema)` to create a new message.
+ */
+export declare const ExtendConsentRequestSchema: GenMessage<ExtendConsentRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ExtendConsentResponse
+ */
+export declare type ExtendConsentResponse = Message<"paymesh.credential.v1.ExtendConsentResponse"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * False: he has to go to the page first.
+   *
+   * @generated from field: bool extended = 2;
+   */
+  extended: boolean;
+
+  /**
+   * When it ends now, once it is extended.
+   *
+   * @generated from field: optional google.protobuf.Timestamp consent_expires_at = 3;
+   */
+  consentExpiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional string link_token = 4;
+   */
+  linkToken?: string | undefined;
+
+  /**
+   * @generated from field: optional string auth_url = 5;
+   */
+  authUrl?: string | undefined;
+
+  /**
+   * @generated from field: optional string state = 6;
+   */
+  state?: string | undefined;
+
+  /**
+   * When page and link token stop working.
+   *
+   * @generated from field: optional google.protobuf.Timestamp expires_at = 7;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ExtendConsentResponse.
+ * Use `create(ExtendConsentResponseSchema)` to create a new message.
+ */
+export declare const ExtendConsentResponseSchema: GenMessage<ExtendConsentResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectTrueLayerRequest
+ */
+export declare type ConnectTrueLayerRequest = Message<"paymesh.credential.v1.ConnectTrueLayerRequest"> & {
+  /**
+   * As in LinkConnector.
+   *
+   * @generated from field: string institution_id = 1;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string return_url = 2;
+   */
+  returnUrl: string;
+
+  /**
+   * @generated from field: string connection_id = 3;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectTrueLayerRequest.
+ * Use `create(ConnectTrueLayerRequestSchema)` to create a new message.
+ */
+export declare const ConnectTrueLayerRequestSchema: GenMessage<ConnectTrueLayerRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetTrueLayerLinkRequest
+ */
+export declare type GetTrueLayerLinkRequest = Message<"paymesh.credential.v1.GetTrueLayerLinkRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetTrueLayerLinkRequest.
+ * Use `create(GetTrueLayerLinkRequestSchema)` to create a new message.
+ */
+export declare const GetTrueLayerLinkRequestSchema: GenMessage<GetTrueLayerLinkRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.RefreshTrueLayerConnectionRequest
+ */
+export declare type RefreshTrueLayerConnectionRequest = Message<"paymesh.credential.v1.RefreshTrueLayerConnectionRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RefreshTrueLayerConnectionRequest.
+ * Use `create(RefreshTrueLayerConnectionRequestSchema)` to create a new message.
+ */
+export declare const RefreshTrueLayerConnectionRequestSchema: GenMessage<RefreshTrueLayerConnectionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetTrueLayerStatisticsRequest
+ */
+export declare type GetTrueLayerStatisticsRequest = Message<"paymesh.credential.v1.GetTrueLayerStatisticsRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetTrueLayerStatisticsRequest.
+ * Use `create(GetTrueLayerStatisticsRequestSchema)` to create a new message.
+ */
+export declare const GetTrueLayerStatisticsRequestSchema: GenMessage<GetTrueLayerStatisticsRequest>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -3083,6 +3238,60 @@ export declare const Credential: GenService<{
   getConnectorStatistics: {
     methodKind: "unary";
     input: typeof GetConnectorStatisticsRequestSchema;
+    output: typeof ConnectorStatisticsSchema;
+  },
+  /**
+   * Extends the consent of a connection before it ends, by the word of its owner that he still wants it: `userHasReconfirmedConsent`
+   * must be true, and is to be asked of him on a page that says what is shared and with whom. Where the provider or the bank asks for
+   * him all the same, the answer has the page he has to go to, as LinkConnector's has, and the connection is renewed when he is back.
+   * Errors: 400 without his word; 404 `connection_not_found`; 429; 502 `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ExtendConsent
+   */
+  extendConsent: {
+    methodKind: "unary";
+    input: typeof ExtendConsentRequestSchema;
+    output: typeof ExtendConsentResponseSchema;
+  },
+  /**
+   * LinkConnector for TrueLayer, under the path its own clients know.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ConnectTrueLayer
+   */
+  connectTrueLayer: {
+    methodKind: "unary";
+    input: typeof ConnectTrueLayerRequestSchema;
+    output: typeof LinkConnectorResponseSchema;
+  },
+  /**
+   * ConnectTrueLayer for clients that ask for the auth link with GET: any bank, and the first return address.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetTrueLayerLink
+   */
+  getTrueLayerLink: {
+    methodKind: "unary";
+    input: typeof GetTrueLayerLinkRequestSchema;
+    output: typeof LinkConnectorResponseSchema;
+  },
+  /**
+   * RefreshUserConnection for TrueLayer; 202. Errors: 404 `connection_not_found`, for a connection of another provider too; 409
+   * `reauthorization_required`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.RefreshTrueLayerConnection
+   */
+  refreshTrueLayerConnection: {
+    methodKind: "unary";
+    input: typeof RefreshTrueLayerConnectionRequestSchema;
+    output: typeof StartedJobSchema;
+  },
+  /**
+   * The statistics of TrueLayer's connections alone.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetTrueLayerStatistics
+   */
+  getTrueLayerStatistics: {
+    methodKind: "unary";
+    input: typeof GetTrueLayerStatisticsRequestSchema;
     output: typeof ConnectorStatisticsSchema;
   },
   /**
