@@ -39,6 +39,12 @@ const wiseApp = ({ secret }: ProviderWorld) => ({
   WISE_CLIENT_SECRET: secret("wise.client-secret"),
 });
 
+const basiqApp = ({ secret }: ProviderWorld) => ({
+  BASIQ_API_KEY: secret("basiq.api-key"),
+  // A secret of Standard Webhooks is bytes in base64 behind this word.
+  BASIQ_WEBHOOK_SECRET: `whsec_${Buffer.from(secret("basiq.webhook-secret")).toString("base64")}`,
+});
+
 /** The stand-ins that run beside the mesh, by the names of `services/sandbox`; a new one is an entry here. */
 export const providerSandboxes = {
   truelayer: {
@@ -90,6 +96,21 @@ export const providerSandboxes = {
       WISE_BASE_URL: world.sandbox,
       WISE_SCA_KEY_FILE: world.rsaKey("wise-sca").file,
       WISE_WEBHOOK_URL: `${world.gateway}/api/connectors/wise/webhook`,
+    }),
+  },
+  basiq: {
+    port: 9205,
+    schema: "sandbox_basiq",
+    sandbox: (world) => ({
+      ...basiqApp(world),
+      BASIQ_REDIRECT_URL: `${world.gateway}/api/connectors/basiq/callback`,
+      BASIQ_WEBHOOK_URL: `${world.gateway}/api/connectors/basiq/webhook`,
+    }),
+    credential: (world) => ({
+      ...basiqApp(world),
+      BASIQ_BASE_URL: world.sandbox,
+      BASIQ_CONSENT_URL: `${world.sandbox}/home`,
+      BASIQ_CONSENT_PAGE: "auth_link",
     }),
   },
 } as const satisfies Readonly<Record<string, ProviderSandbox>>;

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { basiqModule } from "./basiq/basiq-module.ts";
 import { bsimModule } from "./bsim/bsim-module.ts";
 import type { Connector } from "./connector.ts";
 import type { ConnectorModule, ConnectorParts, ProviderLimits } from "./connector-module.ts";
@@ -10,7 +11,14 @@ import { trueLayerModule } from "./truelayer/truelayer-module.ts";
 import { wiseModule } from "./wise/wise-module.ts";
 
 /** Every provider this build knows: a new one is a folder and a line here. */
-const modules: readonly ConnectorModule[] = [bsimModule, mastercardModule, plaidModule, trueLayerModule, wiseModule];
+const modules: readonly ConnectorModule[] = [
+  basiqModule,
+  bsimModule,
+  mastercardModule,
+  plaidModule,
+  trueLayerModule,
+  wiseModule,
+];
 
 /** The settings of all providers, to be read with the service's own. */
 export const connectorSettingsShape: z.ZodRawShape = Object.freeze(

@@ -6,7 +6,7 @@ const minuteMs = 60_000;
 
 /** The Basiq sandbox's environment. */
 export const basiqSandboxConfig = z.object({
-  ...sandboxShape({ port: 9204, schema: "sandbox_basiq" }),
+  ...sandboxShape({ port: 9205, schema: "sandbox_basiq" }),
   /** The one application's key, as it stands behind `Basic`. */
   BASIQ_API_KEY: secretText(8),
   /** What the consent page calls the application. */

@@ -34,7 +34,7 @@ export interface TokenStore {
 const minuteMs = 60_000;
 const linkColumns = ["user_id as userId", "mobile", "sealed_link as sealed", "expires_at as expiresAt"] as const;
 // Any number, the same for every replica: tokens are counted one after the other.
-const countingLock = 9204;
+const countingLock = 9205;
 
 /** Opens the store on the sandbox's schema. */
 export function createTokenStore(db: Database<BasiqTables>): TokenStore {
