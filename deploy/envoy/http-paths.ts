@@ -64,8 +64,17 @@ const connectorPages: HttpPaths = {
   patterns: ["/api/connectors/[a-z][a-z0-9-]*/callback"],
 };
 
+/** People's connections of data providers, beside the wallet's pages: the wallet's sign-in opens both. */
+const connectionPages: HttpPaths = {
+  service: "credential",
+  surface: "wallet",
+  exact: [],
+  prefixes: ["/connections"],
+  patterns: [],
+};
+
 /** All of them; a new page or raw route of a service is a line here. */
-export const httpPaths: readonly HttpPaths[] = [walletPages, providerWebhooks, connectorPages];
+export const httpPaths: readonly HttpPaths[] = [walletPages, connectionPages, providerWebhooks, connectorPages];
 
 /** Paths of the wallet's HTTP port that no listener serves: between gateway and wallet alone. */
 export const innerPathPrefix = "/internal";

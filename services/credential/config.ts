@@ -11,12 +11,15 @@ const schema = z.object({
   DATABASE_SCHEMA: meshConfigShape.DATABASE_SCHEMA.default("credential"),
   /** `host:port` of the Registry's gRPC port. */
   REGISTRY_ADDRESS: z.string().regex(/^[^\s:]+:\d{1,5}$/, "needs the form host:port"),
-  /** `host:port` of the wallet's gRPC port, which judges phones' access tokens; phones are refused here when unset. */
+  /** `host:port` of the wallet's gRPC port, which judges phones' tokens and browsers' sessions; both are refused here when unset. */
   WALLET_ADDRESS: z
     .string()
     .regex(/^[^\s:]+:\d{1,5}$/, "needs the form host:port")
     .optional(),
-  /** Where browsers reach the gateway: providers send people back to `/api/connectors/NAME/callback` below it. */
+  /**
+   * Where browsers reach the gateway: providers send people back to `/api/connectors/NAME/callback` below it, and the pages at
+   * `/connections` are served with it.
+   */
   CREDENTIAL_PUBLIC_URL: httpUrl.optional(),
   /** Where a person may be sent after a consent, whole addresses separated by commas; the first one when a caller names none. */
   CREDENTIAL_RETURN_URLS: z

@@ -7,6 +7,7 @@ import { randomHex } from "../platform/secrets/random-token.ts";
 import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { watchBanks } from "./clients/bank-directory.ts";
 import { createMobileUsers, type MobileUsers } from "./clients/mobile-users.ts";
+import { createWebVisitors, type WebVisitors } from "./clients/web-visitors.ts";
 import { type CredentialConfig, readCredentialConfig } from "./config.ts";
 import { openProviderHttp } from "./connectors/provider-http.ts";
 import { createConnectors } from "./connectors/registry.ts";
@@ -14,6 +15,7 @@ import type { Dependencies } from "./flows/dependencies.ts";
 import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
 import { addConnectorRoutes } from "./http/connector-routes.ts";
+import { addConnectionPages } from "./http/pages/connection-pages.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { startWebhookWorker } from "./jobs/webhook-worker.ts";
@@ -68,7 +70,9 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   scope.onStop("webhooks", webhooks.stop);
   const limiter = createRateLimiter({ db });
   const mobileUsers = openMobileUsers(scope, config, tls);
-  const addresses = { publicUrl: config.CREDENTIAL_PUBLIC_URL ?? "", returnUrls: config.CREDENTIAL_RETURN_URLS };
+  const visitors = openWebVisitors(scope, config, tls);
+  const publicUrl = config.CREDENTIAL_PUBLIC_URL;
+  const addresses = { publicUrl: publicUrl ?? "", returnUrls: config.CREDENTIAL_RETURN_URLS };
   await startMeshService(scope, {
     name: "credential",
     config,
@@ -82,6 +86,9 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     http: async (app) => {
       addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake });
       addConnectorRoutes(app, { deps, limiter, mobileUser: mobileUsers?.authenticate });
+      if (visitors !== undefined && publicUrl !== undefined) {
+        addConnectionPages(app, { deps, refresher, limiter, visitors, publicUrl });
+      }
     },
   });
 }
@@ -91,6 +98,13 @@ function openMobileUsers(scope: ServiceScope, config: CredentialConfig, tls: Mes
   const users = createMobileUsers({ address: config.WALLET_ADDRESS, tls, clock: scope.clock });
   scope.onStop("wallet client", async () => users.close());
   return users;
+}
+
+function openWebVisitors(scope: ServiceScope, config: CredentialConfig, tls: MeshTls): WebVisitors | undefined {
+  if (config.WALLET_ADDRESS === undefined) return undefined;
+  const visitors = createWebVisitors({ address: config.WALLET_ADDRESS, tls });
+  scope.onStop("wallet client of pages", async () => visitors.close());
+  return visitors;
 }
 
 await runService("credential", startCredential);

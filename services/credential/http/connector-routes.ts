@@ -7,10 +7,11 @@ import type { Authenticator } from "../../platform/rpc/authenticate.ts";
 import { principalKey } from "../../platform/rpc/principal.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
-import type { Caller, Dependencies } from "../flows/dependencies.ts";
+import type { Dependencies } from "../flows/dependencies.ts";
 import { type EndedConsent, endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
 import { appendAudit } from "../storage/audit-store.ts";
+import { actorOfRequest, patientCaller } from "./request-caller.ts";
 
 const callbackTimeoutMs = 25_000;
 const formBytesMax = 16 * 1024;
@@ -68,7 +69,8 @@ async function receive(
   const { connector, request, reply, query } = callback;
   const taken = await parts.limiter.take({ ...callbacksPerAddress, key: request.clientAddress });
   if (!taken.allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds: taken.retryAfterSeconds });
-  const ended = await endConsentByCallback(parts.deps, { connector, query }, callerOf(request));
+  const caller = patientCaller(actorOf(request), callbackTimeoutMs);
+  const ended = await endConsentByCallback(parts.deps, { connector, query }, caller);
   if (ended.returnUrl === undefined) throw new DomainError("INVALID_STATE");
   return reply.redirect(returnAddress(ended.returnUrl, connector, ended.outcome), 302);
 }
@@ -111,18 +113,11 @@ async function ownerOf(parts: ConnectorRouteParts, request: FastifyRequest): Pro
 }
 
 function actorOf(request: FastifyRequest, owner?: Owner): Actor {
-  const { clientAddress } = request;
-  const name = owner === undefined ? principalKey({ kind: "public" }, clientAddress) : `user:${owner.userId}`;
-  return { name, clientAddress, userAgent: request.headers["user-agent"] ?? "" };
-}
-
-function callerOf(request: FastifyRequest): Caller {
-  const deadlineMs = performance.now() + callbackTimeoutMs;
-  return {
-    actor: actorOf(request),
-    signal: AbortSignal.timeout(callbackTimeoutMs),
-    timeoutMs: () => Math.max(1, Math.floor(deadlineMs - performance.now())),
-  };
+  const isKnown = owner !== undefined;
+  return actorOfRequest(
+    request,
+    isKnown ? `user:${owner.userId}` : principalKey({ kind: "public" }, request.clientAddress),
+  );
 }
 
 function queryOf(request: FastifyRequest): URLSearchParams {

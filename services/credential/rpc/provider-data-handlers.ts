@@ -2,17 +2,17 @@ import type { Credential } from "../../../gen/es/paymesh/credential/v1/credentia
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
-import { assertAccountsReadable, type Connection } from "../domain/connection.ts";
+import type { Connection } from "../domain/connection.ts";
 import type { SyncKind } from "../domain/sync-run.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { findOwnConnection } from "../flows/find-own-connection.ts";
 import { listProviderAccounts } from "../flows/list-provider-accounts.ts";
-import { useFailure } from "../flows/provider-failure.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
+import { requestRun } from "../flows/request-run.ts";
 import { listAuditEntries } from "../storage/audit-read.ts";
 import { listStoredTransactions } from "../storage/provider-data-store.ts";
 import { readStatistics } from "../storage/statistics-store.ts";
-import { enqueueRun, listRuns } from "../storage/sync-run-store.ts";
+import { listRuns } from "../storage/sync-run-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import {
   auditEntryMessage,
@@ -99,14 +99,7 @@ export async function startRun(
 ) {
   const { request, kind, ctx } = asked;
   const connection = await findOfConnector(deps, request, ctx);
-  try {
-    assertAccountsReadable(connection);
-  } catch (error) {
-    throw useFailure(error) ?? error;
-  }
-  const requestedBy = callerOf(ctx).actor.name;
-  const run = { connection, kind, trigger: "manual", requestedBy, now: deps.clock.now() } as const;
-  const jobId = await enqueueRun(deps.storage.db.query, run);
+  const jobId = await requestRun(deps, { connection, kind }, callerOf(ctx).actor);
   ctx.setHttpStatus(202);
   return { jobId };
 }

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { AuditAction } from "../domain/audit.ts";
 import type { ConnectionKey } from "../domain/connection.ts";
 import { ownerHash } from "./audit-chain.ts";
 import type { Storage } from "./storage.ts";
@@ -14,17 +15,22 @@ export interface ConnectionAuditEntry {
   readonly durationMs: number;
 }
 
-/** The entries of an owner's connection, newest first. */
+/** The entries of an owner's connection, newest first; `without` leaves acts out. */
 export async function listAuditEntries(
   storage: Pick<Storage, "db" | "auditKey">,
   key: ConnectionKey,
-  page: { after: { at: Date; id: string } | undefined; limit: number },
+  page: {
+    readonly after: { readonly at: Date; readonly id: string } | undefined;
+    readonly limit: number;
+    readonly without?: readonly AuditAction[];
+  },
 ): Promise<ConnectionAuditEntry[]> {
   let select = storage.db.query
     .selectFrom("audit_entries")
     .select(["sequence", "at", "action", "outcome", "actor", "duration_ms"])
     .where("connection_id", "=", key.connectionId)
     .where("owner_hash", "=", ownerHash(storage.auditKey, key.owner));
+  if (page.without !== undefined) select = select.where("action", "not in", page.without);
   if (page.after !== undefined && /^\d{1,18}$/.test(page.after.id)) {
     const { at, id } = page.after;
     select = select.where(sql<boolean>`(at, sequence) < (${at}::timestamptz, ${id}::bigint)`);

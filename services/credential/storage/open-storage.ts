@@ -41,6 +41,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     keyring,
     auditKey,
     auditHeadsKey: await newInstallationKey(db, keyring, "credential audit heads"),
+    pageFormsKey: await newInstallationKey(db, keyring, "credential page forms"),
     stateHashKey: await key("credential consent state"),
     userReferenceKey: await key("credential user reference"),
   });

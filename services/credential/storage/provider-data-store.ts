@@ -143,6 +143,8 @@ export interface TransactionCursor {
 
 /** What a page of transactions is asked for. Bounds are of `postedAt`: from is included, to is not. */
 export interface TransactionQuery {
+  /** Of all accounts when absent. */
+  readonly accountId?: string | undefined;
   readonly from: Date | undefined;
   readonly to: Date | undefined;
   readonly after: TransactionCursor | undefined;
@@ -161,6 +163,7 @@ export async function listStoredTransactions(
     .where("tenant", "=", key.owner.tenant)
     .where("user_id", "=", key.owner.userId)
     .where("connection_id", "=", key.connectionId);
+  if (query.accountId !== undefined) select = select.where("account_id", "=", query.accountId);
   if (query.from !== undefined) select = select.where("posted_at", ">=", query.from);
   if (query.to !== undefined) select = select.where("posted_at", "<", query.to);
   if (query.after !== undefined) {

@@ -16,6 +16,8 @@ export interface Storage {
   readonly keyring: Keyring;
   /** Keys the audit chain, 32 bytes: whoever may write the tables still cannot make a chain that verifies. */
   readonly auditKey: Uint8Array;
+  /** Signs the forms of pages. */
+  readonly pageFormsKey: Uint8Array;
   /** Seed of the Ed25519 key that signs the heads of the chains, 32 bytes. */
   readonly auditHeadsKey: Uint8Array;
   /** Keys the hashes of consent states, 32 bytes. */

@@ -42,6 +42,29 @@ describe("the wallet's own pages", () => {
     expect(plainText(back.text)).toContain("Maple Credit Union Connected");
   });
 
+  it("lead to the connected accounts after a sign-in that was asked for there, and nowhere else", async () => {
+    const browser = new FormBrowser();
+    const form = await browser.open(`${world.issuer}/login?next=/connections`);
+    expect(form.url).toBe(`${world.issuer}/login/connections`);
+    const way = await browser.open(`${world.issuer}/login/connections?with=sign-up`);
+    const email = `ada${Date.now()}@example.com`;
+    const sent = await browser.press(way, "Sign up", { Email: email, Name: "Ada" });
+    const code = { Code: await world.codeFor(email) };
+    const end = await browser.press(sent, "Sign in", code, (location) => location.endsWith("/connections"));
+    expect(end.url).toBe(`${world.issuer}/connections`);
+    const stop = (location: string) => location.endsWith("/connections");
+    expect(
+      (await browser.open(`${world.issuer}/login?next=/connections`, {}, (at) => stop(at) && !at.includes("login")))
+        .url,
+    ).toBe(`${world.issuer}/connections`);
+    for (const next of ["//evil.example", "https://evil.example/connections", "/connections/../x", "/wallet"]) {
+      const stranger = new FormBrowser();
+      const page = await stranger.open(`${world.issuer}/login?next=${encodeURIComponent(next)}`);
+      expect(new URL(page.url).pathname, next).toBe("/login");
+      expect(page.text).not.toContain("evil.example");
+    }
+  });
+
   it("make another card the default, take one out, and remove a bank", async () => {
     const browser = new FormBrowser();
     const { page } = await signUp(browser);

@@ -21,6 +21,12 @@ import { enrolView, walletView } from "./wallet-views.ts";
 const walletPurpose = "wallet";
 const signInPurpose = "sign-in";
 
+/** Where a sign-in may lead, by the path it is served at: nothing a request brings becomes an address. */
+const signIns = [
+  { base: "/login", next: "/wallet", lead: "to see your cards and banks." },
+  { base: "/login/connections", next: "/connections", lead: "to see your connected accounts." },
+] as const;
+
 /** Words for the codes an enrolment ends with; the address may hold anything, so no text of it is shown. */
 const enrolmentProblems: Readonly<Record<string, string>> = {
   access_denied: "You did not allow it at the bank. Nothing was added.",
@@ -42,27 +48,27 @@ export function addWalletPages(app: FastifyInstance, deps: OidcDeps, context: Pa
 
 function addSignInPages(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {
   const signIn = createSignInRoutes(deps, context);
-  const step = (request: FastifyRequest, reply: FastifyReply): SignInStep => ({
-    frame: {
-      base: "/login",
-      csrf: context.token(request, reply, signInPurpose),
-      title: "Sign in to your wallet",
-      lead: "to see your cards and banks.",
-    },
-    next: "/wallet",
-  });
-  app.get("/login", async (request, reply) => {
-    const { user } = await context.visitor(request);
-    return user === undefined ? signIn.show(request, reply, step(request, reply)) : reply.redirect("/wallet", 303);
-  });
-  app.post("/login/login", async (request, reply) => {
-    await context.verify(request, signInPurpose);
-    return signIn.login(request, reply, step(request, reply));
-  });
-  app.post("/login/sign-up", async (request, reply) => {
-    await context.verify(request, signInPurpose);
-    return signIn.signUp(request, reply, step(request, reply));
-  });
+  for (const { base, next, lead } of signIns) {
+    const step = (request: FastifyRequest, reply: FastifyReply): SignInStep => ({
+      frame: { base, csrf: context.token(request, reply, signInPurpose), title: "Sign in to your wallet", lead },
+      next,
+    });
+    app.get(base, async (request, reply) => {
+      const asked: unknown = Reflect.get(Object(request.query), "next");
+      const other = signIns.find((each) => each.next === asked && each.base !== base);
+      if (other !== undefined) return reply.redirect(other.base, 303);
+      const { user } = await context.visitor(request);
+      return user === undefined ? signIn.show(request, reply, step(request, reply)) : reply.redirect(next, 303);
+    });
+    app.post(`${base}/login`, async (request, reply) => {
+      await context.verify(request, signInPurpose);
+      return signIn.login(request, reply, step(request, reply));
+    });
+    app.post(`${base}/sign-up`, async (request, reply) => {
+      await context.verify(request, signInPurpose);
+      return signIn.signUp(request, reply, step(request, reply));
+    });
+  }
   app.post("/wallet/sign-out", async (request, reply) => {
     await context.verify(request, walletPurpose);
     const { session } = await context.visitor(request);

@@ -29,7 +29,7 @@ export interface WalletPage {
 /** Banks with their cards, and what can be done with them. */
 export function walletView(view: WalletPage): SafeHtml {
   return html`<h1>Hello, ${view.userName}</h1><p class="lead">Your cards and banks in one place.</p>
-${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}${passwordPanel(view)}
+${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}${connectionsPanel()}${passwordPanel(view)}
 <div class="quietly">Signed in as ${view.userEmail}<br>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet", small: true }))}</div>`;
 }
 
@@ -66,6 +66,13 @@ function addPanel(view: WalletPage): SafeHtml | undefined {
   if (banks.length === 0) return undefined;
   return panel(html`<h2>${known.size === 0 ? "Add your bank" : "Add another bank"}</h2>
 <p class="hint">You sign in at the bank and choose the cards to share. The wallet never sees your bank password.</p>${bankButtons(view.directory, view.csrf, known)}`);
+}
+
+/** Accounts at data providers have pages of their own, on this origin. */
+function connectionsPanel(): SafeHtml {
+  return panel(html`<h2>Accounts elsewhere</h2>
+<p class="hint">See balances and transactions of other banks beside these. No card is shared.</p>
+<p>${linkButton({ label: "Connected accounts", href: "/connections", kind: "secondary" })}</p>`);
 }
 
 function passwordPanel(view: WalletPage): SafeHtml {

@@ -14,7 +14,7 @@ import { refuseOtherSites, userIdOf } from "./callers.ts";
 
 type WebHandlers = Pick<
   Handlers<typeof Wallet>,
-  "signInOnWeb" | "getWebUser" | "getWebSession" | "signOutOnWeb" | "getWebProfile"
+  "signInOnWeb" | "getWebUser" | "getWebSession" | "checkWebSession" | "signOutOnWeb" | "getWebProfile"
 >;
 
 /** Sign-ins of browsers. */
@@ -39,6 +39,14 @@ export function webHandlers(deps: WalletDeps): WebHandlers {
       if (ctx.principal.kind !== "web_user") return { authenticated: false };
       const user = await findUserById(deps.db.query, ctx.principal.userId);
       return user === undefined ? { authenticated: false } : { authenticated: true, user: webUser(user) };
+    },
+    checkWebSession: async ({ cookie }) => {
+      const userId = (await readWebSession(deps, cookie))?.userId ?? undefined;
+      // As on the wallet's own pages: a session that only ties an enrolment to its browser is nobody's.
+      if (userId === undefined || (await findUserById(deps.db.query, userId)) === undefined) {
+        throw new DomainError("UNAUTHENTICATED");
+      }
+      return { userId };
     },
     signOutOnWeb: async (_request, ctx) => {
       refuseOtherSites(ctx);

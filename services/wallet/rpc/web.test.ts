@@ -86,6 +86,22 @@ it("refuses a web challenge on the phone's route and the reverse", async () => {
   expect(await failureOf(attempt)).toEqual({ status: 401, error: "unauthorized" });
 });
 
+it("tells the credential service who is at a browser, until he signs out, and nobody else", async () => {
+  const person = await webPerson();
+  const { cookie } = person;
+  const check = (given: string) => wallet.credentialsApi.checkWebSession({ cookie: given });
+  expect(await check(`other=1; ${cookie}`)).toMatchObject({ userId: person.userId });
+  expect((await failureOf(api.checkWebSession({ cookie }))).status).toBe(401);
+  const unauthorized = { status: 401, error: "unauthorized" };
+  expect(await failureOf(check(`wsim.sid=${"x".repeat(43)}`))).toEqual(unauthorized);
+  const nobody = await inTransaction(wallet.db, (tx) =>
+    openWebSession(wallet.deps, tx, { userId: undefined, verified: false }),
+  );
+  expect(await failureOf(check(nameAndValue(nobody.cookie)))).toEqual(unauthorized);
+  await api.signOutOnWeb({}, withCookie(cookie));
+  expect(await failureOf(check(cookie))).toEqual(unauthorized);
+});
+
 it("signs a browser in by password, tells who it is, and out again", async () => {
   const person = await webPerson();
   expect(await api.signInOnWeb({ email: person.email, password })).toMatchObject({ id: person.userId });

@@ -40,6 +40,8 @@ export interface TestWallet {
   readonly banks: DirectoryBank[];
   readonly databaseUrl: string;
   readonly api: RpcClient<typeof Wallet>;
+  /** With the certificate of the credential service. */
+  readonly credentialsApi: RpcClient<typeof Wallet>;
   /** A second process of the same wallet: everything new but database and keys. */
   replica(): Promise<Replica>;
   stop(): Promise<void>;
@@ -50,6 +52,7 @@ export interface Replica {
   readonly deps: WalletDeps;
   readonly http: FastifyInstance;
   readonly api: RpcClient<typeof Wallet>;
+  readonly credentialsApi: RpcClient<typeof Wallet>;
 }
 
 /** Two banks, `north-bank` and `maple-bank`, each with one customer who has two cards and one account. */
@@ -108,16 +111,22 @@ export async function startTestWallet(): Promise<TestWallet> {
     });
     const address = `127.0.0.1:${server.port}`;
     const api = createRpcClient(Wallet, { address, tls: await tlsOf("gateway"), serverName: "wallet" });
+    const credentialsApi = createRpcClient(Wallet, {
+      address,
+      tls: await tlsOf("credential"),
+      serverName: "wallet",
+    });
     const http = createHttpServer({ service: "wallet", errorTable: walletErrors, log });
     registerEnrolmentCallbacks(http, deps);
     registerMobileJwks(http, deps.tokens);
     stops.push(async () => {
       api.close();
+      credentialsApi.close();
       client.close();
       await http.close();
       await server.stop();
     });
-    return { deps, http, api, db };
+    return { deps, http, api, credentialsApi, db };
   };
   const first = await startReplica();
   return {

@@ -1603,6 +1603,40 @@ export declare type CheckAccessTokenResponse = Message<"paymesh.wallet.v1.CheckA
 export declare const CheckAccessTokenResponseSchema: GenMessage<CheckAccessTokenResponse>;
 
 /**
+ * @generated from message paymesh.wallet.v1.CheckWebSessionRequest
+ */
+export declare type CheckWebSessionRequest = Message<"paymesh.wallet.v1.CheckWebSessionRequest"> & {
+  /**
+   * The browser's `Cookie` header, or the part of it with the wallet's session.
+   *
+   * @generated from field: string cookie = 1;
+   */
+  cookie: string;
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.CheckWebSessionRequest.
+ * Use `create(CheckWebSessionRequestSchema)` to create a new message.
+ */
+export declare const CheckWebSessionRequestSchema: GenMessage<CheckWebSessionRequest>;
+
+/**
+ * @generated from message paymesh.wallet.v1.CheckWebSessionResponse
+ */
+export declare type CheckWebSessionResponse = Message<"paymesh.wallet.v1.CheckWebSessionResponse"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.CheckWebSessionResponse.
+ * Use `create(CheckWebSessionResponseSchema)` to create a new message.
+ */
+export declare const CheckWebSessionResponseSchema: GenMessage<CheckWebSessionResponse>;
+
+/**
  * A person's cards, accounts and enrolments, for phones and browsers. The wallet is also an OIDC provider for merchants:
  * its `/auth`, `/token` and pages, and the redirects that end an enrolment, are HTTP and outside this contract.
  * Timestamps are ISO 8601 UTC strings; `expiresIn` is in seconds.
@@ -1703,6 +1737,17 @@ export declare const Wallet: GenService<{
     methodKind: "unary";
     input: typeof CheckAccessTokenRequestSchema;
     output: typeof CheckAccessTokenResponseSchema;
+  },
+  /**
+   * Who is signed in at a browser, for services with pages of their own beside the wallet's: its session cookie is judged here, where it
+   * was made. Errors: 401 `unauthorized`.
+   *
+   * @generated from rpc paymesh.wallet.v1.Wallet.CheckWebSession
+   */
+  checkWebSession: {
+    methodKind: "unary";
+    input: typeof CheckWebSessionRequestSchema;
+    output: typeof CheckWebSessionResponseSchema;
   },
   /**
    * Ends this device's tokens, or with `revokeAll=true` those of all the user's devices.

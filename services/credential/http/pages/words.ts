@@ -1,0 +1,162 @@
+import { html, type SafeHtml } from "../../../platform/pages/html.ts";
+import type { Connection, StateReason } from "../../domain/connection.ts";
+import type { SyncRun } from "../../domain/sync-run.ts";
+
+const dayMs = 86_400_000;
+const warnDays = 14;
+
+/** How a connection stands, in words for its owner. */
+export interface StandingInWords {
+  readonly kind: "success" | "warning" | "error";
+  readonly badge: string;
+  /** What it means and what to do; absent when all is well. */
+  readonly advice?: string;
+  readonly needsConsent: boolean;
+}
+
+const standings: Readonly<Record<StateReason, StandingInWords>> = {
+  "": { kind: "success", badge: "Connected", needsConsent: false },
+  provider_unavailable: {
+    kind: "warning",
+    badge: "Not answering",
+    advice:
+      "The provider cannot be reached. We keep trying; you need not do anything. What you see is from the last time.",
+    needsConsent: false,
+  },
+  consent_ended: needsConsent("Your consent has ended at the provider. Connect again to go on."),
+  access_token_missing: needsConsent("The provider gave no access. Connect again to go on."),
+  credential_missing: needsConsent("The provider gave no credential for payments. Connect again to go on."),
+  credential_revoked: needsConsent("The provider withdrew the credential for payments. Connect again to go on."),
+  credential_expired: needsConsent("The credential for payments has expired. Connect again to go on."),
+  disconnected: { kind: "error", badge: "Disconnected", needsConsent: false },
+  revoked_at_provider: { kind: "error", badge: "Ended at the provider", needsConsent: false },
+};
+
+function needsConsent(advice: string): StandingInWords {
+  return { kind: "warning", badge: "Needs you", advice, needsConsent: true };
+}
+
+/** Tells how a connection stands. A consent that ends within two weeks is told of ahead of its end. */
+export function standingInWords(connection: Connection, now: Date): StandingInWords {
+  const standing = standings[connection.stateReason];
+  const ends = connection.consentExpiresAt;
+  if (connection.stateReason !== "" || ends === undefined) return standing;
+  if (ends.getTime() - now.getTime() > warnDays * dayMs) return standing;
+  const advice = `Your consent ends on ${dayText(ends)}. Connect again before that to keep it.`;
+  return { kind: "warning", badge: "Ends soon", advice, needsConsent: true };
+}
+
+const runs: Readonly<Record<SyncRun["kind"], string>> = {
+  transactions: "Accounts and transactions",
+  accounts: "Accounts and balances",
+  tokens: "Access",
+};
+const askers: Readonly<Record<SyncRun["trigger"], string>> = {
+  connect: "after you connected",
+  manual: "when you asked",
+  webhook: "when the provider told us of news",
+  schedule: "by schedule",
+};
+const states: Readonly<Record<SyncRun["state"], string>> = {
+  queued: "waiting",
+  running: "under way",
+  succeeded: "done",
+  failed: "failed",
+};
+
+/** A run: what was fetched, why, and what came of it. */
+export function runInWords(run: SyncRun): { readonly title: string; readonly detail: string; readonly state: string } {
+  const counts = [
+    run.added > 0 && `${run.added} new`,
+    run.changed > 0 && `${run.changed} changed`,
+    run.removed > 0 && `${run.removed} removed`,
+  ].filter((each) => each !== false);
+  const outcome = run.state === "failed" ? [failureInWords(run.error)] : counts;
+  const verb = run.kind === "tokens" ? "renewed" : "fetched";
+  return {
+    title: `${runs[run.kind]} ${verb} ${askers[run.trigger]}`,
+    detail: [timeText(run.requestedAt), ...outcome].join(" · "),
+    state: states[run.state],
+  };
+}
+
+const failures: Readonly<Record<string, string>> = {
+  reauthorization_required: "your consent is needed",
+  provider_unavailable: "the provider did not answer",
+  provider_rate_limited: "the provider asked us to come back later",
+  connection_not_found: "the connection had ended",
+};
+
+function failureInWords(error: string): string {
+  return failures[error.toLowerCase()] ?? "something went wrong";
+}
+
+const acts: Readonly<Record<string, string>> = {
+  connect: "Connection",
+  disconnect: "Disconnected",
+  token_exchange: "Consent exchanged for access",
+  token_refresh: "Access renewed",
+  credential_store: "Secret stored, sealed",
+  credential_access: "Secret used",
+  credential_delete: "Secret destroyed",
+  account_list: "Accounts read",
+  transaction_fetch: "Transactions fetched",
+  sync: "News of the provider",
+  security_alert: "Security alert",
+};
+const actors: Readonly<Record<string, string>> = {
+  user: "by you",
+  // Whoever comes back from a provider has nothing but the state of his consent.
+  address: "from a browser",
+  "job:webhook": "on the provider's word",
+  "job:refresh": "by schedule",
+};
+
+/** An entry of the audit trail. Outcomes are words of ours, never a provider's text. */
+export function actInWords(entry: {
+  readonly action: string;
+  readonly outcome: string;
+  readonly actor: string;
+}): string {
+  const outcome = entry.outcome === "ok" ? "" : `: ${entry.outcome.replaceAll("_", " ")}`;
+  const by = actors[entry.actor] ?? actors[entry.actor.split(":", 1)[0] ?? ""] ?? "by the service";
+  return `${acts[entry.action] ?? entry.action.replaceAll("_", " ")}${outcome}, ${by}`;
+}
+
+const dayFormat = new Intl.DateTimeFormat("en-CA", { dateStyle: "medium", timeZone: "UTC" });
+const timeFormat = new Intl.DateTimeFormat("en-CA", {
+  dateStyle: "medium",
+  timeStyle: "short",
+  hourCycle: "h23",
+  timeZone: "UTC",
+});
+
+/** A day as people read it. */
+export function dayText(at: Date): string {
+  return dayFormat.format(at);
+}
+
+/** A moment as people read it; in UTC, for the server does not know where they are. */
+export function timeText(at: Date): string {
+  return `${timeFormat.format(at)} UTC`;
+}
+
+/** The same for browsers and screen readers. */
+export function timeElement(at: Date): SafeHtml {
+  return html`<time datetime="${at.toISOString()}">${timeText(at)}</time>`;
+}
+
+/** Words for the codes a consent comes back with; the address may hold anything, so no text of it is shown. */
+export function consentProblem(code: string): string {
+  switch (code) {
+    case "access_denied":
+      return "You did not allow it at the provider. Nothing was connected.";
+    case "invalid_state":
+      return "This was finished already, was not started here, or took too long. Please start again.";
+    case "provider_unavailable":
+    case "provider_rate_limited":
+      return "The provider cannot be reached right now. Please try again in a moment.";
+    default:
+      return "The account could not be connected. Please try again.";
+  }
+}

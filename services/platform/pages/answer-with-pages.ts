@@ -1,0 +1,27 @@
+import type { FastifyInstance } from "fastify";
+import { type ErrorTable, errorBody, translateError } from "../errors/error-table.ts";
+import { httpErrors, reasonOfHttpError } from "../http/http-errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Brand } from "./brand.ts";
+import { messagePage } from "./messages.ts";
+import { sendPage } from "./send-page.ts";
+
+/** Makes errors on the routes of this scope pages; the other routes of the port, and whoever asked for no page, keep their JSON. */
+export function answerWithPages(
+  pages: FastifyInstance,
+  options: { readonly brand: Brand; readonly errorTable: ErrorTable; readonly log: Pick<Logger, "error"> },
+): void {
+  const { brand, log } = options;
+  const table = { ...httpErrors, ...options.errorTable };
+  pages.setErrorHandler((thrown, request, reply) => {
+    const told = translateError(table, reasonOfHttpError(thrown));
+    if (told.http >= 500) log.error({ err: thrown, requestId: request.id, reason: told.reason }, "page failed");
+    const retryAfterSeconds = told.members["retryAfterSeconds"];
+    if (typeof retryAfterSeconds === "number") reply.header("retry-after", String(Math.ceil(retryAfterSeconds)));
+    if (!(request.headers.accept ?? "").includes("text/html")) {
+      return reply.code(told.http).type("application/json; charset=utf-8").send(errorBody(told));
+    }
+    const text = { brand, kind: "error", title: "That did not work", text: told.message } as const;
+    return sendPage(reply, messagePage({ ...text, reference: request.id }), { status: told.http, formTarget: "none" });
+  });
+}
