@@ -1,6 +1,7 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
+import { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
@@ -15,8 +16,8 @@ const freshMs = 15 * 60_000;
 const reserveMs = 1_000;
 
 /**
- * The accounts of a connection: as stored while they are fresh, else asked from the provider and stored. While the provider is down, or
- * limits us, those of last time. Throws `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`,
+ * The accounts of a connection: as stored while they are fresh, else asked from the provider and stored. While the provider is down,
+ * limits us, or shows them only beside its user, those of last time. Throws `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`,
  * `PROVIDER_NOT_CONFIGURED`, `CONNECTION_NOT_FOUND`.
  */
 export async function readAccounts(
@@ -34,7 +35,9 @@ export async function readAccounts(
     const failure = useFailure(error);
     if (failure === undefined) throw error;
     const isOutage = failure.reason === "PROVIDER_UNAVAILABLE" || failure.reason === "PROVIDER_RATE_LIMITED";
-    if (isOutage && stored.length > 0) return stored;
+    // Some banks show accounts only beside their user, while the rest of the connection works.
+    const isLimited = error instanceof ProviderError && error.failure === "scope_limited";
+    if ((isOutage || isLimited) && stored.length > 0) return stored;
     throw failure;
   }
 }
@@ -61,7 +64,7 @@ async function askAndStore(
     run: (connector, access) => connector.listAccounts(access, callFor(deps, caller)),
   });
   const now = deps.clock.now();
-  await inTransaction(deps.storage.db, async (tx) => {
+  return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);
     if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
     await saveAccounts(tx, current, accounts, now);
@@ -70,6 +73,6 @@ async function askAndStore(
     await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
       { action: "account_list", outcome: "ok", connectionId, institutionId, durationMs },
     ]);
+    return await listStoredAccounts(tx, current);
   });
-  return accounts;
 }

@@ -101,6 +101,29 @@ describe("TrueLayer's own paths", () => {
   });
 });
 
+describe("a bank that shows something only beside its user", () => {
+  const limit = (path: string, times: number) =>
+    its.trueLayer.sandbox.control("POST", "/faults", { kind: "provider_error", code: "sca_exceeded", path, times });
+  const read = async (connection: Connection) =>
+    (await api().listConnectionAccounts({ connector, connectionId: connection.connectionId }, me())).accounts;
+
+  it("has its accounts, or their balances, told as they were last seen, and its connection stays good", async () => {
+    const connection = await connected();
+    await its.sync();
+    const before = await read(connection);
+    its.advance(20 * 60_000);
+    await limit("/data/v1/accounts", 1);
+    expect(await read(connection)).toEqual(before);
+    await limit("/data/v1/accounts/:accountId/balance", 2);
+    const after = await read(connection);
+    const isOf = (type: string) => (each: { accountType: string }) => each.accountType === type;
+    expect(after.find(isOf("SAVINGS"))).toEqual(before.find(isOf("SAVINGS")));
+    const ageOf = (accounts: typeof after) => timestampDate(must(accounts.find(isOf("CREDIT_CARD"))?.asOf)).getTime();
+    expect(ageOf(after)).toBeGreaterThan(ageOf(before));
+    expect(await its.reread(connection)).toMatchObject({ state: "ACTIVE" });
+  });
+});
+
 describe("renewing a consent at TrueLayer", () => {
   it("keeps the connection, and ends the older consent there once the new one is safe", async () => {
     const before = await connected();
@@ -143,7 +166,7 @@ describe("extending a consent", () => {
     expect(await daysLeft(connection)).toBe(90);
     const { entries } = await api().listConnectionAudit({ connectionId: connection.connectionId }, me());
     expect(entries).toContainEqual(
-      expect.objectContaining({ action: "connect", outcome: "consent_extended", actor: `user:${user}` }),
+      expect.objectContaining({ action: "connect", outcome: "consent_extended", actor: "user" }),
     );
   });
 

@@ -11,7 +11,10 @@ export interface SavedCounts {
   readonly changed: number;
 }
 
-/** Makes these the connection's accounts: by the provider's ids, those it no longer names are removed. */
+/**
+ * Makes these the connection's accounts: by the provider's ids, those it no longer names are removed. A balance that was not told leaves
+ * the last known one, whose time tells its age.
+ */
 export async function saveAccounts(
   tx: Tx,
   key: ConnectionKey,
@@ -28,21 +31,26 @@ export async function saveAccounts(
     .where(sql<boolean>`account_id <> all(${ids}::text[])`)
     .execute();
   for (const [position, account] of accounts.entries()) {
-    const row = {
+    const described = {
       position,
       account_type: account.accountType,
       display_name: account.displayName,
       masked_number: account.maskedNumber,
       currency: account.currency,
+      updated_at: now,
+    };
+    const row = {
+      ...described,
       balance_minor: account.balanceMinor ?? null,
       available_minor: account.availableMinor ?? null,
       as_of: account.asOf ?? now,
-      updated_at: now,
     };
     await tx
       .insertInto("provider_accounts")
       .values({ ...owned, account_id: account.accountId, ...row })
-      .onConflict((conflict) => conflict.columns([...keyNames, "account_id"]).doUpdateSet(row))
+      .onConflict((conflict) =>
+        conflict.columns([...keyNames, "account_id"]).doUpdateSet(account.balanceMinor === undefined ? described : row),
+      )
       .execute();
   }
 }

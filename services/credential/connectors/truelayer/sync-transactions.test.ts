@@ -112,6 +112,8 @@ describe("transactions at TrueLayer", () => {
     expect(fresh).toMatchObject([{ description: "A NEW LINE", amountMinor: -1_234n, status: "posted", accountId }]);
     const oldest = Math.min(...[...second.lines.values()].map((each) => each.postedAt.getTime()));
     expect(world.sandbox.clock.now().getTime() - oldest).toBeLessThan(11 * dayMs);
+    // Banks book late, so that what is a week old is looked at once more.
+    expect(world.sandbox.clock.now().getTime() - oldest).toBeGreaterThan(7 * dayMs);
     const { calls } = (await world.sandbox.control("GET", "/calls")).body as { calls: object[] };
     // One list of accounts, one of cards; booked and pending lines of three accounts.
     expect(calls.length).toBe(8);
