@@ -75,17 +75,39 @@ describe("transactions of Basiq", () => {
 
   it("of a bank that Basiq could not ask for weeks are read without a gap once it can", async () => {
     const access = await connected();
-    const connection = await its.connectionId(access.accessToken);
+    const silent = await its.connectionId(access.accessToken);
+    const { body } = await its.basiq.ask("POST", `/users/${access.accessToken}/auth_link`, {});
+    const { public: link } = body["links"] as { public: string };
+    const second = await visitConsent(`${link}?institutionId=AU90001`);
+    await its.basiq.jobOver(second.get("jobIds") ?? "");
     const { cursor } = await fetchAll(access);
-    await its.basiq.control("POST", `/connections/${connection}/invalidate`);
-    await expect(fetchAll(access, cursor)).rejects.toMatchObject({ failure: "reauthorize" });
+    await its.basiq.control("POST", `/connections/${silent}/invalidate`);
     its.basiq.clock.advance(60 * 86_400_000);
-    await its.basiq.control("POST", `/connections/${connection}/activate`);
-    await add(access, { minor: -100, description: "AFTER" });
-    const { saved } = await fetchAll(access, cursor);
-    const days = new Set(saved.map((each) => each.postedAt.toISOString().slice(0, 10)));
-    expect(days.size).toBeGreaterThan(45);
+    const refreshed = async () => {
+      const answer = await its.basiq.ask("POST", `/users/${access.accessToken}/connections/refresh`);
+      for (const job of answer.body["data"] as { id: string }[]) await its.basiq.jobOver(job.id);
+    };
+    await refreshed();
+    const meanwhile = await fetchAll(access, cursor);
+    expect(meanwhile.saved.length).toBeGreaterThan(50);
+    await its.basiq.control("POST", `/connections/${silent}/activate`);
+    await refreshed();
+    const { saved } = await fetchAll(access, meanwhile.cursor);
+    const filter = encodeURIComponent(`connection.id.eq('${silent}')`);
+    const accounts = (await its.basiq.ask("GET", `/users/${access.accessToken}/accounts?filter=${filter}`)).body[
+      "data"
+    ];
+    const ids = (accounts as { id: string }[]).map(({ id }) => id);
+    const days = saved.filter((each) => ids.includes(each.accountId)).map((each) => each.postedAt.toISOString());
+    expect(new Set(days.map((each) => each.slice(0, 10))).size).toBeGreaterThan(45);
     its.basiq.clock.advance(-60 * 86_400_000);
+  });
+
+  it("of a user none of whose connections work need him", async () => {
+    const access = await connected();
+    const { cursor } = await fetchAll(access);
+    await its.basiq.control("POST", `/connections/${await its.connectionId(access.accessToken)}/invalidate`);
+    await expect(fetchAll(access, cursor)).rejects.toMatchObject({ failure: "reauthorize" });
   });
 
   it("are asked for at the bank when Basiq has not for half a day, once", async () => {
