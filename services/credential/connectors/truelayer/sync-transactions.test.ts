@@ -178,6 +178,7 @@ describe("transactions at TrueLayer", () => {
 
   it("of an account its bank shows only beside its user are read by a later run, from where they were left", async () => {
     const first = await syncAll();
+    world.sandbox.clock.advance(1_000);
     await fault({ kind: "provider_error", code: "sca_exceeded", path: bookedOnCards });
     const limited = await syncAll(first.cursor);
     expect(readCursor(limited.cursor)?.readUntil).toBe(readCursor(first.cursor)?.readUntil);
