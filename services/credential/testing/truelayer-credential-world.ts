@@ -45,6 +45,8 @@ export async function createTrueLayerCredentialWorld(
   const trueLayer = await startTrueLayerWorld();
   const settings = { ...environmentFor(trueLayer.sandbox.origin), ...options.env };
   const world = await createCredentialWorld({ settings });
+  // One clock: what the sandbox tells of now must not be older than what the service just stored.
+  trueLayer.sandbox.clock.advance(world.clock.now().getTime() - trueLayer.sandbox.clock.now().getTime());
   const replica = await world.startReplica();
   const { deps, refresher } = replica;
   const parts = { deps, refresher, retentionDays: 730, holder: "replica-of-the-test" };
