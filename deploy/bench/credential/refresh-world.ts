@@ -18,6 +18,8 @@ import { seedConnections } from "./seed-connections.ts";
 
 const encryptionKey = "encryption-key-of-the-benchmark-0123456789";
 const password = "bench-password";
+/** What a server for a million connections would be given: a quarter of a small machine's memory. */
+const sharedBuffers = "1GB";
 const silent = pino({ level: "silent" });
 const swept = z.object({ count: z.number(), seconds: z.number() });
 
@@ -38,7 +40,7 @@ export interface RefreshWorld {
 /** Starts it; nothing of it is left behind. `delayMs`: how long the provider takes. */
 export async function startRefreshWorld(options: { delayMs: number }): Promise<RefreshWorld> {
   const dataDirectory = await mkdtemp(path.join(tmpdir(), "paymesh-bench-refresh-"));
-  const postgres = await startEmbeddedPostgres({ dataDirectory, port: 0, durable: true });
+  const postgres = await startEmbeddedPostgres({ dataDirectory, port: 0, durable: true, sharedBuffers });
   const role = `${benchSchema}_service`;
   await provisionDatabase({ adminUrl: postgres.url, services: [{ schema: benchSchema, role, password }] });
   const directory = new URL("../../../services/credential/storage/migrations/", import.meta.url);
@@ -46,6 +48,8 @@ export async function startRefreshWorld(options: { delayMs: number }): Promise<R
   const address = new URL(postgres.url);
   Object.assign(address, { username: role, password });
   const pool = new pg.Pool({ connectionString: postgres.url, options: `-c search_path=${benchSchema}`, max: 2 });
+  // A session that is idle when the server stops ends with an error nobody waits for.
+  pool.on("error", () => {});
   const provider = startChild("instant-provider.ts", { DELAY_MS: String(options.delayMs) });
   const { port } = z.object({ port: z.number() }).parse(await messageOf(provider));
   const worker = startChild("refresh-worker.ts", {
