@@ -3,6 +3,7 @@ import { openDatabase } from "../platform/db/open-database.ts";
 import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
 import { createRateLimiter } from "../platform/limits/rate-limiter.ts";
+import { merchantAuthenticator } from "../platform/rpc/merchant-authenticator.ts";
 import { randomHex } from "../platform/secrets/random-token.ts";
 import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { watchBanks } from "./clients/bank-directory.ts";
@@ -80,7 +81,10 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     db,
     limiter,
     implementations: [credentialImplementation({ deps, refresher, addresses })],
-    authenticators: mobileUsers === undefined ? {} : { mobile_user: mobileUsers.authenticate },
+    authenticators: {
+      merchant: merchantAuthenticator(config.API_KEY_PEPPER, banks),
+      ...(mobileUsers === undefined ? {} : { mobile_user: mobileUsers.authenticate }),
+    },
     errorTable: credentialErrors,
     checks: { registry: async () => banks.isReady() },
     http: async (app) => {

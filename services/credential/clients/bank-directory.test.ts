@@ -12,7 +12,10 @@ import { loadMeshTls } from "../../platform/tls/load-mesh-tls.ts";
 import { type WatchedBankDirectory, watchBanks } from "./bank-directory.ts";
 
 const log = createLogger({ service: "test", level: "silent" });
-type WatchEvent = { case: "bank"; value: { bank: object } } | { case: "snapshotComplete"; value: object };
+type WatchEvent =
+  | { case: "bank"; value: { bank: object } }
+  | { case: "merchant"; value: object }
+  | { case: "snapshotComplete"; value: object };
 
 let certificates: string;
 let server: RpcServer | undefined;
@@ -87,6 +90,26 @@ it("knows the banks of a snapshot and says before it that it cannot tell", async
   expect(banks.find("a")).toMatchObject({ bankId: "a", issuer: "https://a", apiUrl: undefined });
   expect(banks.find("b")).toMatchObject({ apiUrl: "https://api", openBankingUrl: "https://ob" });
   expect(banks.find("c")).toBeUndefined();
+});
+
+const merchant = (merchantId: string, status: string, key: number): WatchEvent => ({
+  case: "merchant",
+  value: { merchantId, name: merchantId, status, keys: [{ keyId: "k", hash: Buffer.alloc(32, key) }] },
+});
+
+it("knows merchants by their keys once the snapshot is whole, and forgets a key that is no longer theirs", async () => {
+  await startRegistry([
+    merchant("m-1", "active", 1),
+    merchant("m-2", "suspended", 2),
+    merchant("m-3", "active", 3),
+    complete,
+    merchant("m-3", "active", 4),
+  ]);
+  const directory = await watch();
+  const keyOf = (key: number) => directory.merchantKey(Buffer.alloc(32, key).toString("hex"));
+  expect(keyOf(1)).toBeUndefined();
+  await vi.waitFor(() => expect(keyOf(4)?.merchantId).toBe("m-3"), { timeout: 10_000 });
+  expect([keyOf(1), keyOf(2), keyOf(3)]).toEqual([{ merchantId: "m-1", keyId: "k" }, undefined, undefined]);
 });
 
 it("follows changes after the snapshot", async () => {

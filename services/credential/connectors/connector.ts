@@ -17,6 +17,7 @@
  */
 import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 import type { CardConnector } from "./card-connector.ts";
+import type { ClientConnector } from "./client-connector.ts";
 import type { Institution, ProviderAccount, TransactionPage } from "./provider-data.ts";
 import type { WebhookReader } from "./webhook-reader.ts";
 
@@ -180,6 +181,8 @@ export interface Connector {
   extendConsent?(grant: ConsentExtensionRequest, call: ProviderCall): Promise<ConsentExtension>;
   /** Absent where the provider sends none. */
   readonly webhook?: WebhookReader;
+  /** Absent where firms cannot connect clients of theirs. */
+  readonly clients?: ClientConnector;
   /** Absent where the provider knows no cards. */
   readonly cards?: CardConnector;
 }

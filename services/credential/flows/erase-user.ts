@@ -4,6 +4,7 @@ import { type Actor, type AuditAct, jobActor } from "../domain/audit.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
 import { nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
+import { deleteClient } from "../storage/client-store.ts";
 import { endConnection } from "../storage/consent-store.ts";
 import {
   beginErasure,
@@ -80,7 +81,10 @@ async function finishErasure(deps: Dependencies, erasure: Erasure, actor: Actor)
   const work = { erasure, owner: { tenant, userId }, actor };
   for (let round = 1; round <= roundsMax; round += 1) {
     // Consents first: one that is being stored waits for its attempt, finds it gone, and stores nothing.
-    await step(deps, work, async (tx) => ({ connectAttempts: await deleteAttemptsOf(tx, work.owner) }));
+    await step(deps, work, async (tx) => {
+      await deleteClient(tx, work.owner);
+      return { connectAttempts: await deleteAttemptsOf(tx, work.owner) };
+    });
     await repeat(() => step(deps, work, (tx) => endConnections(deps, tx, work)));
     await repeat(() =>
       step(deps, work, async (tx) => ({

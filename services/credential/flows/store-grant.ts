@@ -38,26 +38,38 @@ export interface GrantToStore {
  * Throws `PROVIDER_UNAVAILABLE` when the clean-up has ended the attempt meanwhile: the bank has been made to undo the grant.
  */
 export async function storeGrant(deps: Dependencies, work: GrantToStore): Promise<Connection> {
-  const { attempt, grant } = work;
+  const { attempt } = work;
   const now = deps.clock.now();
   return await inTransaction(deps.storage.db, async (tx) => {
     if (!(await finishAttempt(tx, attempt, "completed"))) throw new DomainError("PROVIDER_UNAVAILABLE");
-    const facts = consentFacts(deps, work, now);
-    const { connection, acts } = await placeConsent(deps, tx, facts, grant);
-    const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
-    const common = { connectionId: connection.connectionId, institutionId: grant.institutionId };
-    await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: work.actor, now }, [
-      { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
-      { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },
-      ...acts,
-      stored,
-    ]);
-    if (deps.connectors.get(attempt.connector)?.syncTransactions !== undefined) {
-      const run = { connection, kind: "transactions", trigger: "connect", requestedBy: work.actor.name, now } as const;
-      await enqueueRun(tx, run);
-    }
-    return (await findConnection(tx, connection)) ?? connection;
+    return await keepGrant(deps, tx, { ...work, consent: attempt, now });
   });
+}
+
+/** A grant that came by itself, or ends an attempt. */
+export interface GrantToKeep extends Omit<GrantToStore, "attempt"> {
+  readonly consent: Pick<ConnectAttempt, "owner" | "connector">;
+  readonly now: Date;
+}
+
+/** Makes a grant a connection within a larger transaction; otherwise as `storeGrant`. */
+export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): Promise<Connection> {
+  const { consent, grant, now } = work;
+  const facts = consentFacts(deps, work, now);
+  const { connection, acts } = await placeConsent(deps, tx, facts, grant);
+  const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
+  const common = { connectionId: connection.connectionId, institutionId: grant.institutionId };
+  await appendAudit(deps.storage, tx, { owner: consent.owner, actor: work.actor, now }, [
+    { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
+    { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },
+    ...acts,
+    stored,
+  ]);
+  if (deps.connectors.get(consent.connector)?.syncTransactions !== undefined) {
+    const run = { connection, kind: "transactions", trigger: "connect", requestedBy: work.actor.name, now } as const;
+    await enqueueRun(tx, run);
+  }
+  return (await findConnection(tx, connection)) ?? connection;
 }
 
 async function placeConsent(
@@ -116,14 +128,14 @@ function revocationOfOlder(now: Date) {
   return { revocationId: randomUUID(), cause: "superseded", now, dueAt: now, giveUpAt } as const;
 }
 
-function consentFacts(deps: Dependencies, { attempt, grant }: GrantToStore, now: Date): ConsentFacts {
+function consentFacts(deps: Dependencies, { consent, grant }: GrantToKeep, now: Date): ConsentFacts {
   const { accessTokenExpiresAt, credentialExpiresAt, consentExpiresAt } = grant;
   const hasRefreshToken = grant.refreshToken !== undefined;
   const hasCredential = grant.credential !== undefined;
   return {
-    owner: attempt.owner,
+    owner: consent.owner,
     newConnectionId: randomUUID(),
-    connector: attempt.connector,
+    connector: consent.connector,
     institutionId: grant.institutionId,
     institutionName: grant.institutionName,
     issuer: grant.issuer,
@@ -131,7 +143,7 @@ function consentFacts(deps: Dependencies, { attempt, grant }: GrantToStore, now:
     providerReference: grant.providerReference,
     standing: nextStanding(
       { state: "ACTIVE", reason: "" },
-      { kind: "consented", hasCredential: hasCredential || !knowsCards(deps, attempt), hasAccessToken: true },
+      { kind: "consented", hasCredential: hasCredential || !knowsCards(deps, consent), hasAccessToken: true },
     ),
     hasAccessToken: true,
     hasRefreshToken,

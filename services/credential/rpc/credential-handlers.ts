@@ -4,6 +4,7 @@ import { bankHandlers, connectionHandlers, consentHandlers } from "./connection-
 import { type ConnectorHandlerParts, linkHandlers, userConnectionHandlers } from "./connector-handlers.ts";
 import { erasureHandlers } from "./erasure-handlers.ts";
 import { noticeHandlers } from "./notice-handlers.ts";
+import { clientConsentHandlers, clientDataHandlers } from "./open-banking-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { connectionHistoryHandlers, providerDataHandlers } from "./provider-data-handlers.ts";
 import { providerTokenHandlers } from "./provider-token-handlers.ts";
@@ -24,6 +25,8 @@ export function credentialImplementation(parts: ConnectorHandlerParts): ServiceI
     ...providerTokenHandlers(parts),
     ...noticeHandlers(parts),
     ...webhookHandlers(parts),
+    ...clientConsentHandlers(parts),
+    ...clientDataHandlers(parts),
     ...erasureHandlers(parts),
     ...trueLayerHandlers(parts),
   });

@@ -91,6 +91,30 @@ export const credentialErrors: ErrorTable = Object.freeze({
     error: "access_token_in_query",
     message: "Name the connection; a token has no place in an address",
   },
+  CLIENT_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "client_not_found",
+    message: "There is no such client",
+  },
+  CLIENT_NOT_LINKED: {
+    code: GrpcCode.FAILED_PRECONDITION,
+    http: 409,
+    error: "client_not_linked",
+    message: "This client has not connected an account",
+  },
+  ACCOUNT_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "account_not_found",
+    message: "There is no such account",
+  },
+  LOGIN_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "login_not_found",
+    message: "There is no such login",
+  },
   CARD_NOT_AUTHORIZED: {
     code: GrpcCode.PERMISSION_DENIED,
     http: 403,

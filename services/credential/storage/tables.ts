@@ -294,6 +294,33 @@ export interface ErasureRow {
   revoked_at: Generated<Date | null>;
 }
 
+/** A firm's client at an aggregator. */
+export interface AggregatorCustomerRow {
+  tenant: string;
+  user_id: string;
+  connector: string;
+  customer_id: string;
+  customer_type: "testing" | "active";
+  state: "not_linked" | "pending" | "linked" | "error";
+  step: Generated<string>;
+  error_code: Generated<string>;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** A consent asked for by e-mail. */
+export interface ConnectEmailRow {
+  tenant: string;
+  user_id: string;
+  email_id: string;
+  connector: string;
+  status: "sending" | "sent" | "failed";
+  data_key_id: string;
+  sealed_details: Uint8Array;
+  expires_at: Date | null;
+  created_at: Date;
+}
+
 /** The tables of the credential schema. */
 export interface Tables {
   vault_canaries: {
@@ -322,6 +349,8 @@ export interface Tables {
   sync_states: SyncStateRow;
   sync_runs: SyncRunRow;
   webhook_events: WebhookEventRow;
+  aggregator_customers: AggregatorCustomerRow;
+  connect_emails: ConnectEmailRow;
   webhook_rejections: { connector: string; hour: Date; reason: string; count: bigint };
   audit_chains: { tenant: string; chain: number; head_sequence: bigint; head_hash: Uint8Array };
   audit_entries: AuditEntryRow;

@@ -8,7 +8,9 @@ import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
 import type { Authenticator } from "../../platform/rpc/authenticate.ts";
 import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { startRpcServer } from "../../platform/rpc/grpc-server.ts";
+import { merchantAuthenticator } from "../../platform/rpc/merchant-authenticator.ts";
 import { operatorAuthenticator } from "../../platform/rpc/operator-authenticator.ts";
+import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
 import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
@@ -35,6 +37,8 @@ export type CredentialClient = RpcClient<typeof Credential>;
 export const redirectUri = "http://127.0.0.1:8080/api/mobile/enrollment/callback/north-bank";
 export const testOperatorKey = "operator-key-of-the-tests-0123456789abcdef";
 export const asOperator = { headers: { "x-admin-key": testOperatorKey } };
+const testPepper = "pepper-of-the-tests-0123456789abcdef";
+const testFirmNames = ["firm-one", "firm-two", "wallet"];
 const encryptionKey = "encryption-key-of-the-tests-0123456789";
 
 /** Where consents of the tests come back to, and where people go in the end. */
@@ -127,6 +131,18 @@ export async function createCredentialWorld(
   };
 }
 
+/** A firm's key in tests says which firm it is. */
+export function asFirm(merchantId: string): { headers: Record<string, string> } {
+  return { headers: { "x-api-key": `key-of-${merchantId}` } };
+}
+
+const testFirms = merchantAuthenticator(testPepper, {
+  merchantKey: (hashHex) =>
+    testFirmNames
+      .filter((name) => keyedHash(testPepper, `key-of-${name}`).toString("hex") === hashHex)
+      .map((merchantId) => ({ merchantId, keyId: "key-1" }))[0],
+});
+
 /** A user's owner, as the wallet names him. */
 export function ownerNamed(userId: string): { tenant: string; userId: string } {
   return { tenant: "wallet", userId };
@@ -192,6 +208,7 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
     authenticators: {
       operator: operatorAuthenticator([{ name: "tester", key: testOperatorKey }]),
       mobile_user: testPhones,
+      merchant: testFirms,
     },
     errorTable: credentialErrors,
     log,

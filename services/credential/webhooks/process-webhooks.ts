@@ -6,6 +6,7 @@ import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { applyEffect } from "../flows/apply-effect.ts";
 import { type Dependencies, detachedCall } from "../flows/dependencies.ts";
+import { followClientConsent } from "../flows/follow-client-consent.ts";
 import { findConnectionsNamed } from "../storage/connection-store.ts";
 import { openWebhookPayload } from "../storage/webhook-admin-store.ts";
 import {
@@ -81,12 +82,21 @@ async function attempt(deps: Dependencies, claimed: ClaimedWebhook): Promise<Res
   if (effect.kind === "fetch") return await resolve(deps, claimed, { reader, effect });
   if (effect.kind === "ignore") return { kind: "ended", outcome: "ignored" };
   if (providerReference === undefined) return { kind: "hopeless", error: "connection_unnamed" };
+  if (effect.kind === "progress" && (await follow(deps, claimed, effect.detail))) {
+    return { kind: "ended", outcome: "applied" };
+  }
   const all = await findConnectionsNamed(deps.storage.db.query, { connector: claimed.connector, providerReference });
   const named = all.filter((each) => (claimed.ownerReference ?? each.ownerReference) === each.ownerReference);
   // A consent that is under way has no connection yet, and many never get one.
   if (named.length === 0 && effect.kind === "progress") return { kind: "ended", outcome: "ignored" };
   if (named.length === 0) return { kind: "unknown_connection" };
   return await applyToAll(deps, claimed, { effect, named });
+}
+
+async function follow(deps: Dependencies, claimed: ClaimedWebhook, step: string | undefined): Promise<boolean> {
+  const { connector, providerReference: customerId } = claimed;
+  if (customerId === undefined || step === undefined) return false;
+  return await followClientConsent(deps, { connector, customerId, step });
 }
 
 /** Several connections have one name where a provider names the user: what it says is true of all of them. */

@@ -95,6 +95,15 @@ export async function refreshLogin(api: MastercardApi, accessToken: string, call
   }
 }
 
+/** The same for all logins of a customer. */
+export async function refreshCustomer(api: MastercardApi, customerId: string, call: ProviderCall): Promise<void> {
+  try {
+    await api.post(`/aggregation/v1/customers/${customerId}/accounts`, {}, z.unknown(), call);
+  } catch (error) {
+    throw asGone(error);
+  }
+}
+
 /** The accounts of a connection, in one shape. Those in a currency that is none of ISO 4217 are left out. */
 export async function listAccounts(
   api: MastercardApi,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { AuthorizationWindow } from "../client-connector.ts";
 import type { ProviderCall } from "../connector.ts";
 import { type MastercardApi, MastercardRefusal } from "./mastercard-api.ts";
 
@@ -11,14 +12,6 @@ const detailsShape = z.looseObject({
 });
 const legacyCode = "3003";
 const unknownCode = "3004";
-
-/** From when to when a person has authorized a login. */
-export type AuthorizationWindow =
-  | { readonly kind: "window"; readonly startsAt: Date | undefined; readonly endsAt: Date | undefined }
-  /** A login by password: its authorization has no end. */
-  | { readonly kind: "legacy" }
-  /** It was given before the provider kept such dates, or there is no such login. */
-  | { readonly kind: "unknown" };
 
 /** Looks it up. Throws `ProviderError`. */
 export async function findAuthorizationWindow(

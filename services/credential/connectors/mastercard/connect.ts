@@ -15,7 +15,7 @@ const institutionShape = z.looseObject({ institution: z.looseObject({ id: idShap
 const proofsShape = z.object({ customerId: idShape, known: z.array(idShape).max(1_000) });
 
 /** Connect links end after this long. */
-const linkLifeMs = 2 * 3_600_000;
+export const linkLifeMs = 2 * 3_600_000;
 /** What Connect comes back with at its good end, as a query. */
 const completeWord = "complete";
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Connector } from "../connector.ts";
 import { listAccounts } from "./accounts.ts";
+import { createMastercardClients } from "./clients.ts";
 import { beginConnectLink, completeConnectLink, readConnectReturn } from "./connect.ts";
 import { readLoginAccess } from "./login-access.ts";
 import { idShape, type MastercardApi, MastercardRefusal } from "./mastercard-api.ts";
@@ -58,5 +59,6 @@ export function createMastercardConnector(options: MastercardConnectorOptions): 
     listAccounts: (access, call) => listAccounts(api, access, call),
     syncTransactions: (access, page, call) => syncTransactions(api, access, page, call),
     webhook: createMastercardWebhooks(options),
+    clients: createMastercardClients(connect),
   };
 }

@@ -135,7 +135,7 @@ function connectEffects(type: string, told: { code: string | undefined; hasLogin
     case "credentialsUpdated":
       return told.hasLogin ? [step, { kind: "healed" }] : [step];
     case "accountsDeleted":
-      return [step, { kind: "sync_accounts" }];
+      return [{ kind: "sync_accounts" }];
     case "started":
     case "discovered":
     case "adding":

@@ -1,5 +1,5 @@
+import type { MerchantKeys } from "../../../platform/rpc/merchant-authenticator.ts";
 import type { Bank, BankDirectory } from "../../domain/bank-directory.ts";
-import type { MerchantKeys } from "../../domain/merchant-keys.ts";
 
 /** A merchant as the Router needs it: whose keys are live. Hashes are `HMAC-SHA256(API_KEY_PEPPER, key)` in hex. */
 export interface WatchedMerchant {

@@ -2845,6 +2845,461 @@ export declare type GetTrueLayerStatisticsRequest = Message<"paymesh.credential.
 export declare const GetTrueLayerStatisticsRequestSchema: GenMessage<GetTrueLayerStatisticsRequest>;
 
 /**
+ * @generated from message paymesh.credential.v1.PutClientCustomerRequest
+ */
+export declare type PutClientCustomerRequest = Message<"paymesh.credential.v1.PutClientCustomerRequest"> & {
+  /**
+   * The firm's own id of its client, at most 255 characters.
+   *
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * `testing` or `active`; the installation's own when empty.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.PutClientCustomerRequest.
+ * Use `create(PutClientCustomerRequestSchema)` to create a new message.
+ */
+export declare const PutClientCustomerRequestSchema: GenMessage<PutClientCustomerRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ClientCustomer
+ */
+export declare type ClientCustomer = Message<"paymesh.credential.v1.ClientCustomer"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * @generated from field: string type = 3;
+   */
+  type: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ClientCustomer.
+ * Use `create(ClientCustomerSchema)` to create a new message.
+ */
+export declare const ClientCustomerSchema: GenMessage<ClientCustomer>;
+
+/**
+ * @generated from message paymesh.credential.v1.SendConnectEmailRequest
+ */
+export declare type SendConnectEmailRequest = Message<"paymesh.credential.v1.SendConnectEmailRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * @generated from field: string first_name = 3;
+   */
+  firstName: string;
+
+  /**
+   * @generated from field: string from = 4;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string subject = 5;
+   */
+  subject: string;
+
+  /**
+   * @generated from field: string support_phone = 6;
+   */
+  supportPhone: string;
+
+  /**
+   * @generated from field: string institution_name = 7;
+   */
+  institutionName: string;
+
+  /**
+   * @generated from field: string institution_address = 8;
+   */
+  institutionAddress: string;
+
+  /**
+   * Lines of the signature, at most 10.
+   *
+   * @generated from field: repeated string signature = 9;
+   */
+  signature: string[];
+
+  /**
+   * `en` or `es`; the provider's own when empty.
+   *
+   * @generated from field: string language = 10;
+   */
+  language: string;
+
+  /**
+   * Where Connect ends; its own page when empty.
+   *
+   * @generated from field: string redirect_uri = 11;
+   */
+  redirectUri: string;
+
+  /**
+   * The provider's id of the client as a consumer of reports, where its contract asks for one.
+   *
+   * @generated from field: string consumer_id = 12;
+   */
+  consumerId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.SendConnectEmailRequest.
+ * Use `create(SendConnectEmailRequestSchema)` to create a new message.
+ */
+export declare const SendConnectEmailRequestSchema: GenMessage<SendConnectEmailRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectEmail
+ */
+export declare type ConnectEmail = Message<"paymesh.credential.v1.ConnectEmail"> & {
+  /**
+   * @generated from field: string link = 1;
+   */
+  link: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp ttl_expires_at = 2;
+   */
+  ttlExpiresAt?: Timestamp | undefined;
+
+  /**
+   * `sent`.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectEmail.
+ * Use `create(ConnectEmailSchema)` to create a new message.
+ */
+export declare const ConnectEmailSchema: GenMessage<ConnectEmail>;
+
+/**
+ * @generated from message paymesh.credential.v1.CreateConnectUrlRequest
+ */
+export declare type CreateConnectUrlRequest = Message<"paymesh.credential.v1.CreateConnectUrlRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * Where Connect ends, with `code` and `reason` in the query; its own page when empty.
+   *
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+
+  /**
+   * The login to repair.
+   *
+   * @generated from field: string institution_login_id = 3;
+   */
+  institutionLoginId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.CreateConnectUrlRequest.
+ * Use `create(CreateConnectUrlRequestSchema)` to create a new message.
+ */
+export declare const CreateConnectUrlRequestSchema: GenMessage<CreateConnectUrlRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ConnectUrl
+ */
+export declare type ConnectUrl = Message<"paymesh.credential.v1.ConnectUrl"> & {
+  /**
+   * @generated from field: string link = 1;
+   */
+  link: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ConnectUrl.
+ * Use `create(ConnectUrlSchema)` to create a new message.
+ */
+export declare const ConnectUrlSchema: GenMessage<ConnectUrl>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetOpenBankingClientRequest
+ */
+export declare type GetOpenBankingClientRequest = Message<"paymesh.credential.v1.GetOpenBankingClientRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetOpenBankingClientRequest.
+ * Use `create(GetOpenBankingClientRequestSchema)` to create a new message.
+ */
+export declare const GetOpenBankingClientRequestSchema: GenMessage<GetOpenBankingClientRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.OpenBankingClient
+ */
+export declare type OpenBankingClient = Message<"paymesh.credential.v1.OpenBankingClient"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * `not_linked`, `pending` (a link is out, or Connect is under way), `linked`, `error`.
+   *
+   * @generated from field: string badge = 3;
+   */
+  badge: string;
+
+  /**
+   * The newest step Connect told of, such as `added`.
+   *
+   * @generated from field: string step = 4;
+   */
+  step: string;
+
+  /**
+   * The provider's code, when the badge is `error` and it gave one.
+   *
+   * @generated from field: optional string error_code = 5;
+   */
+  errorCode?: string | undefined;
+
+  /**
+   * What helps: `reconnect` (a new Connect link, or one that repairs the login); absent when nothing is needed.
+   *
+   * @generated from field: optional string action = 6;
+   */
+  action?: string | undefined;
+
+  /**
+   * @generated from field: repeated paymesh.credential.v1.OpenBankingAccount accounts = 7;
+   */
+  accounts: OpenBankingAccount[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.OpenBankingClient.
+ * Use `create(OpenBankingClientSchema)` to create a new message.
+ */
+export declare const OpenBankingClientSchema: GenMessage<OpenBankingClient>;
+
+/**
+ * @generated from message paymesh.credential.v1.OpenBankingAccount
+ */
+export declare type OpenBankingAccount = Message<"paymesh.credential.v1.OpenBankingAccount"> & {
+  /**
+   * @generated from field: paymesh.credential.v1.ConnectedAccount account = 1;
+   */
+  account?: ConnectedAccount | undefined;
+
+  /**
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string institution_id = 3;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string institution_name = 4;
+   */
+  institutionName: string;
+
+  /**
+   * @generated from field: string institution_login_id = 5;
+   */
+  institutionLoginId: string;
+
+  /**
+   * Of the login: `ACTIVE`, `EXPIRED` (the client has to authorize it again), `ERROR`.
+   *
+   * @generated from field: string state = 6;
+   */
+  state: string;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp authorization_ends_at = 7;
+   */
+  authorizationEndsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.OpenBankingAccount.
+ * Use `create(OpenBankingAccountSchema)` to create a new message.
+ */
+export declare const OpenBankingAccountSchema: GenMessage<OpenBankingAccount>;
+
+/**
+ * @generated from message paymesh.credential.v1.RefreshOpenBankingClientRequest
+ */
+export declare type RefreshOpenBankingClientRequest = Message<"paymesh.credential.v1.RefreshOpenBankingClientRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RefreshOpenBankingClientRequest.
+ * Use `create(RefreshOpenBankingClientRequestSchema)` to create a new message.
+ */
+export declare const RefreshOpenBankingClientRequestSchema: GenMessage<RefreshOpenBankingClientRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.RefreshOpenBankingClientResponse
+ */
+export declare type RefreshOpenBankingClientResponse = Message<"paymesh.credential.v1.RefreshOpenBankingClientResponse"> & {
+  /**
+   * One for each login.
+   *
+   * @generated from field: repeated string job_ids = 1;
+   */
+  jobIds: string[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RefreshOpenBankingClientResponse.
+ * Use `create(RefreshOpenBankingClientResponseSchema)` to create a new message.
+ */
+export declare const RefreshOpenBankingClientResponseSchema: GenMessage<RefreshOpenBankingClientResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListOpenBankingTransactionsRequest
+ */
+export declare type ListOpenBankingTransactionsRequest = Message<"paymesh.credential.v1.ListOpenBankingTransactionsRequest"> & {
+  /**
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+
+  /**
+   * ISO 8601, a day or a time.
+   *
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 3;
+   */
+  to: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListOpenBankingTransactionsRequest.
+ * Use `create(ListOpenBankingTransactionsRequestSchema)` to create a new message.
+ */
+export declare const ListOpenBankingTransactionsRequestSchema: GenMessage<ListOpenBankingTransactionsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetAuthorizationWindowRequest
+ */
+export declare type GetAuthorizationWindowRequest = Message<"paymesh.credential.v1.GetAuthorizationWindowRequest"> & {
+  /**
+   * @generated from field: string institution_login_id = 1;
+   */
+  institutionLoginId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetAuthorizationWindowRequest.
+ * Use `create(GetAuthorizationWindowRequestSchema)` to create a new message.
+ */
+export declare const GetAuthorizationWindowRequestSchema: GenMessage<GetAuthorizationWindowRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.AuthorizationWindow
+ */
+export declare type AuthorizationWindow = Message<"paymesh.credential.v1.AuthorizationWindow"> & {
+  /**
+   * @generated from field: string institution_login_id = 1;
+   */
+  institutionLoginId: string;
+
+  /**
+   * `authorized` with dates; `legacy`: a login by password, without an end; `unknown`: granted before such dates were kept.
+   *
+   * @generated from field: string status = 2;
+   */
+  status: string;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp authorization_start_date = 3;
+   */
+  authorizationStartDate?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp authorization_end_date = 4;
+   */
+  authorizationEndDate?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.AuthorizationWindow.
+ * Use `create(AuthorizationWindowSchema)` to create a new message.
+ */
+export declare const AuthorizationWindowSchema: GenMessage<AuthorizationWindow>;
+
+/**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
  * a connection of another owner answers exactly like one that does not exist: NOT_FOUND, `connection_not_found`.
  *
@@ -3304,6 +3759,81 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ListProviderAccountsRequestSchema;
     output: typeof ListProviderAccountsResponseSchema;
+  },
+  /**
+   * Makes a firm's client a customer at Mastercard Open Finance, or finds the one he is; 201 when new here. A client keeps the type of his
+   * first call. Errors: 400; 404 `connector_not_found`; 429; 502 `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.PutClientCustomer
+   */
+  putClientCustomer: {
+    methodKind: "unary";
+    input: typeof PutClientCustomerRequestSchema;
+    output: typeof ClientCustomerSchema;
+  },
+  /**
+   * Has Mastercard send a client an e-mail with a link to connect his accounts. Each call sends one. Errors: 400; 404
+   * `client_not_found` for one who is no customer yet; 429; 502 `provider_unavailable`: whether it was sent is not known then.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.SendConnectEmail
+   */
+  sendConnectEmail: {
+    methodKind: "unary";
+    input: typeof SendConnectEmailRequestSchema;
+    output: typeof ConnectEmailSchema;
+  },
+  /**
+   * A link on which a client connects his accounts; it works once. With `institutionLoginId` it repairs that login. Errors: as
+   * SendConnectEmail.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.CreateConnectUrl
+   */
+  createConnectUrl: {
+    methodKind: "unary";
+    input: typeof CreateConnectUrlRequestSchema;
+    output: typeof ConnectUrlSchema;
+  },
+  /**
+   * A client with his badge and accounts, from storage. Errors: 404 `client_not_found`, also for a client of another firm.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetOpenBankingClient
+   */
+  getOpenBankingClient: {
+    methodKind: "unary";
+    input: typeof GetOpenBankingClientRequestSchema;
+    output: typeof OpenBankingClientSchema;
+  },
+  /**
+   * Has the institutions of a client asked now, and stores what they tell; 202. Errors: 404 `client_not_found`; 409 `client_not_linked`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.RefreshOpenBankingClient
+   */
+  refreshOpenBankingClient: {
+    methodKind: "unary";
+    input: typeof RefreshOpenBankingClientRequestSchema;
+    output: typeof RefreshOpenBankingClientResponseSchema;
+  },
+  /**
+   * Stored transactions of an account of a client of the firm, newest first; bounds as in ListConnectionTransactions. Errors: 400; 404
+   * `account_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListOpenBankingTransactions
+   */
+  listOpenBankingTransactions: {
+    methodKind: "unary";
+    input: typeof ListOpenBankingTransactionsRequestSchema;
+    output: typeof ListConnectionTransactionsResponseSchema;
+  },
+  /**
+   * From when to when a login is authorized, asked from Mastercard. Errors: 404 `login_not_found`, also for one of another firm; 429; 502
+   * `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetAuthorizationWindow
+   */
+  getAuthorizationWindow: {
+    methodKind: "unary";
+    input: typeof GetAuthorizationWindowRequestSchema;
+    output: typeof AuthorizationWindowSchema;
   },
 }>;
 

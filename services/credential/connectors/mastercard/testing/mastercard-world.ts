@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { readConfig } from "../../../../platform/config/read-config.ts";
 import { createLogger } from "../../../../platform/telemetry/logger.ts";
+import type { ReceivedWebhook } from "../../../../sandbox/kit/testing/webhook-receiver.ts";
 import {
   partner,
   type RunningMastercard,
@@ -9,9 +10,12 @@ import {
 } from "../../../../sandbox/mastercard/testing/start-mastercard.ts";
 import { createProviderTokens } from "../../../flows/provider-tokens.ts";
 import { type CredentialWorld, createCredentialWorld, type Replica } from "../../../testing/credential-world.ts";
+import { acceptWebhook } from "../../../webhooks/accept-webhook.ts";
+import { processWebhooks } from "../../../webhooks/process-webhooks.ts";
 import type { ConnectionAccess, Connector, ConsentRequest, Grant, ProviderCall } from "../../connector.ts";
 import type { TransactionPage } from "../../provider-data.ts";
 import { openProviderHttp, type ProviderHttp } from "../../provider-http.ts";
+import type { RawWebhook } from "../../webhook-reader.ts";
 import { mastercardModule } from "../mastercard-module.ts";
 import { mastercardSettings } from "../mastercard-settings.ts";
 
@@ -55,6 +59,8 @@ export interface MastercardWorld {
   sync(access: ConnectionAccess, cursor?: string, by?: Connector): Promise<TransactionPage[]>;
   /** The customer's accounts as the sandbox tells them. */
   accounts(customerId: string): Promise<readonly Record<string, unknown>[]>;
+  /** Has the service take a webhook, and work it off. */
+  deliver(webhook: ReceivedWebhook): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -138,6 +144,14 @@ export async function startMastercardWorld(): Promise<MastercardWorld> {
     },
     accounts: async (customerId) =>
       recordsOf(await sandbox.api("GET", `/aggregation/v1/customers/${customerId}/accounts`), "accounts"),
+    deliver: async (webhook) => {
+      const { deps } = replica;
+      const reader = must(deps.connectors.get("mastercard")?.webhook);
+      const actor = { name: "public", clientAddress: "127.0.0.1", userAgent: "" };
+      const request = rawOf(webhook, reader.headers, clock.now());
+      await acceptWebhook(deps, { connector: "mastercard", reader, request, actor, mayAlert: async () => true });
+      await processWebhooks(deps, new AbortController().signal);
+    },
     close: async () => {
       await http.close();
       await world.close();
@@ -150,6 +164,16 @@ export async function startMastercardWorld(): Promise<MastercardWorld> {
 export function accessOf(grant: Grant): ConnectionAccess {
   const { accessToken, institutionId, providerReference, ownerReference } = grant;
   return { accessToken, institutionId, providerReference, ownerReference };
+}
+
+/** A received webhook as the pipeline hands it to a reader. */
+export function rawOf(webhook: ReceivedWebhook, names: readonly string[], receivedAt: Date): RawWebhook {
+  const headers: Record<string, string> = {};
+  for (const name of names) {
+    const value = webhook.headers[name];
+    if (typeof value === "string") headers[name] = value;
+  }
+  return { body: Buffer.from(webhook.raw), headers, path: webhook.path, receivedAt };
 }
 
 /** What has to be there in a test. */

@@ -1,7 +1,18 @@
-import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { Authenticator } from "../../platform/rpc/authenticate.ts";
-import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
-import type { MerchantKeys } from "../domain/merchant-keys.ts";
+import { DomainError } from "../errors/domain-error.ts";
+import { keyedHash } from "../secrets/keyed-hash.ts";
+import type { Authenticator } from "./authenticate.ts";
+
+/** A merchant's key as proved. */
+export interface MerchantKey {
+  readonly merchantId: string;
+  readonly keyId: string;
+}
+
+/** The live keys of active merchants. Reads are from memory and never wait. */
+export interface MerchantKeys {
+  /** Whose key has this hash: `HMAC-SHA256(API_KEY_PEPPER, key)` in lower-case hex. */
+  merchantKey(hashHex: string): MerchantKey | undefined;
+}
 
 /** Keys are short; anything longer is refused before it is hashed. */
 const keyLengthMax = 256;

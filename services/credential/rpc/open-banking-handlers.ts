@@ -1,0 +1,161 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import { DomainError } from "../../platform/errors/domain-error.ts";
+import type { CallContext } from "../../platform/rpc/call-context.ts";
+import type { Handlers } from "../../platform/rpc/service-implementation.ts";
+import type { CustomerType } from "../connectors/client-connector.ts";
+import { firmTenant } from "../domain/client.ts";
+import { askProvider, clientConnector, ensureClient } from "../flows/client-customers.ts";
+import { makeClientLink, sendClientEmail } from "../flows/client-links.ts";
+import { clientOverview } from "../flows/client-overview.ts";
+import { callFor } from "../flows/dependencies.ts";
+import { refreshClient } from "../flows/refresh-client.ts";
+import { type ClientKey, findConnectionOfAccount, findConnectionOfLogin } from "../storage/client-store.ts";
+import { listStoredTransactions } from "../storage/provider-data-store.ts";
+import type { HandlerParts } from "./connection-handlers.ts";
+import { connectedAccountMessage, connectedTransactionMessage } from "./connector-messages.ts";
+import { callerOf, ownerOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
+
+const connector = "mastercard";
+const textLengthMax = 200;
+const signatureLinesMax = 10;
+
+type All = Handlers<typeof Credential>;
+
+/** Firms and their clients at Mastercard Open Finance. The firm is whose key proves the call; a field never says it. */
+export function clientConsentHandlers({
+  deps,
+}: HandlerParts): Pick<All, "putClientCustomer" | "sendConnectEmail" | "createConnectUrl"> {
+  return {
+    putClientCustomer: async ({ clientId, type }, ctx) => {
+      const request = { key: clientKey(ctx, clientId), type: typeOf(type) };
+      const { client, isNew } = await ensureClient(deps, request, callerOf(ctx));
+      if (isNew) ctx.setHttpStatus(201);
+      const { customerId, customerType, createdAt } = client;
+      return { clientId, customerId, type: customerType, createdAt: timestampFromDate(createdAt) };
+    },
+    sendConnectEmail: async (request, ctx) => {
+      const { clientId, signature, redirectUri, consumerId, language } = request;
+      const { to, firstName, from, subject, supportPhone, institutionName, institutionAddress } = request;
+      assertEmail(to);
+      const texts = {
+        firstName,
+        from,
+        subject,
+        supportPhone,
+        institutionName,
+        institutionAddress,
+        consumerId,
+        language,
+      };
+      for (const [name, text] of Object.entries(texts)) assertText(name, text);
+      for (const line of signature) assertText("signature", line);
+      if (signature.length > signatureLinesMax) {
+        throw new DomainError("INVALID_ARGUMENT", { why: `signature has at most ${signatureLinesMax} lines` });
+      }
+      const email = { to, firstName, from, subject, supportPhone, institutionName, institutionAddress, signature };
+      const command = { key: clientKey(ctx, clientId), email, language, consumerId, redirectUri };
+      const { link, expiresAt } = await sendClientEmail(deps, command, callerOf(ctx));
+      return { link, ttlExpiresAt: timestampFromDate(expiresAt), status: "sent" };
+    },
+    createConnectUrl: async ({ clientId, redirectUri, institutionLoginId: loginId }, ctx) => {
+      const command = { key: clientKey(ctx, clientId), redirectUri, loginId };
+      const { link, expiresAt } = await makeClientLink(deps, command, callerOf(ctx));
+      return { link, expiresAt: timestampFromDate(expiresAt) };
+    },
+  };
+}
+
+/** What firms read of their clients. */
+export function clientDataHandlers({
+  deps,
+}: HandlerParts): Pick<
+  All,
+  "getOpenBankingClient" | "refreshOpenBankingClient" | "listOpenBankingTransactions" | "getAuthorizationWindow"
+> {
+  return {
+    getOpenBankingClient: async ({ clientId }, ctx) => {
+      const { client, badge, errorCode, action, accounts } = await clientOverview(deps, clientKey(ctx, clientId));
+      return {
+        clientId,
+        customerId: client.customerId,
+        badge,
+        step: client.step,
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(action === undefined ? {} : { action }),
+        accounts: accounts.map(({ connection, account }) => ({
+          account: connectedAccountMessage(account),
+          connectionId: connection.connectionId,
+          institutionId: connection.institutionId,
+          institutionName: connection.institutionName,
+          institutionLoginId: connection.ownerReference,
+          state: connection.state,
+          ...(connection.consentExpiresAt && { authorizationEndsAt: timestampFromDate(connection.consentExpiresAt) }),
+        })),
+      };
+    },
+    refreshOpenBankingClient: async ({ clientId }, ctx) => {
+      const jobIds = await refreshClient(deps, clientKey(ctx, clientId), callerOf(ctx));
+      ctx.setHttpStatus(202);
+      return { jobIds: [...jobIds] };
+    },
+    listOpenBankingTransactions: async ({ accountId, ...request }, ctx) => {
+      const { limit, after } = readPage(request);
+      const [from, to] = [timeOf("from", request.from), timeOf("to", request.to)];
+      const account = { tenant: tenantOf(ctx), connector, accountId };
+      const connection = await findConnectionOfAccount(deps.storage.db.query, account);
+      if (connection === undefined) throw new DomainError("ACCOUNT_NOT_FOUND");
+      const cursor = after && { postedAt: after.at, transactionId: after.id };
+      const query = { from, to, after: cursor, limit: limit + 1, accountId };
+      const rows = await listStoredTransactions(deps.storage.db.query, connection, query);
+      const page = rows.slice(0, limit);
+      const nextPageToken = tokenAfter(rows, page, (last) => ({ at: last.postedAt, id: last.transactionId }));
+      return { transactions: page.map(connectedTransactionMessage), nextPageToken };
+    },
+    getAuthorizationWindow: async ({ institutionLoginId: loginId }, ctx) => {
+      const login = { tenant: tenantOf(ctx), connector, loginId };
+      if ((await findConnectionOfLogin(deps.storage.db.query, login)) === undefined) {
+        throw new DomainError("LOGIN_NOT_FOUND");
+      }
+      const call = callFor(deps, callerOf(ctx));
+      const window = await askProvider(clientConnector(deps, connector).authorizationWindow(loginId, call));
+      if (window.kind !== "window") return { institutionLoginId: loginId, status: window.kind };
+      return {
+        institutionLoginId: loginId,
+        status: "authorized",
+        ...(window.startsAt && { authorizationStartDate: timestampFromDate(window.startsAt) }),
+        ...(window.endsAt && { authorizationEndDate: timestampFromDate(window.endsAt) }),
+      };
+    },
+  };
+}
+
+function tenantOf(ctx: CallContext): string {
+  if (ctx.principal.kind !== "merchant") throw new DomainError("UNAUTHENTICATED");
+  return firmTenant(ctx.principal.merchantId);
+}
+
+function clientKey(ctx: CallContext, clientId: string): ClientKey {
+  return { owner: ownerOf({ tenant: tenantOf(ctx), userId: clientId }), connector };
+}
+
+function typeOf(text: string): CustomerType | undefined {
+  if (text === "") return undefined;
+  if (text === "testing" || text === "active") return text;
+  throw new DomainError("INVALID_ARGUMENT", { why: "type must be testing or active" });
+}
+
+function assertEmail(text: string): void {
+  if (text.length > 255 || !/^[^\s@<>,;"]+@[^\s@<>,;"]+\.[^\s@<>,;"]+$/.test(text)) {
+    throw new DomainError("INVALID_ARGUMENT", { why: "to must be an e-mail address" });
+  }
+}
+
+/** Texts end up in an e-mail: one line each. */
+function assertText(name: string, text: string): void {
+  if (text.length > textLengthMax || !text.isWellFormed() || /\p{Cc}/u.test(text)) {
+    throw new DomainError("INVALID_ARGUMENT", {
+      why: `${name} must be one line of at most ${textLengthMax} characters`,
+    });
+  }
+}

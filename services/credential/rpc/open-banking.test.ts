@@ -1,0 +1,217 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { recordsOf } from "../../sandbox/mastercard/testing/start-mastercard.ts";
+import { type MastercardWorld, must, startMastercardWorld } from "../connectors/mastercard/testing/mastercard-world.ts";
+import { sweepSyncs } from "../jobs/sweep-syncs.ts";
+import { asFirm } from "../testing/credential-world.ts";
+import { connectTo } from "../webhooks/testing/webhook-world.ts";
+
+const oauthBank = "170778";
+const firm = asFirm("firm-one");
+const otherFirm = asFirm("firm-two");
+let mc: MastercardWorld;
+let clientId: string;
+beforeAll(async () => {
+  mc = await startMastercardWorld();
+});
+afterAll(() => mc?.close());
+beforeEach(() => {
+  clientId = `client-${crypto.randomUUID()}`;
+});
+
+const api = () => mc.replica.gateway;
+const client = () => api().getOpenBankingClient({ clientId }, firm);
+const customer = async () => (await api().putClientCustomer({ clientId, type: "testing" }, firm)).customerId;
+
+/** Connect's webhooks of a customer so far, one of a kind, in the order of a consent. */
+async function webhooksUntil(customerId: string, types: readonly string[]) {
+  const isOf = (type: string) => (each: { body: Record<string, unknown> }) =>
+    each.body["customerId"] === customerId && each.body["eventType"] === type;
+  await Promise.all(types.map((type) => expect.poll(() => mc.sandbox.receiver.received.some(isOf(type))).toBe(true)));
+  return types.map((type) => must(mc.sandbox.receiver.received.findLast(isOf(type))));
+}
+
+async function syncAll(): Promise<void> {
+  const { deps, refresher } = mc.replica;
+  const parts = { deps, refresher, retentionDays: 730, holder: "holder-of-the-test" };
+  await sweepSyncs(parts, new AbortController().signal);
+}
+
+/** A client who has connected a login by a link, its data there. */
+async function linked(institutionId = oauthBank): Promise<string> {
+  const customerId = await customer();
+  const { link } = await api().createConnectUrl({ clientId, redirectUri: "http://127.0.0.1:65000/back" }, firm);
+  await mc.visit(link, { institutionId });
+  await mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
+  for (const webhook of await webhooksUntil(customerId, ["started", "added", "done"])) await mc.deliver(webhook);
+  await syncAll();
+  return customerId;
+}
+
+describe("a firm's client", () => {
+  it("is one customer, however often and at once he is made, and another one at another firm", async () => {
+    const [one, two] = await Promise.all([customer(), customer()]);
+    expect([one === two, await customer()]).toEqual([true, one]);
+    const elsewhere = await api().putClientCustomer({ clientId, type: "testing" }, otherFirm);
+    expect(elsewhere.customerId).not.toBe(one);
+    await expect(api().putClientCustomer({ clientId, type: "real" }, firm)).rejects.toMatchObject({
+      reason: "bad_request",
+    });
+  });
+
+  it("belongs to whose key it is: a firm called like our own tenant, another firm and nobody see nothing", async () => {
+    await customer();
+    for (const who of [otherFirm, asFirm("wallet")]) {
+      const asked = api().getOpenBankingClient({ clientId }, who);
+      await expect(asked).rejects.toMatchObject({ reason: "client_not_found" });
+      await expect(api().createConnectUrl({ clientId }, who)).rejects.toMatchObject({ reason: "client_not_found" });
+    }
+    const ofWallet = { connector: "mastercard", reference: "777000777", userId: clientId };
+    await connectTo(mc.replica.deps, ofWallet);
+    const window = api().getAuthorizationWindow({ institutionLoginId: ofWallet.reference }, asFirm("wallet"));
+    await expect(window).rejects.toMatchObject({ reason: "login_not_found" });
+    await expect(api().getOpenBankingClient({ clientId })).rejects.toMatchObject({ code: 16 });
+    await expect(api().getOpenBankingClient({ clientId }, asFirm("nobody"))).rejects.toMatchObject({ code: 16 });
+  });
+
+  it("goes from not linked over pending to linked, step by step, and a repeat changes nothing", async () => {
+    const customerId = await customer();
+    expect(await client()).toMatchObject({ badge: "not_linked", accounts: [] });
+    const { link } = await api().createConnectUrl({ clientId, redirectUri: "http://127.0.0.1:65000/back" }, firm);
+    expect(await client()).toMatchObject({ badge: "pending", step: "" });
+    await mc.visit(link, { institutionId: oauthBank });
+    await mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
+    const steps = ["started", "discovered", "added", "processing"];
+    for (const [index, webhook] of (await webhooksUntil(customerId, steps)).entries()) {
+      await mc.deliver(webhook);
+      expect(await client()).toMatchObject({ badge: "pending", step: steps[index] });
+    }
+    const done = must((await webhooksUntil(customerId, ["done"]))[0]);
+    await mc.deliver(done);
+    await syncAll();
+    const after = await client();
+    expect(after).toMatchObject({ badge: "linked", step: "done" });
+    expect(after.accounts).toHaveLength(3);
+    expect(after.accounts[0]).toMatchObject({ institutionName: "FinBank OAuth", state: "ACTIVE" });
+    for (const webhook of [done, ...(await webhooksUntil(customerId, steps))]) await mc.deliver(webhook);
+    await mc.sandbox.control("POST", "/events", { customerId, eventType: "started" });
+    expect(await client()).toEqual(after);
+  });
+
+  it("is shown the provider's code when it went wrong, and what helps; and is linked once it went well", async () => {
+    const customerId = await customer();
+    await api().createConnectUrl({ clientId }, firm);
+    await mc.sandbox.control("POST", "/events", { customerId, eventType: "unableToConnect", payload: { code: 103 } });
+    for (const webhook of await webhooksUntil(customerId, ["unableToConnect"])) await mc.deliver(webhook);
+    expect(await client()).toMatchObject({ badge: "error", errorCode: "103", action: "reconnect" });
+    await linked();
+    expect(await client()).toMatchObject({ badge: "linked" });
+  });
+
+  it("is repaired by a link for the login that waits for him", async () => {
+    const customerId = await linked();
+    const loginId = must((await client()).accounts[0]).institutionLoginId;
+    await mc.sandbox.control("POST", `/logins/${loginId}/status`, { code: 185 });
+    await api().refreshOpenBankingClient({ clientId }, firm);
+    await syncAll();
+    expect(await client()).toMatchObject({
+      badge: "error",
+      action: "reconnect",
+      accounts: [{ state: "EXPIRED" }, {}, {}],
+    });
+    const { link } = await api().createConnectUrl(
+      { clientId, institutionLoginId: loginId, redirectUri: "http://127.0.0.1:65000/b" },
+      firm,
+    );
+    await mc.visit(link, { institutionId: oauthBank });
+    await mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
+    for (const webhook of await webhooksUntil(customerId, ["credentialsUpdated"])) await mc.deliver(webhook);
+    await syncAll();
+    expect(await client()).toMatchObject({
+      badge: "linked",
+      accounts: [{ state: "ACTIVE", institutionLoginId: loginId }, {}, {}],
+    });
+    const stray = api().createConnectUrl({ clientId, institutionLoginId: "1" }, firm);
+    await expect(stray).rejects.toMatchObject({ reason: "login_not_found" });
+  });
+});
+
+describe("an e-mail with a link", () => {
+  const to = "client@example.com";
+  const emails = async () => recordsOf(await mc.sandbox.control("GET", "/emails"), "emails");
+
+  it("is sent with what the firm sets, and noted without the address or the link in the clear", async () => {
+    const customerId = await customer();
+    const settings = { firstName: "Ada", subject: "Your accounts", supportPhone: "555-0100", signature: ["A", "B"] };
+    const sent = await api().sendConnectEmail({ clientId, to, ...settings }, firm);
+    expect(sent.status).toBe("sent");
+    const days = (timestampDate(must(sent.ttlExpiresAt)).getTime() - mc.world.clock.now().getTime()) / 86_400_000;
+    expect(days).toBe(7);
+    const found = must((await emails()).find((each) => each["customerId"] === customerId));
+    expect(found["email"]).toEqual({ to, ...settings });
+    expect(await client()).toMatchObject({ badge: "pending" });
+    const rows = await mc.replica.deps.storage.db.query.selectFrom("connect_emails").selectAll().execute();
+    const row = must(rows.find((each) => each.user_id === clientId));
+    expect(row.status).toBe("sent");
+    expect(Buffer.from(row.sealed_details).toString("latin1")).not.toContain(to);
+  });
+
+  it("is noted even when the answer is lost, and refused when a text could be more than a line", async () => {
+    await customer();
+    await mc.sandbox.control("POST", "/faults", { path: "/connect/v2/send/email", kind: "lost_answer", times: 1 });
+    await expect(api().sendConnectEmail({ clientId, to }, firm)).rejects.toMatchObject({
+      reason: "provider_unavailable",
+    });
+    const rows = await mc.replica.deps.storage.db.query.selectFrom("connect_emails").selectAll().execute();
+    expect(rows.find((each) => each.user_id === clientId)?.status).toBe("sending");
+    for (const bad of [
+      { to: "nobody" },
+      { to, subject: "a\nBcc: x@example.com" },
+      { to, signature: Array(11).fill("x") },
+    ]) {
+      await expect(api().sendConnectEmail({ clientId, ...bad }, firm)).rejects.toMatchObject({ reason: "bad_request" });
+    }
+  });
+});
+
+describe("what a client connected", () => {
+  it("is read by account, page by page, by his own firm alone", async () => {
+    await linked();
+    const accountId = must(must((await client()).accounts[0]).account).accountId;
+    const first = await api().listOpenBankingTransactions({ accountId, pageSize: 5 }, firm);
+    expect(first.transactions).toHaveLength(5);
+    expect(first.transactions.every((each) => each.accountId === accountId)).toBe(true);
+    const second = await api().listOpenBankingTransactions(
+      { accountId, pageSize: 5, pageToken: first.nextPageToken },
+      firm,
+    );
+    const ids = [...first.transactions, ...second.transactions].map((each) => each.transactionId);
+    expect(new Set(ids).size).toBe(10);
+    const foreign = api().listOpenBankingTransactions({ accountId }, otherFirm);
+    await expect(foreign).rejects.toMatchObject({ reason: "account_not_found" });
+  });
+
+  it("has its authorization window told, and none where there is none", async () => {
+    await linked();
+    const loginId = must((await client()).accounts[0]).institutionLoginId;
+    const window = await api().getAuthorizationWindow({ institutionLoginId: loginId }, firm);
+    expect(window.status).toBe("authorized");
+    expect(timestampDate(must(window.authorizationEndDate)).getTime()).toBeGreaterThan(Date.now());
+    const foreign = api().getAuthorizationWindow({ institutionLoginId: loginId }, otherFirm);
+    await expect(foreign).rejects.toMatchObject({ reason: "login_not_found" });
+    clientId = `client-${crypto.randomUUID()}`;
+    await linked("101732");
+    const legacy = must((await client()).accounts[0]).institutionLoginId;
+    expect(await api().getAuthorizationWindow({ institutionLoginId: legacy }, firm)).toMatchObject({
+      status: "legacy",
+    });
+  });
+
+  it("is asked anew on request, which needs something connected", async () => {
+    await customer();
+    const early = api().refreshOpenBankingClient({ clientId }, firm);
+    await expect(early).rejects.toMatchObject({ reason: "client_not_linked" });
+    await linked();
+    expect((await api().refreshOpenBankingClient({ clientId }, firm)).jobIds).toHaveLength(1);
+  });
+});

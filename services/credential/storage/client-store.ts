@@ -1,0 +1,198 @@
+import { randomUUID } from "node:crypto";
+import type { Selectable } from "kysely";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import type { LinkEmail } from "../connectors/client-connector.ts";
+import type { Client, ClientState } from "../domain/client.ts";
+import type { Connection, Owner } from "../domain/connection.ts";
+import { toConnection } from "./connection-store.ts";
+import type { Queryable, Storage, Tx } from "./storage.ts";
+import type { Tables } from "./tables.ts";
+import { createVaultStore } from "./vault-store.ts";
+
+/** Whose customer, and at which aggregator. */
+export interface ClientKey {
+  readonly owner: Owner;
+  readonly connector: string;
+}
+
+/** A firm's client; undefined for one who is none, or another firm's. */
+export async function findClient(db: Queryable, key: ClientKey): Promise<Client | undefined> {
+  const row = await db
+    .selectFrom("aggregator_customers")
+    .selectAll()
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connector", "=", key.connector)
+    .executeTakeFirst();
+  return row && toClient(row);
+}
+
+/** Whose customer this is at the aggregator. */
+export async function findClientOfCustomer(
+  db: Queryable,
+  customer: { connector: string; customerId: string },
+): Promise<Client | undefined> {
+  const row = await db
+    .selectFrom("aggregator_customers")
+    .selectAll()
+    .where("connector", "=", customer.connector)
+    .where("customer_id", "=", customer.customerId)
+    .executeTakeFirst();
+  return row && toClient(row);
+}
+
+/** Keeps a new client; false when another call kept him first. */
+export async function insertClient(
+  db: Queryable,
+  client: Omit<Client, "state" | "step" | "errorCode">,
+): Promise<boolean> {
+  const { owner, connector, customerId, customerType, createdAt } = client;
+  const result = await db
+    .insertInto("aggregator_customers")
+    .values({
+      tenant: owner.tenant,
+      user_id: owner.userId,
+      connector,
+      customer_id: customerId,
+      customer_type: customerType,
+      state: "not_linked",
+      created_at: createdAt,
+      updated_at: createdAt,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+/** How far a client's consent got, where it stands in one of the states `from`. */
+export async function moveClient(
+  db: Queryable,
+  client: ClientKey,
+  move: { from: readonly ClientState[]; to: ClientState; step?: string; errorCode: string; now: Date },
+): Promise<boolean> {
+  const result = await db
+    .updateTable("aggregator_customers")
+    .set({
+      state: move.to,
+      error_code: move.errorCode,
+      updated_at: move.now,
+      ...(move.step === undefined ? {} : { step: move.step }),
+    })
+    .where("tenant", "=", client.owner.tenant)
+    .where("user_id", "=", client.owner.userId)
+    .where("connector", "=", client.connector)
+    .where("state", "in", [...move.from])
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Notes an e-mail before it is asked for; its address is sealed. The id. */
+export async function insertEmail(storage: Storage, client: ClientKey, email: LinkEmail, now: Date): Promise<string> {
+  const emailId = randomUUID();
+  await inTransaction(storage.db, async (tx) => {
+    const sealed = await seal(storage, tx, { client, emailId }, { to: email.to });
+    await tx
+      .insertInto("connect_emails")
+      .values({
+        tenant: client.owner.tenant,
+        user_id: client.owner.userId,
+        email_id: emailId,
+        connector: client.connector,
+        status: "sending",
+        created_at: now,
+        ...sealed,
+      })
+      .execute();
+  });
+  return emailId;
+}
+
+/** Notes how it ended; with the link where it was sent. */
+export async function finishEmail(
+  storage: Storage,
+  client: ClientKey,
+  email: { emailId: string; to: string; sent: { link: string; expiresAt: Date } | undefined },
+): Promise<void> {
+  const { emailId, to, sent } = email;
+  await inTransaction(storage.db, async (tx) => {
+    const sealed = await seal(storage, tx, { client, emailId }, { to, link: sent?.link });
+    await tx
+      .updateTable("connect_emails")
+      .set({ status: sent === undefined ? "failed" : "sent", expires_at: sent?.expiresAt ?? null, ...sealed })
+      .where("tenant", "=", client.owner.tenant)
+      .where("user_id", "=", client.owner.userId)
+      .where("email_id", "=", emailId)
+      .execute();
+  });
+}
+
+/** Removes what is kept of an owner as a firm's client. */
+export async function deleteClient(tx: Tx, owner: Owner): Promise<void> {
+  for (const table of ["connect_emails", "aggregator_customers"] as const) {
+    await tx.deleteFrom(table).where("tenant", "=", owner.tenant).where("user_id", "=", owner.userId).execute();
+  }
+}
+
+/** The live connection of a firm that has an account; undefined where no client of the firm has it. */
+export async function findConnectionOfAccount(
+  db: Queryable,
+  account: { tenant: string; connector: string; accountId: string },
+): Promise<Connection | undefined> {
+  const row = await db
+    .selectFrom("provider_accounts as account")
+    .innerJoin("connections as connection", (join) =>
+      join
+        .onRef("connection.tenant", "=", "account.tenant")
+        .onRef("connection.user_id", "=", "account.user_id")
+        .onRef("connection.connection_id", "=", "account.connection_id"),
+    )
+    .selectAll("connection")
+    .where("account.tenant", "=", account.tenant)
+    .where("account.account_id", "=", account.accountId)
+    .where("connection.connector", "=", account.connector)
+    .where("connection.state", "<>", "REVOKED")
+    .executeTakeFirst();
+  return row && toConnection(row);
+}
+
+/** The live connection of a firm that is this login. */
+export async function findConnectionOfLogin(
+  db: Queryable,
+  login: { tenant: string; connector: string; loginId: string },
+): Promise<Connection | undefined> {
+  const row = await db
+    .selectFrom("connections")
+    .selectAll()
+    .where("tenant", "=", login.tenant)
+    .where("connector", "=", login.connector)
+    .where("owner_reference", "=", login.loginId)
+    .where("state", "<>", "REVOKED")
+    .executeTakeFirst();
+  return row && toConnection(row);
+}
+
+async function seal(storage: Storage, tx: Tx, place: { client: ClientKey; emailId: string }, details: object) {
+  const { client, emailId } = place;
+  const where = {
+    owner: client.owner,
+    recordId: emailId,
+    provider: client.connector,
+    purpose: "connect_email",
+    recordVersion: 1,
+  };
+  const sealed = await storage.vault.seal(createVaultStore(tx), where, JSON.stringify(details));
+  return { data_key_id: sealed.dataKeyId, sealed_details: Buffer.from(sealed.ciphertext) };
+}
+
+function toClient(row: Selectable<Tables["aggregator_customers"]>): Client {
+  return {
+    owner: { tenant: row.tenant, userId: row.user_id },
+    connector: row.connector,
+    customerId: row.customer_id,
+    customerType: row.customer_type,
+    state: row.state,
+    step: row.step,
+    errorCode: row.error_code,
+    createdAt: row.created_at,
+  };
+}
