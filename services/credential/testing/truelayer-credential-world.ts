@@ -47,7 +47,8 @@ export async function createTrueLayerCredentialWorld(
   const world = await createCredentialWorld({ settings });
   // One clock: what the sandbox tells of now must not be older than what the service just stored.
   trueLayer.sandbox.clock.advance(world.clock.now().getTime() - trueLayer.sandbox.clock.now().getTime());
-  const replica = await world.startReplica();
+  // As in production: on a busy machine the first answers take their time.
+  const replica = await world.startReplica({ providerTimeoutMs: 8_000 });
   const { deps, refresher } = replica;
   const parts = { deps, refresher, retentionDays: 730, holder: "replica-of-the-test" };
   return {
