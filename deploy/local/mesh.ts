@@ -63,6 +63,8 @@ export interface MeshUrls {
 export interface Mesh {
   readonly urls: MeshUrls;
   readonly ports: Ports;
+  /** Holds its logs, certificates, and what operators' commands need. */
+  readonly directory: string;
   /** The administrator's address of its PostgreSQL. */
   readonly databaseUrl: string;
   /** Names of what runs. */
@@ -98,6 +100,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     await startAll(plans, crew, world);
     return {
       ...describe(ports, databaseUrl),
+      directory: options.directory,
       processes: [...plans.keys()],
       pid: (name) => crew.find(name).pid,
       environment: (name) => crew.find(name).plan.env,

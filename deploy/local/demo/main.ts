@@ -1,21 +1,29 @@
 import path from "node:path";
 import { startMesh } from "../mesh.ts";
 import { resolvePorts } from "../ports.ts";
+import { providerNames } from "../provider-sandboxes.ts";
 import { origin, repositoryRoot } from "../world.ts";
 import { runJourney } from "./journey.ts";
 import { Narrator } from "./narrator.ts";
+import { runProvidersJourney } from "./providers-journey.ts";
 import type { WorldAddresses } from "./world-addresses.ts";
 
-// `npm run demo`: tells the main story against the running mesh, or against one it starts for itself. Ends with 0 only when
-// every answer was the expected one.
+// `npm run demo`: tells the main story against the running mesh, or against one it starts for itself; `npm run demo -- providers` the one
+// of data providers. Ends with 0 only when every answer was the expected one.
 
-const ports = resolvePorts(process.env, process.argv.slice(2));
+const [first, ...others] = process.argv.slice(2);
+const isOfProviders = first === "providers";
+const ports = resolvePorts(process.env, isOfProviders ? others : process.argv.slice(2));
+const directory = path.join(repositoryRoot, ".local");
 const world: WorldAddresses = {
   gateway: origin(ports.gateway),
   oidc: origin(ports.oidc),
   shop: origin(ports.shop),
   mail: origin(ports.mail),
   banks: { "north-bank": origin(ports["north-bank"]), "maple-bank": origin(ports["maple-bank"]) },
+  providers: Object.fromEntries(
+    providerNames.map((name) => [name, origin(ports[name])]),
+  ) as WorldAddresses["providers"], // one for each
 };
 const narrator = new Narrator((line) => process.stdout.write(`${line}\n`));
 
@@ -27,18 +35,22 @@ async function isRunning(): Promise<boolean> {
   }
 }
 
+function journey(): Promise<void> {
+  return isOfProviders ? runProvidersJourney({ world, directory, narrator }) : runJourney(world, narrator);
+}
+
 async function tell(): Promise<void> {
-  if (await isRunning()) return runJourney(world, narrator);
+  if (await isRunning()) return journey();
   narrator.plain("No mesh is running; starting one for the demo.");
   const mesh = await startMesh({
-    directory: path.join(repositoryRoot, ".local"),
+    directory,
     ports,
     environment: process.env,
     onProgress: (text) => narrator.plain(`  ${text}`),
     ...(process.env["DATABASE_URL"] === undefined ? {} : { databaseUrl: process.env["DATABASE_URL"] }),
   });
   try {
-    await runJourney(world, narrator);
+    await journey();
   } finally {
     await mesh.stop();
   }

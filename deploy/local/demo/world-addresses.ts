@@ -1,3 +1,4 @@
+import type { ProviderName } from "../provider-sandboxes.ts";
 import { type DemoBankId, demoWorld } from "../world.ts";
 
 /** Where the world answers; the parts of a running mesh that the demo uses. */
@@ -7,6 +8,8 @@ export interface WorldAddresses {
   readonly shop: string;
   readonly mail: string;
   readonly banks: Readonly<Record<DemoBankId, string>>;
+  /** Stand-ins of data providers. */
+  readonly providers: Readonly<Record<ProviderName, string>>;
 }
 
 /** A demo bank's display name. */
