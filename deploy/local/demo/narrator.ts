@@ -32,7 +32,9 @@ export class Narrator {
 const lineLengthMax = 200;
 const secretShapes: readonly RegExp[] = [
   /eyJ[\w-]{6}[\w.-]*/g,
-  /("(?:accessToken|refreshToken|deviceCredential|challenge|code|state|authUrl|linkToken)":")[^"]{6,}/g,
+  /("(?:accessToken|refreshToken|deviceCredential|challenge|code|authUrl|linkToken)":")[^"]{6,}/g,
+  // Of a consent; that of a connection or a job is a short word.
+  /("state":")[^"]{20,}/g,
   /([?&](?:code|state|nonce|code_challenge|request_uri|iss)=)[^&\s"]+/g,
   /\/interaction\/[\w-]+/g,
 ];

@@ -44,8 +44,8 @@ export interface ProviderStory {
   /** Who signs in on the provider's page. */
   readonly username: string;
   readonly password: string;
-  /** Makes news at the provider, which tells of it by a webhook. Resolves to whether it is a purchase named `newsText`. */
-  makeNews(control: SandboxControl, accountId: string): Promise<boolean>;
+  /** Makes news at the provider, which tells of it by a webhook: a purchase named `newsText`, or changes of what was there. */
+  makeNews(control: SandboxControl, accountId: string): Promise<"purchase" | "changes">;
 }
 
 /** The newest row of a stand-in's list, which is the connection this run has just made. */
@@ -63,7 +63,7 @@ export const providerStories: readonly ProviderStory[] = [
     password: "doe",
     makeNews: async (control, accountId) => {
       await control.post("/transactions", { accountId, amount: -12.34, description: newsText }, 201);
-      return true;
+      return "purchase";
     },
   },
   {
@@ -74,7 +74,7 @@ export const providerStories: readonly ProviderStory[] = [
     makeNews: async (control) => {
       const item = await newest(control, "/items", "items", "itemId");
       await control.post(`/items/${item}/transactions`, { modify: 2 });
-      return false;
+      return "changes";
     },
   },
   {
@@ -87,7 +87,7 @@ export const providerStories: readonly ProviderStory[] = [
       await control.post(`/accounts/${accountId}/transactions`, { amount: -12.34, description: newsText }, 201);
       await control.post(`/customers/${customerId}/aggregate`, {});
       await control.post("/events", { customerId, eventType: "done" }, 202);
-      return true;
+      return "purchase";
     },
   },
   {
@@ -98,7 +98,7 @@ export const providerStories: readonly ProviderStory[] = [
     makeNews: async (control) => {
       const connection = await newest(control, "/connections", "connections", "connectionId");
       await control.post(`/connections/${connection}/transactions`, { minor: -1234, description: newsText });
-      return true;
+      return "purchase";
     },
   },
   {
@@ -109,7 +109,7 @@ export const providerStories: readonly ProviderStory[] = [
     makeNews: async (control, accountId) => {
       const balanceId = Number.parseInt(accountId, 10);
       await control.post("/transactions", { balanceId, amount: -12.34, description: newsText }, 201);
-      return true;
+      return "purchase";
     },
   },
 ];

@@ -8,6 +8,6 @@ export const connectionsStyle = [
   ".rows a.button,.rows .button{flex:none}.rows a.name{display:inline-block;padding:.125rem 0}",
   ".does{display:flex;flex-wrap:wrap;gap:.625rem;margin-top:1rem}.does>*{flex:1 1 9rem}.does .button{width:100%;text-align:center}",
   ".search{display:flex;gap:.625rem;align-items:end;margin:1rem 0}.search .field{flex:1;margin:0;min-width:0}.search .button{width:auto;flex:none}",
-  "h3{font-size:1rem;margin:1.5rem 0 .25rem}.pages{display:flex;justify-content:space-between;gap:.75rem}.back{margin:0 0 .75rem}.back a{display:inline-flex;min-height:2.75rem;align-items:center}",
+  ".panel+.hint{margin-top:1rem;text-align:center}h3{font-size:1rem;margin:1.5rem 0 .25rem}.pages{display:flex;justify-content:space-between;gap:.75rem}.back{margin:0 0 .75rem}.back a{display:inline-flex;min-height:2.75rem;align-items:center}",
   "details>summary{cursor:pointer;font-weight:600;padding:.625rem 0}",
 ].join("");

@@ -71,7 +71,7 @@ function offerSection(view: ConnectionsPage, offer: ProviderOffer): SafeHtml {
   const { connector, displayName, institutions } = offer;
   const choose =
     offer.asksItself &&
-    (institutions?.length ?? 0) !== 1 &&
+    ((institutions?.length ?? 0) === 0 || offer.more > 0) &&
     startForm(
       view.csrf,
       { connector, institutionId: "" },
