@@ -44,8 +44,8 @@ export interface ProviderStory {
   /** Who signs in on the provider's page. */
   readonly username: string;
   readonly password: string;
-  /** Makes news at the provider, which tells of it by a webhook: a purchase named `newsText`, or changes of what was there. */
-  makeNews(control: SandboxControl, accountId: string): Promise<"purchase" | "changes">;
+  /** Makes news at the provider, which tells of it by a webhook: a purchase named `newsText`, or bookings taken back. */
+  makeNews(control: SandboxControl, accountId: string): Promise<"purchase" | "removals">;
 }
 
 /** The newest row of a stand-in's list, which is the connection this run has just made. */
@@ -73,8 +73,8 @@ export const providerStories: readonly ProviderStory[] = [
     password: "pass_good",
     makeNews: async (control) => {
       const item = await newest(control, "/items", "items", "itemId");
-      await control.post(`/items/${item}/transactions`, { modify: 2 });
-      return "changes";
+      await control.post(`/items/${item}/transactions`, { remove: 2 });
+      return "removals";
     },
   },
   {

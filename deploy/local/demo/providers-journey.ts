@@ -100,11 +100,11 @@ async function hearNews(demo: ProvidersDemo, person: ConnectedPerson, connected:
   const before = new Set((await person.runs(connectionId)).map((run) => run["jobId"]));
   const control = new SandboxControl(world.providers[story.provider], narrator);
   const news = await story.makeNews(control, accountId);
-  const brought = news === "purchase" ? "added" : "changed";
+  const brought = news === "purchase" ? "added" : "removed";
   const isNew = (run: Json) => run["trigger"] === "webhook" && !before.has(run["jobId"]) && numberOf(run, brought) > 0;
   const run = await person.awaitRun(connectionId, "a run the webhook asked for", isNew);
-  narrator.note(`a run for the webhook: ${numberOf(run, "added")} new, ${numberOf(run, "changed")} changed`);
-  if (news === "changes") return;
+  narrator.note(`a run for the webhook: ${numberOf(run, "added")} new, ${numberOf(run, "removed")} taken back`);
+  if (news === "removals") return;
   const path = `/connectors/${story.provider}/connections/${connectionId}/transactions?pageSize=20`;
   const purchase = await person.eventually(`${newsText} among the transactions`, async () =>
     listOf(await person.call("GET", path, { quiet: true }), "transactions").find((each) =>
