@@ -45,7 +45,8 @@ const pageShape = z.looseObject({
 /**
  * One page. A run reads everything since the last one anew, and a month before it, for institutions correct what is weeks old; a run
  * begins at `page.from` as long as an account's past is not read, which is not before the institution was asked for the first time.
- * What a shadow stands for, and a pending transaction that is gone, is removed.
+ * What a shadow stands for, and a pending transaction that is gone, is removed. Fails with `unavailable` before the institution was asked at
+ * all, a moment after the consent: what is read then is nothing, and the run is to be tried again soon.
  */
 export async function syncTransactions(
   api: MastercardApi,
@@ -57,6 +58,9 @@ export async function syncTransactions(
   if (stored === undefined) return { ...nothing, nextCursor: "", restart: "beginning" };
   const next = withinOneTimeout(call);
   const accounts = await accountsOfLogin(api, access, next());
+  if (stored.run === undefined && !accounts.some((each) => each.aggregationSuccessDate)) {
+    throw new ProviderError("unavailable", { detail: "the institution was not asked yet" });
+  }
   const run = stored.run ?? beginRun(stored, accounts, { now: call.now, from: page.from });
   const answer = await readPage(api, access, run, next());
   // Places have moved: somebody has aggregated between two pages.
