@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createHttpServer } from "../../platform/http/create-http-server.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
@@ -106,6 +107,10 @@ describe("an access token in an address", () => {
     expect(answer.json()).toMatchObject({ error: "access_token_in_query" });
     const after = await alerts("access_token_in_query");
     expect(after).toHaveLength(before + 1);
-    expect(after.at(-1)).toMatchObject({ actor: `user:${user}`, details: expect.stringContaining("/plaid/accounts") });
+    // Who it was stands beside the trail, where an erasure reaches it.
+    const { rows } = await sql`
+      select actor, details->>'path' as path from connector_audit_logs
+      where outcome = 'access_token_in_query' and user_id = ${user}`.execute(its.replica.deps.storage.db.query);
+    expect(rows).toEqual([{ actor: "user", path: "/api/connectors/plaid/accounts" }]);
   });
 });

@@ -2188,7 +2188,7 @@ export declare type ConnectionAuditEntry = Message<"paymesh.credential.v1.Connec
   durationMs: number;
 
   /**
-   * `user:...`, `service:wallet`, `job:sync`, `operator:...`.
+   * `user`, `service:wallet`, `job:sync`, `operator:...`.
    *
    * @generated from field: string actor = 5;
    */
