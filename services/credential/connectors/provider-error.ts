@@ -59,6 +59,11 @@ export function isTransient(failure: ProviderFailure): boolean {
   return failure === "unavailable" || failure === "rate_limited";
 }
 
+/** Whether a provider shows this part of a consent only beside its user for now. */
+export function isScopeLimited(error: unknown): boolean {
+  return error instanceof ProviderError && error.failure === "scope_limited";
+}
+
 /** An OAuth error code as RFC 6749 writes them, or undefined for any other text a bank may put there. */
 export function parseOauthError(text: unknown): string | undefined {
   return typeof text === "string" && /^[a-z][a-z0-9_]{1,63}$/.test(text) ? text : undefined;

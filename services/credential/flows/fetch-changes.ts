@@ -1,5 +1,6 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderTransaction, TransactionPage } from "../connectors/provider-data.ts";
+import { isScopeLimited } from "../connectors/provider-error.ts";
 
 const pagesMax = 400;
 const restartsMax = 3;
@@ -12,11 +13,14 @@ export interface Changes {
   readonly removed: readonly string[];
   readonly cursor: string;
   readonly pages: number;
+  /** The provider showed no more of it without the user; the rest comes after `cursor` when it does. */
+  readonly isLimited: boolean;
 }
 
 /**
  * Collects the pages of one run. Nothing is stored before the last one: data that moves while it is paged makes the run begin again,
- * and what the first attempt saw may never be mentioned again. A provider that pages without end, repeats its cursor, or keeps moving,
+ * and what the first attempt saw may never be mentioned again. Where the provider stops because it wants the user beside it, what it
+ * showed before is what there is. A provider that pages without end, repeats its cursor, or keeps moving,
  * fails as `PROVIDER_UNAVAILABLE`.
  */
 export async function fetchChanges(
@@ -28,15 +32,16 @@ export async function fetchChanges(
   for (let restarts = 0; restarts <= restartsMax; restarts += 1) {
     const attempt = await collect(first, fetchPage, pagesMax - pages);
     pages += attempt.pages;
-    if (attempt.restart === undefined) return { ...attempt.changes, pages };
+    if (attempt.restart === undefined) return { ...attempt.changes, pages, isLimited: attempt.isLimited };
     if (attempt.restart === "beginning") first = "";
   }
   throw new DomainError("PROVIDER_UNAVAILABLE", { why: "data_moving" });
 }
 
 interface Attempt {
-  readonly changes: Omit<Changes, "pages">;
+  readonly changes: Omit<Changes, "pages" | "isLimited">;
   readonly pages: number;
+  readonly isLimited: boolean;
   readonly restart: "run" | "beginning" | undefined;
 }
 
@@ -49,9 +54,10 @@ async function collect(
   const removed = new Set<string>();
   let cursor = first;
   for (let pages = 1; pages <= pagesLeft; pages += 1) {
-    const page = await fetchPage(cursor);
+    const page = await fetchPage(cursor).catch(limitedPage);
     const changes = { saved: [...saved.values()], removed: [...removed], cursor };
-    if (page.restart !== undefined) return { changes, pages, restart: page.restart };
+    if (page === undefined) return { changes, pages: pages - 1, isLimited: true, restart: undefined };
+    if (page.restart !== undefined) return { changes, pages, isLimited: false, restart: page.restart };
     for (const each of [...page.added, ...page.changed]) {
       removed.delete(each.transactionId);
       saved.set(each.transactionId, each);
@@ -62,7 +68,7 @@ async function collect(
     }
     if (!page.hasMore) {
       const whole = { saved: [...saved.values()], removed: [...removed], cursor: page.nextCursor };
-      return { changes: whole, pages, restart: undefined };
+      return { changes: whole, pages, isLimited: false, restart: undefined };
     }
     // A provider that repeats its cursor would be asked for ever.
     if (page.nextCursor === cursor) throw new DomainError("PROVIDER_UNAVAILABLE", { why: "cursor_loop" });
@@ -70,4 +76,8 @@ async function collect(
     cursor = page.nextCursor;
   }
   throw new DomainError("PROVIDER_UNAVAILABLE", { why: "too_many_pages" });
+}
+
+function limitedPage(error: unknown): undefined {
+  if (!isScopeLimited(error)) throw error;
 }

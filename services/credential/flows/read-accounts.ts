@@ -1,7 +1,7 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
+import { isScopeLimited } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
@@ -36,8 +36,7 @@ export async function readAccounts(
     if (failure === undefined) throw error;
     const isOutage = failure.reason === "PROVIDER_UNAVAILABLE" || failure.reason === "PROVIDER_RATE_LIMITED";
     // Some banks show accounts only beside their user, while the rest of the connection works.
-    const isLimited = error instanceof ProviderError && error.failure === "scope_limited";
-    if ((isOutage || isLimited) && stored.length > 0) return stored;
+    if ((isOutage || isScopeLimited(error)) && stored.length > 0) return stored;
     throw failure;
   }
 }

@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { Connection } from "../domain/connection.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "../jobs/sweep-syncs.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { listStoredAccounts, listStoredTransactions, saveTransactions } from "../storage/provider-data-store.ts";
+import {
+  listStoredAccounts,
+  listStoredTransactions,
+  saveAccounts,
+  saveTransactions,
+} from "../storage/provider-data-store.ts";
 import { claimRun, enqueueRun, finishRun, listRuns } from "../storage/sync-run-store.ts";
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory } from "../testing/plaid-world.ts";
 import { applyEffect } from "./apply-effect.ts";
@@ -280,5 +286,46 @@ describe("the schedule", () => {
     const bound = its.world.clock.now().getTime() - 30 * dayMs;
     expect(left.length).toBeGreaterThan(0);
     expect(left.every((each) => each.postedAt.getTime() >= bound)).toBe(true);
+  });
+});
+
+describe("an account its provider no longer names", () => {
+  const linesOf = async (connection: Connection, accountId: string) =>
+    (await stored(connection)).filter((each) => each.accountId === accountId).length;
+  const rowsOf = async (connection: Connection, accountId: string) => {
+    const count = (table: "provider_accounts" | "provider_transactions") =>
+      db()
+        .selectFrom(table)
+        .select("account_id")
+        .where("connection_id", "=", connection.connectionId)
+        .where("account_id", "=", accountId)
+        .execute();
+    return [(await count("provider_accounts")).length, (await count("provider_transactions")).length] as const;
+  };
+  const save = (connection: Connection, accounts: readonly ProviderAccount[]) =>
+    inTransaction(its.replica.deps.storage.db, (tx) => saveAccounts(tx, connection, accounts, its.world.clock.now()));
+
+  it("is hidden with its transactions, comes back whole, and is removed with them after thirty days", async () => {
+    const connection = await synced();
+    const accounts = await listStoredAccounts(db(), connection);
+    const [gone, ...rest] = accounts;
+    if (gone === undefined) throw new Error("no account");
+    const lines = await linesOf(connection, gone.accountId);
+    expect(lines).toBeGreaterThan(10);
+    await save(connection, rest);
+    expect([await linesOf(connection, gone.accountId), await listStoredAccounts(db(), connection)]).toEqual([0, rest]);
+    const query = { accountId: gone.accountId, from: undefined, to: undefined, after: undefined, limit: 10 };
+    expect(await listStoredTransactions(db(), connection, query)).toEqual([]);
+    await save(connection, accounts);
+    expect(await linesOf(connection, gone.accountId)).toBe(lines);
+    await save(connection, rest);
+    its.world.clock.advance(29 * dayMs);
+    await sweepRetention(its.parts, live);
+    expect((await rowsOf(connection, gone.accountId))[0]).toBe(1);
+    its.world.clock.advance(1.1 * dayMs);
+    await sweepRetention(its.parts, live);
+    expect(await rowsOf(connection, gone.accountId)).toEqual([0, 0]);
+    expect(await listStoredAccounts(db(), connection)).toEqual(rest);
+    expect((await stored(connection)).length).toBeGreaterThan(0);
   });
 });

@@ -2,7 +2,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ConnectionAccess, Connector } from "../connectors/connector.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
-import { isTransient, ProviderError } from "../connectors/provider-error.ts";
+import { isScopeLimited, isTransient, ProviderError } from "../connectors/provider-error.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { retryAt } from "../domain/refresh-schedule.ts";
@@ -36,11 +36,13 @@ interface Fetched {
   readonly accounts: readonly ProviderAccount[] | undefined;
   readonly changes: Changes | undefined;
   readonly from: Date;
+  /** The provider wants its user beside it for some of this. */
+  readonly isLimited: boolean;
 }
 
 /**
  * Runs one claimed run to its end: fetches, stores everything with the new cursor and the end of the run in one transaction, or
- * has it tried again later. A process that dies on the way leaves nothing but a lease that runs out; the repeat is harmless.
+ * has it tried again later. Where the provider shows a part only beside its user, the rest is stored and the run fails as `scope_limited`. A process that dies on the way leaves nothing but a lease that runs out; the repeat is harmless.
  */
 export async function runSync(parts: SyncParts, held: HeldRun, signal: AbortSignal): Promise<void> {
   const { deps } = parts;
@@ -78,20 +80,22 @@ async function fetchData(
     caller,
     run: async (connector, access) => {
       const listed = connector.listAccounts(access, callFor(deps, caller));
-      if (held.run.kind !== "transactions") return { accounts: await listed, changes: undefined, from };
+      if (held.run.kind !== "transactions") {
+        return { accounts: await listed, changes: undefined, from, isLimited: false };
+      }
       const accounts = await listed.catch(unlessLimited);
       const changes = await fetchChanges(known?.cursor ?? "", (cursor) =>
         fetchPage(deps, held, { connector, access, caller, cursor, from }),
       );
-      return { accounts, changes, from: known?.backfilledFrom ?? from };
+      if (changes.isLimited && changes.pages === 0 && accounts === undefined) throw new ProviderError("scope_limited");
+      return { accounts, changes, from: known?.backfilledFrom ?? from, isLimited: changes.isLimited };
     },
   });
 }
 
 /** Some banks list accounts only beside their user, and go on showing what happens on them: those of last time stay. */
 function unlessLimited(error: unknown): undefined {
-  if (error instanceof ProviderError && error.failure === "scope_limited") return undefined;
-  throw error;
+  if (!isScopeLimited(error)) throw error;
 }
 
 async function fetchPage(
@@ -125,17 +129,18 @@ async function store(
       const kept = saved.filter((each) => each.postedAt >= fetched.from);
       const savedCounts = await saveTransactions(tx, current, kept, now);
       counts = { pages, ...savedCounts, removed: await deleteTransactions(tx, current, removed) };
-      await saveSyncState(tx, current, { cursor, backfilledFrom: fetched.from }, now);
+      if (pages > 0) await saveSyncState(tx, current, { cursor, backfilledFrom: fetched.from }, now);
     }
     await noteSync(tx, current, now);
     // Fenced by the holder: a run that was taken over stores nothing.
-    if (!(await finishRun(tx, held, succeeded(counts, now)))) throw new DomainError("CONFLICT");
+    const end = fetched.isLimited ? limited(counts, now) : succeeded(counts, now);
+    if (!(await finishRun(tx, held, end))) throw new DomainError("CONFLICT");
     const { connectionId, institutionId } = current;
     const action = fetched.changes === undefined ? "account_list" : "transaction_fetch";
     const durationMs = performance.now() - work.startedMs;
     const details = { job: held.run.runId, trigger: held.run.trigger, ...counts };
     await appendAudit(deps.storage, tx, { owner: current.owner, actor: jobActor("sync"), now }, [
-      { action, outcome: "ok", connectionId, institutionId, durationMs, details },
+      { action, outcome: fetched.isLimited ? end.error : "ok", connectionId, institutionId, durationMs, details },
     ]);
   });
 }
@@ -148,6 +153,11 @@ async function giveBack(deps: Dependencies, held: HeldRun): Promise<void> {
 
 function succeeded(counts: SyncCounts, now: Date) {
   return { state: "succeeded", error: "", counts, now } as const;
+}
+
+/** Its owner has to know that something is missing; what there is has been stored. */
+function limited(counts: SyncCounts, now: Date) {
+  return { state: "failed", error: "scope_limited", counts, now } as const;
 }
 
 async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknown; startedMs: number }): Promise<void> {

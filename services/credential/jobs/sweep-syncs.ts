@@ -1,6 +1,6 @@
 import type { Dependencies } from "../flows/dependencies.ts";
 import { runSync, type SyncParts, syncLeaseMs } from "../flows/run-sync.ts";
-import { deleteOldTransactions } from "../storage/provider-data-store.ts";
+import { deleteAbsentAccounts, deleteOldTransactions } from "../storage/provider-data-store.ts";
 import { claimRun, deleteOldRuns, enqueueRun, findStaleConnections } from "../storage/sync-run-store.ts";
 
 const concurrency = 4;
@@ -8,6 +8,8 @@ const perSweepMax = 100;
 const staleAfterMs = 6 * 3_600_000;
 const scheduleBatchSize = 200;
 const runsKeptMs = 90 * 86_400_000;
+/** Banks leave accounts out for a while, as for maintenance; one that stays away for this long is closed, or no longer shared. */
+const absentAccountsKeptMs = 30 * 86_400_000;
 const deleteBatchSize = 1_000;
 const deleteBatchesMax = 100;
 
@@ -43,14 +45,16 @@ export async function scheduleSyncs(deps: Dependencies): Promise<number> {
   return stale.length;
 }
 
-/** Removes transactions past their retention, and runs nobody will ask about any more. */
+/** Removes transactions past their retention, accounts long gone with theirs, and runs nobody will ask about any more. */
 export async function sweepRetention(parts: SyncParts, signal: AbortSignal): Promise<void> {
   const { deps, retentionDays } = parts;
   const now = deps.clock.now();
   const db = deps.storage.db.query;
   await deleteOldRuns(db, new Date(now.getTime() - runsKeptMs), deleteBatchSize);
-  const work = { now, daysDefault: retentionDays, limit: deleteBatchSize };
+  const old = { now, daysDefault: retentionDays, limit: deleteBatchSize };
+  const absent = { before: new Date(now.getTime() - absentAccountsKeptMs), limit: deleteBatchSize };
   for (let batch = 0; batch < deleteBatchesMax && !signal.aborted; batch += 1) {
-    if ((await deleteOldTransactions(db, work)) === 0n) return;
+    const removed = (await deleteOldTransactions(db, old)) + (await deleteAbsentAccounts(db, absent));
+    if (removed === 0n) return;
   }
 }

@@ -150,6 +150,7 @@ export async function findConnectionOfAccount(
     .where("account.tenant", "=", account.tenant)
     .where("account.account_id", "=", account.accountId)
     .where("connection.connector", "=", account.connector)
+    .where("account.absent_since", "is", null)
     .where("connection.state", "<>", "REVOKED")
     .executeTakeFirst();
   return row && toConnection(row);

@@ -4,6 +4,7 @@ import type { ConnectionKey } from "../domain/connection.ts";
 import type { Queryable, Tx } from "./storage.ts";
 
 const rowsPerStatementMax = 1_000;
+const absentAccountsMax = 100;
 
 /** How many rows a save made and changed. */
 export interface SavedCounts {
@@ -12,8 +13,8 @@ export interface SavedCounts {
 }
 
 /**
- * Makes these the connection's accounts: by the provider's ids, those it no longer names are removed. A balance that was not told leaves
- * the last known one, whose time tells its age.
+ * Makes these the connection's accounts by the provider's ids. Those it no longer names are not shown any more, nor are their transactions;
+ * what becomes of them says `deleteAbsentAccounts`. A balance that was not told leaves the last known one, whose time tells its age.
  */
 export async function saveAccounts(
   tx: Tx,
@@ -24,10 +25,12 @@ export async function saveAccounts(
   const owned = keyColumns(key);
   const ids = accounts.map((account) => account.accountId);
   await tx
-    .deleteFrom("provider_accounts")
+    .updateTable("provider_accounts")
+    .set({ absent_since: now })
     .where("tenant", "=", owned.tenant)
     .where("user_id", "=", owned.user_id)
     .where("connection_id", "=", owned.connection_id)
+    .where("absent_since", "is", null)
     .where(sql<boolean>`account_id <> all(${ids}::text[])`)
     .execute();
   for (const [position, account] of accounts.entries()) {
@@ -37,6 +40,7 @@ export async function saveAccounts(
       display_name: account.displayName,
       masked_number: account.maskedNumber,
       currency: account.currency,
+      absent_since: null,
       updated_at: now,
     };
     const row = {
@@ -55,7 +59,7 @@ export async function saveAccounts(
   }
 }
 
-/** The accounts as they were last seen, in their provider's order. */
+/** The accounts their provider names, as they were last seen, in its order. */
 export async function listStoredAccounts(db: Queryable, key: ConnectionKey): Promise<ProviderAccount[]> {
   const rows = await db
     .selectFrom("provider_accounts")
@@ -63,6 +67,7 @@ export async function listStoredAccounts(db: Queryable, key: ConnectionKey): Pro
     .where("tenant", "=", key.owner.tenant)
     .where("user_id", "=", key.owner.userId)
     .where("connection_id", "=", key.connectionId)
+    .where("absent_since", "is", null)
     .orderBy("position")
     .orderBy("account_id")
     .execute();
@@ -159,18 +164,23 @@ export interface TransactionQuery {
   readonly limit: number;
 }
 
-/** A page of stored transactions, newest first. */
+/** A page of stored transactions, newest first; without those of accounts the provider no longer names. */
 export async function listStoredTransactions(
   db: Queryable,
   key: ConnectionKey,
   query: TransactionQuery,
 ): Promise<ProviderTransaction[]> {
+  const { tenant, user_id, connection_id } = keyColumns(key);
   let select = db
     .selectFrom("provider_transactions")
     .selectAll()
-    .where("tenant", "=", key.owner.tenant)
-    .where("user_id", "=", key.owner.userId)
-    .where("connection_id", "=", key.connectionId);
+    .where("tenant", "=", tenant)
+    .where("user_id", "=", user_id)
+    .where("connection_id", "=", connection_id)
+    .where(
+      sql<boolean>`account_id <> all(array(select account_id from provider_accounts where tenant = ${tenant}
+        and user_id = ${user_id} and connection_id = ${connection_id}::uuid and absent_since is not null))`,
+    );
   if (query.accountId !== undefined) select = select.where("account_id", "=", query.accountId);
   if (query.from !== undefined) select = select.where("posted_at", ">=", query.from);
   if (query.to !== undefined) select = select.where("posted_at", "<", query.to);
@@ -233,6 +243,32 @@ export async function deleteOldTransactions(
         limit ${limit}) old
       where c.settings ? 'retentionDays' limit ${limit})`.execute(db);
   return (byAge.numAffectedRows ?? 0n) + (bySetting.numAffectedRows ?? 0n);
+}
+
+/**
+ * Removes what is left of accounts that their provider has not named since `before`: first their transactions, `limit` at once, then they
+ * themselves. Returns how many rows went; call it until none does.
+ */
+export async function deleteAbsentAccounts(db: Queryable, work: { before: Date; limit: number }): Promise<bigint> {
+  // Locked, so that one which is named again at this moment keeps what it has, or comes back without it.
+  const gone = sql`gone as (
+    select tenant, user_id, connection_id, account_id from provider_accounts where absent_since < ${work.before}::timestamptz
+    order by absent_since limit ${absentAccountsMax} for update skip locked)`;
+  const lines = await sql`
+    with ${gone}
+    delete from provider_transactions where (tenant, user_id, connection_id, transaction_id) in (
+      select line.tenant, line.user_id, line.connection_id, line.transaction_id
+      from gone join provider_transactions line using (tenant, user_id, connection_id, account_id) limit ${work.limit})`.execute(
+    db,
+  );
+  const accounts = await sql`
+    with ${gone}
+    delete from provider_accounts account using gone
+    where account.tenant = gone.tenant and account.user_id = gone.user_id and account.connection_id = gone.connection_id
+      and account.account_id = gone.account_id and not exists (
+        select from provider_transactions line where line.tenant = gone.tenant and line.user_id = gone.user_id
+          and line.connection_id = gone.connection_id and line.account_id = gone.account_id)`.execute(db);
+  return (lines.numAffectedRows ?? 0n) + (accounts.numAffectedRows ?? 0n);
 }
 
 const keyNames = ["tenant", "user_id", "connection_id"] as const;

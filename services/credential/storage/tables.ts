@@ -171,6 +171,7 @@ interface ProviderAccountRow extends OwnedRow {
   balance_minor: bigint | null;
   available_minor: bigint | null;
   as_of: Date | null;
+  absent_since: Generated<Date | null>;
   updated_at: Date;
 }
 

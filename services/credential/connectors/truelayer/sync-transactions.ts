@@ -1,6 +1,6 @@
 import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
-import { ProviderError } from "../provider-error.ts";
+import { isScopeLimited, ProviderError } from "../provider-error.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { findAccounts, type TrueLayerAccount } from "./accounts.ts";
 import { accountsThatFit, fits, readCursor, type SyncCursor, type SyncRun, writeCursor } from "./sync-cursor.ts";
@@ -82,7 +82,7 @@ async function beginRun(
     .then(accountsThatFit)
     .catch((error: unknown) => {
       // Some banks list accounts only shortly after a consent, and go on showing those that are known.
-      if (isLimited(error) && stored.accounts.length > 0) return stored.accounts;
+      if (isScopeLimited(error) && stored.accounts.length > 0) return stored.accounts;
       throw error;
     });
   const here = new Set(accounts.map((each) => each.accountId));
@@ -112,10 +112,10 @@ async function readAccount(reading: Reading, cursor: RunningCursor, account: Tru
     return { ...settled, run: nextAccount(run, 0) };
   } catch (error) {
     const recent = run.until - unattendedMs;
-    const isPastRefused = isLimited(error) || isWord(error, "invalid_date_range");
+    const isPastRefused = isScopeLimited(error) || isWord(error, "invalid_date_range");
     // The further past is only shown while the user is there, or not at all; what is recent may be all the same.
     if (isPastRefused && run.at < recent) return { ...cursor, run: { ...run, at: recent } };
-    if (isLimited(error)) return { ...cursor, run: nextAccount(run, 1) };
+    if (isScopeLimited(error)) return { ...cursor, run: nextAccount(run, 1) };
     if (isNotThere(error)) return { ...cursor, run: nextAccount(run, 0) };
     throw error;
   }
@@ -163,14 +163,10 @@ async function pendingOf(
   try {
     return await readPending({ ...reading, account }, reading.next());
   } catch (error) {
-    if (isLimited(error)) return undefined;
+    if (isScopeLimited(error)) return undefined;
     if (isNotThere(error)) return [];
     throw error;
   }
-}
-
-function isLimited(error: unknown): boolean {
-  return error instanceof ProviderError && error.failure === "scope_limited";
 }
 
 function isNotThere(error: unknown): boolean {

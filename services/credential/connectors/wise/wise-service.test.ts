@@ -204,6 +204,24 @@ describe("a Wise profile in the service", () => {
     expect((await reread(connection)).state).toBe("ACTIVE");
   });
 
+  it("has its balances stored while its statements are closed, and the lines once they open again", async () => {
+    const connection = await synced();
+    const [before] = await listStoredAccounts(db(), connection);
+    const lines = (await transactionsOf(connection)).length;
+    const move = { balanceId: Number(before?.accountId), amount: 12.34, description: "While closed", notify: false };
+    await wise.control("POST", "/transactions", move);
+    await wise.control("PATCH", "/settings", { strongAuthentication: "always" });
+    await request(connection);
+    await sync();
+    const [after] = await listStoredAccounts(db(), connection);
+    expect((after?.balanceMinor ?? 0n) - (before?.balanceMinor ?? 0n)).toBe(1_234n);
+    expect(await transactionsOf(connection)).toHaveLength(lines);
+    await wise.control("DELETE", "/settings");
+    await request(connection);
+    await sync();
+    expect(await lastRun(connection)).toMatchObject({ state: "succeeded", added: 1 });
+  });
+
   it("is disconnected with its refresh token used up at Wise and its data destroyed", async () => {
     const connection = await synced();
     await wise.control("DELETE", "/calls");

@@ -71,7 +71,7 @@ export function runInWords(run: SyncRun): { readonly title: string; readonly det
     run.changed > 0 && `${run.changed} changed`,
     run.removed > 0 && `${run.removed} removed`,
   ].filter((each) => each !== false);
-  const outcome = run.state === "failed" ? [failureInWords(run.error)] : counts;
+  const outcome = run.state === "failed" ? [failureInWords(run.error), ...counts] : counts;
   const verb = run.kind === "tokens" ? "renewed" : "fetched";
   return {
     title: `${runs[run.kind]} ${verb} ${askers[run.trigger]}`,
@@ -85,6 +85,7 @@ const failures: Readonly<Record<string, string>> = {
   provider_unavailable: "the provider did not answer",
   provider_rate_limited: "the provider asked us to come back later",
   connection_not_found: "the connection had ended",
+  scope_limited: "the rest is shown only while you are signed in at the provider",
 };
 
 function failureInWords(error: string): string {

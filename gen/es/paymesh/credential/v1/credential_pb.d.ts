@@ -2311,7 +2311,8 @@ export declare type SyncRun = Message<"paymesh.credential.v1.SyncRun"> & {
   removed: number;
 
   /**
-   * A stable word such as `provider_unavailable`; of a run that waits, why its last try failed. Empty otherwise.
+   * A stable word such as `provider_unavailable`; of a run that waits, why its last try failed. Empty otherwise. `scope_limited`: the
+   * provider shows the rest only beside its user; the counts say what was stored all the same.
    *
    * @generated from field: string error = 10;
    */
