@@ -1,4 +1,4 @@
-import type { LocalRsaKey } from "./local-rsa-key.ts";
+import type { LocalKey, LocalKeyKind } from "./local-key.ts";
 
 /** What a stand-in and its connector are told of the world they meet in. */
 export interface ProviderWorld {
@@ -8,8 +8,8 @@ export interface ProviderWorld {
   readonly gateway: string;
   /** A secret of this world by name, made at its first use. */
   secret(name: string): string;
-  /** An RSA key pair of this world by name, made at its first use. */
-  rsaKey(name: string): LocalRsaKey;
+  /** A key pair of this world by name, made at its first use. */
+  key(name: string, kind: LocalKeyKind): LocalKey;
 }
 
 /** A stand-in for a data provider, and how the credential service is pointed at it. */
@@ -73,13 +73,17 @@ export const providerSandboxes = {
     schema: "sandbox_mastercard",
     sandbox: (world) => ({
       ...mastercardPartner(world),
-      OPEN_BANKING_REDIRECT_URIS: `${world.gateway}/api/connectors/mastercard/callback`,
+      OPEN_BANKING_REDIRECT_URIS: ["/api/connectors/mastercard/callback", "/openbanking/callback"]
+        .map((path) => `${world.gateway}${path}`)
+        .join(","),
+      OPEN_BANKING_WEBHOOK_KEY_FILE: world.key("mastercard-notifications", "p256").file,
     }),
     credential: (world) => ({
       ...mastercardPartner(world),
       OPEN_BANKING_BASE_URL: world.sandbox,
       OPEN_BANKING_CUSTOMER_TYPE: "testing",
       OPEN_BANKING_WEBHOOK_URL: `${world.gateway}/api/open-banking/webhook`,
+      OPEN_BANKING_WEBHOOK_PUBLIC_KEY: world.key("mastercard-notifications", "p256").publicKey,
     }),
   },
   wise: {
@@ -88,13 +92,13 @@ export const providerSandboxes = {
     sandbox: (world) => ({
       ...wiseApp(world),
       WISE_REDIRECT_URIS: `${world.gateway}/api/connectors/wise/callback`,
-      WISE_SCA_PUBLIC_KEY: world.rsaKey("wise-sca").publicKey,
+      WISE_SCA_PUBLIC_KEY: world.key("wise-sca", "rsa").publicKey,
     }),
     credential: (world) => ({
       ...wiseApp(world),
       WISE_ENV: "sandbox",
       WISE_BASE_URL: world.sandbox,
-      WISE_SCA_KEY_FILE: world.rsaKey("wise-sca").file,
+      WISE_SCA_KEY_FILE: world.key("wise-sca", "rsa").file,
       WISE_WEBHOOK_URL: `${world.gateway}/api/connectors/wise/webhook`,
     }),
   },

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { openLocalRsaKey } from "./local-rsa-key.ts";
+import { openLocalKey } from "./local-key.ts";
 import type { LocalSecrets } from "./local-secrets.ts";
 import { masterKeyFile } from "./operator-environment.ts";
 import type { PortName, Ports } from "./ports.ts";
@@ -166,7 +166,7 @@ function worldOf(name: ProviderName, { ports, secrets, directory }: WorldFacts):
     sandbox: origin(ports[name]),
     gateway: origin(ports.gateway),
     secret: (each) => secrets.of(each),
-    rsaKey: (each) => openLocalRsaKey(path.join(directory, "keys", `${each}.pem`)),
+    key: (each, kind) => openLocalKey(path.join(directory, "keys", `${each}.pem`), kind),
   };
 }
 

@@ -1,4 +1,10 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  type KeyPairKeyObjectResult,
+} from "node:crypto";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import type { SealedBox } from "../../platform/vault/sealed-box.ts";
@@ -20,16 +26,20 @@ export interface WebhookKeys {
   rotate(): Promise<string>;
 }
 
-/** Opens the keys of this installation, making the first. Private halves lie sealed, bound to their id. */
+/**
+ * Opens the keys of this installation, making the first. Private halves lie sealed, bound to their id. A `given` one signs from now on,
+ * whichever did before.
+ */
 export async function openWebhookKeys(deps: {
   readonly store: WebhookKeyStore;
   readonly box: SealedBox;
   readonly clock: Clock;
   readonly kind: KeyKind;
+  readonly given?: KeyObject | undefined;
 }): Promise<WebhookKeys> {
   const { store, box } = deps;
-  const make = (): NewWebhookKey => {
-    const { publicKey, privateKey } = keyPair(deps.kind);
+  const make = (privateKey = keyPair(deps.kind).privateKey): NewWebhookKey => {
+    const publicKey = createPublicKey(privateKey);
     const kid = uuidv7();
     const pem = privateKey.export({ format: "pem", type: "pkcs8" });
     return {
@@ -56,8 +66,9 @@ export async function openWebhookKeys(deps: {
     },
   };
   const stored = await store.list();
-  if (!stored.some((key) => key.retiredAt === null)) await store.addFirst(make());
-  await keys.current();
+  if (!stored.some((key) => key.retiredAt === null)) await store.addFirst(make(deps.given));
+  const { privateKey } = await keys.current();
+  if (deps.given !== undefined && !privateKey.equals(deps.given)) await store.replace(make(deps.given));
   return keys;
 }
 

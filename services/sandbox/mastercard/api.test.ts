@@ -350,10 +350,7 @@ if (vendorFile === undefined) {
 // Last in the file: it looks at every answer of the tests above.
 describe.skipIf(vendorFile === undefined)("the vendor's description", () => {
   it("holds for every answer given above, one good and one bad of most endpoints", async () => {
-    await sandbox.api("POST", "/notification-subscriptions/webhooks", {
-      url: "http://127.0.0.1:9/x",
-      events: [{ name: "authorization.accesstoken.expiry" }],
-    });
+    await useSubscription({ url: "http://127.0.0.1:9/x", events: [{ name: "authorization.accesstoken.expiry" }] });
     const description = openVendorDescription(vendorFile ?? new URL("file:///absent"), {
       errorSchema: "ErrorMessage",
       // It says "object" and means, by its own words and examples, a number or a text.
@@ -373,6 +370,20 @@ describe.skipIf(vendorFile === undefined)("the vendor's description", () => {
   });
 });
 
+/** Every call of a subscription once, its end last. */
+async function useSubscription(contents: { url: string; events: object[] }): Promise<void> {
+  const base = "/notification-subscriptions/webhooks";
+  const made = await sandbox.api("POST", base, contents);
+  const path = `${base}/${made.body["subscriptionId"]}`;
+  const event = `${path}/events/${recordsOf(made, "events")[0]?.["webhookEventId"]}`;
+  for (const each of [base, path]) await sandbox.api("GET", each);
+  await sandbox.api("PUT", event, contents.events[0]);
+  for (const each of [event, path]) await sandbox.api("PUT", `${each}/status`, { status: "inactive" });
+  await sandbox.api("DELETE", event);
+  await sandbox.api("PUT", path, contents);
+  await sandbox.api("DELETE", path);
+}
+
 const text = { type: "string" };
 const correctedError = {
   type: "object",
@@ -383,6 +394,8 @@ const endpoints = [
   "DELETE /aggregation/v1/customers/{customerId}",
   "DELETE /aggregation/v1/customers/{customerId}/accounts/{accountId}",
   "DELETE /aggregation/v1/customers/{customerId}/institutionLogins/{institutionLoginId}",
+  "DELETE /notification-subscriptions/webhooks/{subscription_id}",
+  "DELETE /notification-subscriptions/webhooks/{subscription_id}/events/{webhook_event_id}",
   "GET /aggregation/v1/customers",
   "GET /aggregation/v1/customers/{customerId}",
   "GET /aggregation/v1/customers/{customerId}/accounts",
@@ -393,6 +406,8 @@ const endpoints = [
   "GET /customers/institution-logins/{institution_login_id}/authorization-details",
   "GET /institution/v2/institutions",
   "GET /institution/v2/institutions/{institutionId}",
+  "GET /notification-subscriptions/webhooks",
+  "GET /notification-subscriptions/webhooks/{subscription_id}",
   "POST /aggregation/v1/customers/{customerId}/accounts",
   "POST /aggregation/v1/customers/{customerId}/accounts/{accountId}/transactions/historic",
   "POST /aggregation/v2/customers/active",
@@ -402,4 +417,8 @@ const endpoints = [
   "POST /connect/v2/generate/fix",
   "POST /notification-subscriptions/webhooks",
   "PUT /aggregation/v2/partners/authentication",
+  "PUT /notification-subscriptions/webhooks/{subscription_id}",
+  "PUT /notification-subscriptions/webhooks/{subscription_id}/events/{webhook_event_id}",
+  "PUT /notification-subscriptions/webhooks/{subscription_id}/events/{webhook_event_id}/status",
+  "PUT /notification-subscriptions/webhooks/{subscription_id}/status",
 ];

@@ -1,3 +1,6 @@
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { ConfigError } from "../../platform/config/config-error.ts";
 import { createCsrf } from "../../platform/pages/csrf.ts";
 import { dayMs } from "../kit/domain/calendar.ts";
 import { sendDueWebhooks, type WebhookSending } from "../kit/jobs/send-webhooks.ts";
@@ -46,7 +49,8 @@ export function buildMastercard(config: MastercardSandboxConfig, parts: BuildPar
     });
     await partner.begin(config.OPEN_BANKING_PARTNER_SECRET);
     const keyStore = createWebhookKeyStore(base.db);
-    const keys = await openWebhookKeys({ store: keyStore, box: base.box, clock, kind: "prime256v1" });
+    const given = givenKey(config);
+    const keys = await openWebhookKeys({ store: keyStore, box: base.box, clock, kind: "prime256v1", given });
     const tokenPepper = base.key("links");
     const shared = { ...stores, moment, clock, log, origin, partner, partnerId, keys };
     const server = createMastercardServer({
@@ -75,6 +79,18 @@ export function buildMastercard(config: MastercardSandboxConfig, parts: BuildPar
       { label: "left-overs", intervalMs: sweepEveryMs, work: () => sweep(stores, clock.now()) },
     ]);
   });
+}
+
+/** Throws a `ConfigError` for a file that holds no private key on P-256. */
+function givenKey({ OPEN_BANKING_WEBHOOK_KEY_FILE: file }: MastercardSandboxConfig): KeyObject | undefined {
+  if (file === undefined) return undefined;
+  try {
+    const key = createPrivateKey(readFileSync(file));
+    if (key.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
+  } catch {
+    // Told below: the reason may quote the file.
+  }
+  throw new ConfigError(["OPEN_BANKING_WEBHOOK_KEY_FILE: needs a private key on P-256 in PEM"]);
 }
 
 function openStores(db: SandboxBase<MastercardTables>["db"], clock: BuildParts["clock"]) {

@@ -10,6 +10,8 @@ export const mastercardSandboxConfig = z.object({
   /** The partner's secret at the first start; later one is changed through the API alone. */
   OPEN_BANKING_PARTNER_SECRET: secretText(12),
   OPEN_BANKING_APP_KEY: secretText(8),
+  /** A private key on P-256 in PEM that signs notifications from the start; one is made at the first start when unset. */
+  OPEN_BANKING_WEBHOOK_KEY_FILE: z.string().min(1).optional(),
   /** Where Connect may end, without their queries, separated by commas; any address of this machine when unset. */
   OPEN_BANKING_REDIRECT_URIS: addressList,
 });

@@ -240,11 +240,19 @@ describe("notifications", () => {
     const path = `${base}/${made.body["subscriptionId"]}`;
     const get = async () => (await sandbox.api("GET", path)).body;
     expect(await get()).toMatchObject({ status: "active", events: [{ name: consent, status: "active" }] });
-    expect((await sandbox.api("GET", base)).body).toMatchObject({ total: 1, count: 1, offset: 0, limit: 10 });
+    expect((await sandbox.api("GET", base)).body).toMatchObject({ total: 1, count: 1, offset: 1, limit: 10 });
     expect(recordsOf(await sandbox.api("GET", `${base}/events`), "events")).toHaveLength(3);
     await sandbox.api("PUT", path, { events: [{ name: consent, url: "http://127.0.0.1:9/own" }] });
+    const [{ webhookEventId } = {}] = recordsOf(await sandbox.api("GET", path), "events");
+    const eventPath = `${path}/events/${webhookEventId}`;
+    const other = { name: "manage.txpush.account.created", url: "http://127.0.0.1:9/other" };
+    expect((await sandbox.api("PUT", eventPath, other)).body).toEqual(other);
+    expect((await sandbox.api("PUT", `${eventPath}/status`, { status: "inactive" })).body["status"]).toBe("inactive");
+    expect(await get()).toMatchObject({ status: "active", events: [{ ...other, webhookEventId, status: "inactive" }] });
     await sandbox.api("PUT", `${path}/status`, { status: "inactive" });
-    expect(await get()).toMatchObject({ status: "inactive", events: [{ url: "http://127.0.0.1:9/own" }] });
+    expect(await get()).toMatchObject({ status: "inactive" });
+    expect((await sandbox.api("DELETE", eventPath)).status).toBe(204);
+    expect((await sandbox.api("DELETE", eventPath)).status).toBe(404);
     expect((await sandbox.api("DELETE", path)).status).toBe(204);
     const gone = await sandbox.api("GET", path);
     expect([gone.status, gone.body]).toEqual([

@@ -1,3 +1,7 @@
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
@@ -57,6 +61,17 @@ it("keeps a changed secret and its tokens over a restart, and neither in its log
   expect(await second.exited).toBe(0);
   const output = first.output() + second.output();
   for (const kept of [token, changed, secret]) expect(output).not.toContain(kept);
+});
+
+it("signs notifications by the key it is given from then on, whichever it had", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const file = path.join(tmpdir(), `paymesh-key-${randomUUID()}.pem`);
+  await writeFile(file, privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+  const given = await start({ OPEN_BANKING_WEBHOOK_KEY_FILE: file });
+  await given.healthy();
+  const published = await (await fetch(`${given.origin}/webhook-key.pem`)).text();
+  expect(published).toBe(publicKey.export({ format: "pem", type: "spki" }));
+  await rm(file);
 });
 
 it("names every missing variable and does not start outside the local world", async () => {

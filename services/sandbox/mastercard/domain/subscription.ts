@@ -34,6 +34,8 @@ export interface SubscribedEvent {
   /** Instead of the subscription's. */
   readonly url?: string | undefined;
   readonly condition?: EventCondition | undefined;
+  /** Absent: as its subscription's. */
+  readonly status?: SubscriptionStatus | undefined;
 }
 
 /** Whether its notifications are sent. The answer that makes one calls it `pending`, as the provider does. */

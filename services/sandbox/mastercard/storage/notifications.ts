@@ -21,7 +21,8 @@ export async function notify(
   for (const row of rows) {
     for (const event of row.events) {
       const url = event.url ?? row.url;
-      if (event.name !== notification.name || url === null || !isWanted(event.condition, notification)) continue;
+      if (event.name !== notification.name || event.status === "inactive" || url === null) continue;
+      if (!isWanted(event.condition, notification)) continue;
       sent += 1;
       const { name, ...facts } = notification;
       const ids = { subscriptionId: row.subscription_id, webhookEventId: event.webhookEventId };

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql } from "kysely";
 import type { Database } from "../../../platform/db/open-database.ts";
+import { inTransaction } from "../../../platform/db/transaction.ts";
 import type { SubscribedEvent, Subscription, SubscriptionStatus } from "../domain/subscription.ts";
 import type { MastercardTables, SubscriptionRow } from "./tables.ts";
 
@@ -17,6 +18,12 @@ export interface SubscriptionStore {
   list(page: { offset: number; limit: number }): Promise<{ total: number; subscriptions: readonly Subscription[] }>;
   /** Undefined for an unknown one. */
   replace(subscriptionId: string, contents: SubscriptionContents, now: Date): Promise<Subscription | undefined>;
+  /** Changes its events by what `change` makes of them, one change at a time; undefined for an unknown one. */
+  changeEvents(
+    subscriptionId: string,
+    change: (events: readonly SubscribedEvent[]) => readonly SubscribedEvent[],
+    now: Date,
+  ): Promise<Subscription | undefined>;
   setStatus(subscriptionId: string, status: SubscriptionStatus, now: Date): Promise<boolean>;
   remove(subscriptionId: string): Promise<boolean>;
   clear(): Promise<void>;
@@ -59,6 +66,19 @@ export function createSubscriptionStore(db: Database<MastercardTables>): Subscri
         .executeTakeFirst();
       return row && subscriptionOf(row);
     },
+    changeEvents: (subscriptionId, change, now) =>
+      inTransaction(db, async (tx) => {
+        const mine = tx.selectFrom("subscriptions").selectAll().where("subscription_id", "=", subscriptionId);
+        const row = await mine.forUpdate().executeTakeFirst();
+        if (row === undefined) return undefined;
+        const changed = await tx
+          .updateTable("subscriptions")
+          .set({ events: JSON.stringify(change(row.events)), updated_at: now })
+          .where("subscription_id", "=", subscriptionId)
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        return subscriptionOf(changed);
+      }),
     async setStatus(subscriptionId, status, now) {
       const changed = await db.query
         .updateTable("subscriptions")

@@ -123,6 +123,7 @@ const renamed: Readonly<Record<string, string>> = {
   ":loginId/authorization-details": "{institution_login_id}/authorization-details",
   ":loginId": "{institutionLoginId}",
   ":id": "{subscription_id}",
+  ":eventId": "{webhook_event_id}",
 };
 
 function vendorPath(route: string): string {
