@@ -59,7 +59,7 @@ const providerWebhooks: HttpPaths = {
 const connectorPages: HttpPaths = {
   service: "credential",
   surface: "credential",
-  exact: [tokenInQueryPath, "/api/v1/integrations/truelayer/callback"],
+  exact: [tokenInQueryPath, "/api/v1/integrations/truelayer/callback", "/openbanking/callback"],
   prefixes: [],
   patterns: ["/api/connectors/[a-z][a-z0-9-]*/callback"],
 };

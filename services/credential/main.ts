@@ -16,6 +16,7 @@ import type { Dependencies } from "./flows/dependencies.ts";
 import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
 import { addConnectorRoutes } from "./http/connector-routes.ts";
+import { addConnectEndPage } from "./http/pages/connect-end-page.ts";
 import { addConnectionPages } from "./http/pages/connection-pages.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
@@ -90,6 +91,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     http: async (app) => {
       addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake });
       addConnectorRoutes(app, { deps, limiter, mobileUser: mobileUsers?.authenticate });
+      addConnectEndPage(app, { limiter, log });
       if (visitors !== undefined && publicUrl !== undefined) {
         addConnectionPages(app, { deps, refresher, limiter, visitors, publicUrl });
       }

@@ -18,6 +18,7 @@
 import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 import type { CardConnector } from "./card-connector.ts";
 import type { ClientConnector } from "./client-connector.ts";
+import type { NotificationConnector } from "./notification-connector.ts";
 import type { Institution, ProviderAccount, TransactionPage } from "./provider-data.ts";
 import type { WebhookReader } from "./webhook-reader.ts";
 
@@ -183,6 +184,8 @@ export interface Connector {
   readonly webhook?: WebhookReader;
   /** Absent where firms cannot connect clients of theirs. */
   readonly clients?: ClientConnector;
+  /** Absent where webhooks come without a subscription, or the connector subscribes by itself. */
+  readonly notifications?: NotificationConnector;
   /** Absent where the provider knows no cards. */
   readonly cards?: CardConnector;
 }

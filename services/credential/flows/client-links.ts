@@ -4,13 +4,8 @@ import type { LinkEmail, MadeLink } from "../connectors/client-connector.ts";
 import type { Client } from "../domain/client.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { appendAudit } from "../storage/audit-store.ts";
-import {
-  type ClientKey,
-  findConnectionOfLogin,
-  finishEmail,
-  insertEmail,
-  moveClient,
-} from "../storage/client-store.ts";
+import { type ClientKey, findConnectionOfLogin, moveClient } from "../storage/client-store.ts";
+import { finishEmail, insertEmail } from "../storage/connect-email-store.ts";
 import { askProvider, clientConnector, ownClient } from "./client-customers.ts";
 import { type Caller, callFor, type Dependencies, detachedCall } from "./dependencies.ts";
 

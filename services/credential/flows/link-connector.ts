@@ -4,6 +4,9 @@ import type { Owner } from "../domain/connection.ts";
 import { type BegunConnect, beginConnect } from "./begin-connect.ts";
 import { type Caller, connectorNamed, type Dependencies } from "./dependencies.ts";
 
+/** The page on which a firm's client ends his consent, below the public address. */
+export const connectEndPath = "/openbanking/callback";
+
 /** Addresses of this installation that consents need. */
 export interface LinkAddresses {
   /** Where browsers reach the gateway, without a trailing slash. */

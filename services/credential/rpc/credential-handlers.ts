@@ -4,6 +4,7 @@ import { bankHandlers, connectionHandlers, consentHandlers } from "./connection-
 import { type ConnectorHandlerParts, linkHandlers, userConnectionHandlers } from "./connector-handlers.ts";
 import { erasureHandlers } from "./erasure-handlers.ts";
 import { noticeHandlers } from "./notice-handlers.ts";
+import { notificationHandlers } from "./notification-handlers.ts";
 import { clientConsentHandlers, clientDataHandlers } from "./open-banking-handlers.ts";
 import { operatorHandlers } from "./operator-handlers.ts";
 import { connectionHistoryHandlers, providerDataHandlers } from "./provider-data-handlers.ts";
@@ -27,6 +28,7 @@ export function credentialImplementation(parts: ConnectorHandlerParts): ServiceI
     ...webhookHandlers(parts),
     ...clientConsentHandlers(parts),
     ...clientDataHandlers(parts),
+    ...notificationHandlers(parts),
     ...erasureHandlers(parts),
     ...trueLayerHandlers(parts),
   });

@@ -109,6 +109,12 @@ export const credentialErrors: ErrorTable = Object.freeze({
     error: "account_not_found",
     message: "There is no such account",
   },
+  SUBSCRIPTION_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "subscription_not_found",
+    message: "There is no such subscription",
+  },
   LOGIN_NOT_FOUND: {
     code: GrpcCode.NOT_FOUND,
     http: 404,

@@ -1,5 +1,6 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
+import type { Credential, LoggedConnectEmailSchema } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
@@ -9,12 +10,16 @@ import { askProvider, clientConnector, ensureClient } from "../flows/client-cust
 import { makeClientLink, sendClientEmail } from "../flows/client-links.ts";
 import { clientOverview } from "../flows/client-overview.ts";
 import { callFor } from "../flows/dependencies.ts";
+import { disconnectClient } from "../flows/disconnect-client.ts";
+import { connectEndPath, type LinkAddresses } from "../flows/link-connector.ts";
+import { type ClientEmail, listClientEmails } from "../flows/list-client-emails.ts";
 import { refreshClient } from "../flows/refresh-client.ts";
 import { type ClientKey, findConnectionOfAccount, findConnectionOfLogin } from "../storage/client-store.ts";
 import { listStoredTransactions } from "../storage/provider-data-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
+import type { ConnectorHandlerParts } from "./connector-handlers.ts";
 import { connectedAccountMessage, connectedTransactionMessage } from "./connector-messages.ts";
-import { callerOf, ownerOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
+import { callerOf, ownerOf, pageOf, pageTokenOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
 
 const connector = "mastercard";
 const textLengthMax = 200;
@@ -25,7 +30,8 @@ type All = Handlers<typeof Credential>;
 /** Firms and their clients at Mastercard Open Finance. The firm is whose key proves the call; a field never says it. */
 export function clientConsentHandlers({
   deps,
-}: HandlerParts): Pick<All, "putClientCustomer" | "sendConnectEmail" | "createConnectUrl"> {
+  addresses,
+}: ConnectorHandlerParts): Pick<All, "putClientCustomer" | "sendConnectEmail" | "createConnectUrl"> {
   return {
     putClientCustomer: async ({ clientId, type }, ctx) => {
       const request = { key: clientKey(ctx, clientId), type: typeOf(type) };
@@ -35,7 +41,8 @@ export function clientConsentHandlers({
       return { clientId, customerId, type: customerType, createdAt: timestampFromDate(createdAt) };
     },
     sendConnectEmail: async (request, ctx) => {
-      const { clientId, signature, redirectUri, consumerId, language } = request;
+      const { clientId, signature, consumerId, language } = request;
+      const redirectUri = endOf(addresses, request.redirectUri);
       const { to, firstName, from, subject, supportPhone, institutionName, institutionAddress } = request;
       assertEmail(to);
       const texts = {
@@ -58,7 +65,8 @@ export function clientConsentHandlers({
       const { link, expiresAt } = await sendClientEmail(deps, command, callerOf(ctx));
       return { link, ttlExpiresAt: timestampFromDate(expiresAt), status: "sent" };
     },
-    createConnectUrl: async ({ clientId, redirectUri, institutionLoginId: loginId }, ctx) => {
+    createConnectUrl: async ({ clientId, institutionLoginId: loginId, ...request }, ctx) => {
+      const redirectUri = endOf(addresses, request.redirectUri);
       const command = { key: clientKey(ctx, clientId), redirectUri, loginId };
       const { link, expiresAt } = await makeClientLink(deps, command, callerOf(ctx));
       return { link, expiresAt: timestampFromDate(expiresAt) };
@@ -71,7 +79,12 @@ export function clientDataHandlers({
   deps,
 }: HandlerParts): Pick<
   All,
-  "getOpenBankingClient" | "refreshOpenBankingClient" | "listOpenBankingTransactions" | "getAuthorizationWindow"
+  | "getOpenBankingClient"
+  | "refreshOpenBankingClient"
+  | "disconnectOpenBankingClient"
+  | "listConnectEmails"
+  | "listOpenBankingTransactions"
+  | "getAuthorizationWindow"
 > {
   return {
     getOpenBankingClient: async ({ clientId }, ctx) => {
@@ -98,6 +111,19 @@ export function clientDataHandlers({
       const jobIds = await refreshClient(deps, clientKey(ctx, clientId), callerOf(ctx));
       ctx.setHttpStatus(202);
       return { jobIds: [...jobIds] };
+    },
+    disconnectOpenBankingClient: async ({ clientId, institutionLoginId: loginId }, ctx) => {
+      const ended = await disconnectClient(deps, { key: clientKey(ctx, clientId), loginId }, callerOf(ctx));
+      return { success: true, disconnected: ended.logins, revokedAtProvider: ended.isConfirmed };
+    },
+    listConnectEmails: async ({ clientId, ...request }, ctx) => {
+      const { limit, after } = pageOf(request);
+      const cursor = after && { createdAt: after.since, emailId: after.connectionId };
+      const page = { after: cursor, limit };
+      const { emails, hasMore } = await listClientEmails(deps, clientKey(ctx, clientId), page, callerOf(ctx));
+      const last = hasMore ? emails.at(-1) : undefined;
+      const nextPageToken = last === undefined ? "" : pageTokenOf({ at: last.createdAt, id: last.emailId });
+      return { emails: emails.map(emailMessage), nextPageToken };
     },
     listOpenBankingTransactions: async ({ accountId, ...request }, ctx) => {
       const { limit, after } = readPage(request);
@@ -127,6 +153,23 @@ export function clientDataHandlers({
         ...(window.endsAt && { authorizationEndDate: timestampFromDate(window.endsAt) }),
       };
     },
+  };
+}
+
+/** Where Connect ends: where the firm says, else on our page, else, where browsers do not reach us, on Connect's own. */
+function endOf({ publicUrl }: LinkAddresses, given: string): string {
+  return given !== "" || publicUrl === "" ? given : `${publicUrl}${connectEndPath}`;
+}
+
+function emailMessage(email: ClientEmail): MessageInitShape<typeof LoggedConnectEmailSchema> {
+  const { emailId, to, status, link, expiresAt, createdAt } = email;
+  return {
+    emailId,
+    to,
+    status,
+    link: link ?? "",
+    ...(expiresAt && { ttlExpiresAt: timestampFromDate(expiresAt) }),
+    createdAt: timestampFromDate(createdAt),
   };
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { recordsOf } from "../../sandbox/mastercard/testing/start-mastercard.ts";
 import { type MastercardWorld, must, startMastercardWorld } from "../connectors/mastercard/testing/mastercard-world.ts";
 import { sweepSyncs } from "../jobs/sweep-syncs.ts";
-import { asFirm } from "../testing/credential-world.ts";
+import { asFirm, asOperator } from "../testing/credential-world.ts";
 import { connectTo } from "../webhooks/testing/webhook-world.ts";
 
 const oauthBank = "170778";
@@ -174,6 +174,79 @@ describe("an e-mail with a link", () => {
   });
 });
 
+describe("the log of e-mails", () => {
+  it("is read by the client's firm alone, newest first, and each reading is in the audit", async () => {
+    await customer();
+    for (const to of ["one@example.com", "two@example.com"]) {
+      await api().sendConnectEmail({ clientId, to }, firm);
+      mc.world.clock.advance(1_000);
+    }
+    const first = await api().listConnectEmails({ clientId, pageSize: 1 }, firm);
+    const second = await api().listConnectEmails({ clientId, pageSize: 1, pageToken: first.nextPageToken }, firm);
+    expect([...first.emails, ...second.emails]).toMatchObject([
+      { to: "two@example.com", status: "sent", link: expect.stringMatching(/^http/) },
+      { to: "one@example.com", status: "sent" },
+    ]);
+    expect([first.nextPageToken === "", second.nextPageToken]).toEqual([false, ""]);
+    const acts = await mc.replica.deps.storage.db.query.selectFrom("audit_entries").selectAll().execute();
+    expect(acts.filter((each) => JSON.stringify(each.details).includes("list_emails"))).toHaveLength(2);
+    const foreign = api().listConnectEmails({ clientId }, otherFirm);
+    await expect(foreign).rejects.toMatchObject({ reason: "client_not_found" });
+  });
+});
+
+describe("notifications", () => {
+  const expiry = "authorization.accesstoken.expiry";
+
+  it("are subscribed to by operators alone, changed, switched off and ended", async () => {
+    const made = await api().createNotificationSubscription({}, asOperator);
+    expect(made).toMatchObject({ url: mc.sandbox.receiver.url, events: [{ name: expiry }, {}, {}] });
+    const { subscriptionId } = made;
+    const listed = await api().listNotificationSubscriptions({}, asOperator);
+    expect(listed.subscriptions.map((each) => each.subscriptionId)).toContain(subscriptionId);
+    const condition = { subscribeFor: "customerId", includes: ["7"] };
+    const change = { subscriptionId, events: [{ name: expiry, condition }], status: "inactive" };
+    const changed = await api().putNotificationSubscription(change, asOperator);
+    expect(changed).toMatchObject({ status: "inactive", events: [{ name: expiry, condition }] });
+    expect(await api().getNotificationSubscription({ subscriptionId }, asOperator)).toEqual(changed);
+    await expect(api().getNotificationSubscription({ subscriptionId }, firm)).rejects.toMatchObject({ code: 16 });
+    await api().deleteNotificationSubscription({ subscriptionId }, asOperator);
+    const repeated = api().deleteNotificationSubscription({ subscriptionId }, asOperator);
+    await expect(repeated).rejects.toMatchObject({ reason: "subscription_not_found" });
+    const acts = await mc.replica.deps.storage.db.query.selectFrom("audit_entries").selectAll().execute();
+    const outcomes = acts.map((each) => each.outcome).filter((each) => each.startsWith("notifications_"));
+    expect(outcomes.sort()).toEqual(["notifications_changed", "notifications_ended", "notifications_subscribed"]);
+  });
+
+  it.each([
+    ["an unknown kind", { events: [{ name: "no.such.event" }] }],
+    ["an address that is none", { url: "ftp://example.com" }],
+    ["a condition on what is no field", { events: [{ name: expiry, condition: { subscribeFor: "name" } }] }],
+    [
+      "a value that is no id",
+      { events: [{ name: expiry, condition: { subscribeFor: "accountId", includes: ["x"] } }] },
+    ],
+    ["more kinds than there is room for", { events: Array(21).fill({ name: expiry }) }],
+  ])("are refused with %s", async (_name, request) => {
+    const refused = api().createNotificationSubscription(request, asOperator);
+    await expect(refused).rejects.toMatchObject({ reason: "bad_request" });
+  });
+
+  it("are another service there: its words for unknown, refused and an expired token are understood", async () => {
+    for (const subscriptionId of ["x/../events", crypto.randomUUID()]) {
+      const unknown = api().getNotificationSubscription({ subscriptionId }, asOperator);
+      await expect(unknown).rejects.toMatchObject({ reason: "subscription_not_found" });
+    }
+    const path = "/notification-subscriptions/webhooks";
+    await mc.sandbox.control("POST", "/faults", { path, kind: "provider_error", code: "1502", status: 400, times: 1 });
+    const refused = api().createNotificationSubscription({}, asOperator);
+    await expect(refused).rejects.toMatchObject({ reason: "bad_request" });
+    await mc.sandbox.control("POST", "/partner/expire-tokens");
+    expect((await api().listNotificationSubscriptions({}, asOperator)).total).toBe(0);
+    await mc.sandbox.renew();
+  });
+});
+
 describe("what a client connected", () => {
   it("is read by account, page by page, by his own firm alone", async () => {
     await linked();
@@ -213,5 +286,30 @@ describe("what a client connected", () => {
     await expect(early).rejects.toMatchObject({ reason: "client_not_linked" });
     await linked();
     expect((await api().refreshOpenBankingClient({ clientId }, firm)).jobIds).toHaveLength(1);
+  });
+
+  it("is disconnected by his firm, login by login, and then gone at the provider and here", async () => {
+    const customerId = await linked();
+    const { link } = await api().createConnectUrl({ clientId }, firm);
+    await mc.visit(link, { institutionId: "900101" });
+    await mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
+    const isDone = (each: { body: Record<string, unknown> }) =>
+      each.body["customerId"] === customerId && each.body["eventType"] === "done";
+    await expect.poll(() => mc.sandbox.receiver.received.filter(isDone).length).toBe(2);
+    await mc.deliver(must(mc.sandbox.receiver.received.findLast(isDone)));
+    await syncAll();
+    const logins = [...new Set((await client()).accounts.map((each) => each.institutionLoginId))];
+    const [institutionLoginId = ""] = logins;
+    const foreign = api().disconnectOpenBankingClient({ clientId, institutionLoginId }, otherFirm);
+    await expect(foreign).rejects.toMatchObject({ reason: "client_not_found" });
+    const one = await api().disconnectOpenBankingClient({ clientId, institutionLoginId }, firm);
+    expect(one).toMatchObject({ success: true, disconnected: 1, revokedAtProvider: true });
+    expect(await client()).toMatchObject({ badge: "linked", accounts: [{}, {}, {}] });
+    const again = api().disconnectOpenBankingClient({ clientId, institutionLoginId }, firm);
+    await expect(again).rejects.toMatchObject({ reason: "login_not_found" });
+    await api().disconnectOpenBankingClient({ clientId }, firm);
+    expect(await client()).toMatchObject({ badge: "not_linked", accounts: [] });
+    expect(await mc.accounts(customerId)).toEqual([]);
+    expect(await api().disconnectOpenBankingClient({ clientId }, firm)).toMatchObject({ disconnected: 0 });
   });
 });

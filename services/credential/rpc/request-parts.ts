@@ -111,7 +111,11 @@ export function tokenAfter<Row>(
 ): string {
   const last = shown.at(-1);
   if (last === undefined || rows.length <= shown.length) return "";
-  const { at, id } = cursorOf(last);
+  return pageTokenOf(cursorOf(last));
+}
+
+/** The token of the page after this row. */
+export function pageTokenOf({ at, id }: PageCursor): string {
   return Buffer.from(`${at.toISOString()} ${id}`).toString("base64url");
 }
 

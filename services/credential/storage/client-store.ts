@@ -1,13 +1,9 @@
-import { randomUUID } from "node:crypto";
 import type { Selectable } from "kysely";
-import { inTransaction } from "../../platform/db/transaction.ts";
-import type { LinkEmail } from "../connectors/client-connector.ts";
 import type { Client, ClientState } from "../domain/client.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
 import { toConnection } from "./connection-store.ts";
-import type { Queryable, Storage, Tx } from "./storage.ts";
+import type { Queryable, Tx } from "./storage.ts";
 import type { Tables } from "./tables.ts";
-import { createVaultStore } from "./vault-store.ts";
 
 /** Whose customer, and at which aggregator. */
 export interface ClientKey {
@@ -86,46 +82,6 @@ export async function moveClient(
   return result.numUpdatedRows === 1n;
 }
 
-/** Notes an e-mail before it is asked for; its address is sealed. The id. */
-export async function insertEmail(storage: Storage, client: ClientKey, email: LinkEmail, now: Date): Promise<string> {
-  const emailId = randomUUID();
-  await inTransaction(storage.db, async (tx) => {
-    const sealed = await seal(storage, tx, { client, emailId }, { to: email.to });
-    await tx
-      .insertInto("connect_emails")
-      .values({
-        tenant: client.owner.tenant,
-        user_id: client.owner.userId,
-        email_id: emailId,
-        connector: client.connector,
-        status: "sending",
-        created_at: now,
-        ...sealed,
-      })
-      .execute();
-  });
-  return emailId;
-}
-
-/** Notes how it ended; with the link where it was sent. */
-export async function finishEmail(
-  storage: Storage,
-  client: ClientKey,
-  email: { emailId: string; to: string; sent: { link: string; expiresAt: Date } | undefined },
-): Promise<void> {
-  const { emailId, to, sent } = email;
-  await inTransaction(storage.db, async (tx) => {
-    const sealed = await seal(storage, tx, { client, emailId }, { to, link: sent?.link });
-    await tx
-      .updateTable("connect_emails")
-      .set({ status: sent === undefined ? "failed" : "sent", expires_at: sent?.expiresAt ?? null, ...sealed })
-      .where("tenant", "=", client.owner.tenant)
-      .where("user_id", "=", client.owner.userId)
-      .where("email_id", "=", emailId)
-      .execute();
-  });
-}
-
 /** Removes what is kept of an owner as a firm's client. */
 export async function deleteClient(tx: Tx, owner: Owner): Promise<void> {
   for (const table of ["connect_emails", "aggregator_customers"] as const) {
@@ -170,19 +126,6 @@ export async function findConnectionOfLogin(
     .where("state", "<>", "REVOKED")
     .executeTakeFirst();
   return row && toConnection(row);
-}
-
-async function seal(storage: Storage, tx: Tx, place: { client: ClientKey; emailId: string }, details: object) {
-  const { client, emailId } = place;
-  const where = {
-    owner: client.owner,
-    recordId: emailId,
-    provider: client.connector,
-    purpose: "connect_email",
-    recordVersion: 1,
-  };
-  const sealed = await storage.vault.seal(createVaultStore(tx), where, JSON.stringify(details));
-  return { data_key_id: sealed.dataKeyId, sealed_details: Buffer.from(sealed.ciphertext) };
 }
 
 function toClient(row: Selectable<Tables["aggregator_customers"]>): Client {

@@ -29,7 +29,8 @@ const textNames: ReadonlySet<string> = new Set([
   "institutionId",
   "institutionLoginId",
 ]);
-const refusedTokenCodes: ReadonlySet<string> = new Set(["10022", "10023", "10024"]);
+// The last one is the notification service's.
+const refusedTokenCodes: ReadonlySet<string> = new Set(["10022", "10023", "10024", "1503"]);
 
 /** An id as Mastercard counts them. */
 export const idShape = z.string().regex(/^\d{1,19}$/);
@@ -153,6 +154,8 @@ const failures: ReadonlyMap<string, ProviderFailure> = new Map([
   ["10026", "client_refused"],
   ["10027", "client_refused"],
   ["24302", "client_refused"],
+  ["1501", "not_found"],
+  ["1502", "forbidden"],
   ["14001", "not_found"],
   ["38007", "not_found"],
   ["3003", "not_found"],

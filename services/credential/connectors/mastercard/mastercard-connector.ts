@@ -6,6 +6,7 @@ import { beginConnectLink, completeConnectLink, readConnectReturn } from "./conn
 import { readLoginAccess } from "./login-access.ts";
 import { idShape, type MastercardApi, MastercardRefusal } from "./mastercard-api.ts";
 import type { MastercardSettings } from "./mastercard-settings.ts";
+import { createMastercardNotifications } from "./notifications.ts";
 import { syncTransactions } from "./transactions.ts";
 import { createMastercardWebhooks } from "./webhook.ts";
 
@@ -60,5 +61,6 @@ export function createMastercardConnector(options: MastercardConnectorOptions): 
     syncTransactions: (access, page, call) => syncTransactions(api, access, page, call),
     webhook: createMastercardWebhooks(options),
     clients: createMastercardClients(connect),
+    notifications: createMastercardNotifications(api, settings.OPEN_BANKING_WEBHOOK_URL),
   };
 }

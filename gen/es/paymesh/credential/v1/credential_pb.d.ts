@@ -2960,7 +2960,7 @@ export declare type SendConnectEmailRequest = Message<"paymesh.credential.v1.Sen
   language: string;
 
   /**
-   * Where Connect ends; its own page when empty.
+   * Where Connect ends, with `code` and `reason` in the query; a page of this installation when empty.
    *
    * @generated from field: string redirect_uri = 11;
    */
@@ -3018,7 +3018,7 @@ export declare type CreateConnectUrlRequest = Message<"paymesh.credential.v1.Cre
   clientId: string;
 
   /**
-   * Where Connect ends, with `code` and `reason` in the query; its own page when empty.
+   * As in SendConnectEmail.
    *
    * @generated from field: string redirect_uri = 2;
    */
@@ -3212,6 +3212,59 @@ export declare type RefreshOpenBankingClientResponse = Message<"paymesh.credenti
 export declare const RefreshOpenBankingClientResponseSchema: GenMessage<RefreshOpenBankingClientResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.DisconnectOpenBankingClientRequest
+ */
+export declare type DisconnectOpenBankingClientRequest = Message<"paymesh.credential.v1.DisconnectOpenBankingClientRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * All of them when empty.
+   *
+   * @generated from field: string institution_login_id = 2;
+   */
+  institutionLoginId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DisconnectOpenBankingClientRequest.
+ * Use `create(DisconnectOpenBankingClientRequestSchema)` to create a new message.
+ */
+export declare const DisconnectOpenBankingClientRequestSchema: GenMessage<DisconnectOpenBankingClientRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.DisconnectOpenBankingClientResponse
+ */
+export declare type DisconnectOpenBankingClientResponse = Message<"paymesh.credential.v1.DisconnectOpenBankingClientResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * How many logins were ended.
+   *
+   * @generated from field: int32 disconnected = 2;
+   */
+  disconnected: number;
+
+  /**
+   * False while Mastercard has yet to confirm; it is asked again until it does.
+   *
+   * @generated from field: bool revoked_at_provider = 3;
+   */
+  revokedAtProvider: boolean;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DisconnectOpenBankingClientResponse.
+ * Use `create(DisconnectOpenBankingClientResponseSchema)` to create a new message.
+ */
+export declare const DisconnectOpenBankingClientResponseSchema: GenMessage<DisconnectOpenBankingClientResponse>;
+
+/**
  * @generated from message paymesh.credential.v1.ListOpenBankingTransactionsRequest
  */
 export declare type ListOpenBankingTransactionsRequest = Message<"paymesh.credential.v1.ListOpenBankingTransactionsRequest"> & {
@@ -3299,6 +3352,364 @@ export declare type AuthorizationWindow = Message<"paymesh.credential.v1.Authori
  * Use `create(AuthorizationWindowSchema)` to create a new message.
  */
 export declare const AuthorizationWindowSchema: GenMessage<AuthorizationWindow>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectEmailsRequest
+ */
+export declare type ListConnectEmailsRequest = Message<"paymesh.credential.v1.ListConnectEmailsRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * 1 to 200, 50 when absent.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectEmailsRequest.
+ * Use `create(ListConnectEmailsRequestSchema)` to create a new message.
+ */
+export declare const ListConnectEmailsRequestSchema: GenMessage<ListConnectEmailsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListConnectEmailsResponse
+ */
+export declare type ListConnectEmailsResponse = Message<"paymesh.credential.v1.ListConnectEmailsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.LoggedConnectEmail emails = 1;
+   */
+  emails: LoggedConnectEmail[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListConnectEmailsResponse.
+ * Use `create(ListConnectEmailsResponseSchema)` to create a new message.
+ */
+export declare const ListConnectEmailsResponseSchema: GenMessage<ListConnectEmailsResponse>;
+
+/**
+ * An e-mail as it was asked for.
+ *
+ * @generated from message paymesh.credential.v1.LoggedConnectEmail
+ */
+export declare type LoggedConnectEmail = Message<"paymesh.credential.v1.LoggedConnectEmail"> & {
+  /**
+   * @generated from field: string email_id = 1;
+   */
+  emailId: string;
+
+  /**
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * `sending` (also when its answer was lost: it may have been sent), `sent`, `failed`.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * Of one that was sent.
+   *
+   * @generated from field: string link = 4;
+   */
+  link: string;
+
+  /**
+   * When the link ends or ended.
+   *
+   * @generated from field: optional google.protobuf.Timestamp ttl_expires_at = 5;
+   */
+  ttlExpiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.LoggedConnectEmail.
+ * Use `create(LoggedConnectEmailSchema)` to create a new message.
+ */
+export declare const LoggedConnectEmailSchema: GenMessage<LoggedConnectEmail>;
+
+/**
+ * @generated from message paymesh.credential.v1.NotificationSubscription
+ */
+export declare type NotificationSubscription = Message<"paymesh.credential.v1.NotificationSubscription"> & {
+  /**
+   * @generated from field: string subscription_id = 1;
+   */
+  subscriptionId: string;
+
+  /**
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * In Mastercard's words, such as `pending`, `active`, `inactive`.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * @generated from field: repeated paymesh.credential.v1.NotificationEvent events = 4;
+   */
+  events: NotificationEvent[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp updated_at = 6;
+   */
+  updatedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.NotificationSubscription.
+ * Use `create(NotificationSubscriptionSchema)` to create a new message.
+ */
+export declare const NotificationSubscriptionSchema: GenMessage<NotificationSubscription>;
+
+/**
+ * A kind of notification in a subscription.
+ *
+ * @generated from message paymesh.credential.v1.NotificationEvent
+ */
+export declare type NotificationEvent = Message<"paymesh.credential.v1.NotificationEvent"> & {
+  /**
+   * Given by Mastercard; ignored in requests.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * `authorization.accesstoken.expiry`, `manage.txpush.account.created`, `mastercard.openbanking.customer.consent`.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * In place of the subscription's.
+   *
+   * @generated from field: string url = 3;
+   */
+  url: string;
+
+  /**
+   * As told; ignored in requests.
+   *
+   * @generated from field: string status = 4;
+   */
+  status: string;
+
+  /**
+   * @generated from field: paymesh.credential.v1.NotificationCondition condition = 5;
+   */
+  condition?: NotificationCondition | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.NotificationEvent.
+ * Use `create(NotificationEventSchema)` to create a new message.
+ */
+export declare const NotificationEventSchema: GenMessage<NotificationEvent>;
+
+/**
+ * Narrows it to some, or leaves some out.
+ *
+ * @generated from message paymesh.credential.v1.NotificationCondition
+ */
+export declare type NotificationCondition = Message<"paymesh.credential.v1.NotificationCondition"> & {
+  /**
+   * `institutionId`, `customerId` or `accountId`.
+   *
+   * @generated from field: string subscribe_for = 1;
+   */
+  subscribeFor: string;
+
+  /**
+   * At most 1000 each.
+   *
+   * @generated from field: repeated string includes = 2;
+   */
+  includes: string[];
+
+  /**
+   * @generated from field: repeated string excludes = 3;
+   */
+  excludes: string[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.NotificationCondition.
+ * Use `create(NotificationConditionSchema)` to create a new message.
+ */
+export declare const NotificationConditionSchema: GenMessage<NotificationCondition>;
+
+/**
+ * @generated from message paymesh.credential.v1.CreateNotificationSubscriptionRequest
+ */
+export declare type CreateNotificationSubscriptionRequest = Message<"paymesh.credential.v1.CreateNotificationSubscriptionRequest"> & {
+  /**
+   * Where they are sent; this installation's own webhook when empty.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * At most 20; every kind this installation acts on when none is named.
+   *
+   * @generated from field: repeated paymesh.credential.v1.NotificationEvent events = 2;
+   */
+  events: NotificationEvent[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.CreateNotificationSubscriptionRequest.
+ * Use `create(CreateNotificationSubscriptionRequestSchema)` to create a new message.
+ */
+export declare const CreateNotificationSubscriptionRequestSchema: GenMessage<CreateNotificationSubscriptionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListNotificationSubscriptionsRequest
+ */
+export declare type ListNotificationSubscriptionsRequest = Message<"paymesh.credential.v1.ListNotificationSubscriptionsRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListNotificationSubscriptionsRequest.
+ * Use `create(ListNotificationSubscriptionsRequestSchema)` to create a new message.
+ */
+export declare const ListNotificationSubscriptionsRequestSchema: GenMessage<ListNotificationSubscriptionsRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.ListNotificationSubscriptionsResponse
+ */
+export declare type ListNotificationSubscriptionsResponse = Message<"paymesh.credential.v1.ListNotificationSubscriptionsResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.NotificationSubscription subscriptions = 1;
+   */
+  subscriptions: NotificationSubscription[];
+
+  /**
+   * All there are at Mastercard.
+   *
+   * @generated from field: int32 total = 2;
+   */
+  total: number;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ListNotificationSubscriptionsResponse.
+ * Use `create(ListNotificationSubscriptionsResponseSchema)` to create a new message.
+ */
+export declare const ListNotificationSubscriptionsResponseSchema: GenMessage<ListNotificationSubscriptionsResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.GetNotificationSubscriptionRequest
+ */
+export declare type GetNotificationSubscriptionRequest = Message<"paymesh.credential.v1.GetNotificationSubscriptionRequest"> & {
+  /**
+   * @generated from field: string subscription_id = 1;
+   */
+  subscriptionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.GetNotificationSubscriptionRequest.
+ * Use `create(GetNotificationSubscriptionRequestSchema)` to create a new message.
+ */
+export declare const GetNotificationSubscriptionRequestSchema: GenMessage<GetNotificationSubscriptionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.PutNotificationSubscriptionRequest
+ */
+export declare type PutNotificationSubscriptionRequest = Message<"paymesh.credential.v1.PutNotificationSubscriptionRequest"> & {
+  /**
+   * @generated from field: string subscription_id = 1;
+   */
+  subscriptionId: string;
+
+  /**
+   * As in CreateNotificationSubscription.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * @generated from field: repeated paymesh.credential.v1.NotificationEvent events = 3;
+   */
+  events: NotificationEvent[];
+
+  /**
+   * `active` or `inactive`; left as it is when empty.
+   *
+   * @generated from field: string status = 4;
+   */
+  status: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.PutNotificationSubscriptionRequest.
+ * Use `create(PutNotificationSubscriptionRequestSchema)` to create a new message.
+ */
+export declare const PutNotificationSubscriptionRequestSchema: GenMessage<PutNotificationSubscriptionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.DeleteNotificationSubscriptionRequest
+ */
+export declare type DeleteNotificationSubscriptionRequest = Message<"paymesh.credential.v1.DeleteNotificationSubscriptionRequest"> & {
+  /**
+   * @generated from field: string subscription_id = 1;
+   */
+  subscriptionId: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DeleteNotificationSubscriptionRequest.
+ * Use `create(DeleteNotificationSubscriptionRequestSchema)` to create a new message.
+ */
+export declare const DeleteNotificationSubscriptionRequestSchema: GenMessage<DeleteNotificationSubscriptionRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.DeleteNotificationSubscriptionResponse
+ */
+export declare type DeleteNotificationSubscriptionResponse = Message<"paymesh.credential.v1.DeleteNotificationSubscriptionResponse"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.DeleteNotificationSubscriptionResponse.
+ * Use `create(DeleteNotificationSubscriptionResponseSchema)` to create a new message.
+ */
+export declare const DeleteNotificationSubscriptionResponseSchema: GenMessage<DeleteNotificationSubscriptionResponse>;
 
 /**
  * Holds every bank and provider secret. Callers hold a connection id and never see a token. Each method names the owner;
@@ -3815,6 +4226,17 @@ export declare const Credential: GenService<{
     output: typeof RefreshOpenBankingClientResponseSchema;
   },
   /**
+   * Ends the logins of a client, or the one named: revoked at Mastercard, secrets and data destroyed. He stays a customer. A repeat
+   * succeeds, but for a login that is named. Errors: 404 `client_not_found`, `login_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.DisconnectOpenBankingClient
+   */
+  disconnectOpenBankingClient: {
+    methodKind: "unary";
+    input: typeof DisconnectOpenBankingClientRequestSchema;
+    output: typeof DisconnectOpenBankingClientResponseSchema;
+  },
+  /**
    * Stored transactions of an account of a client of the firm, newest first; bounds as in ListConnectionTransactions. Errors: 400; 404
    * `account_not_found`.
    *
@@ -3835,6 +4257,68 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof GetAuthorizationWindowRequestSchema;
     output: typeof AuthorizationWindowSchema;
+  },
+  /**
+   * E-mails with links a client was sent, newest first. Errors: 400; 404 `client_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListConnectEmails
+   */
+  listConnectEmails: {
+    methodKind: "unary";
+    input: typeof ListConnectEmailsRequestSchema;
+    output: typeof ListConnectEmailsResponseSchema;
+  },
+  /**
+   * Subscribes this installation to Mastercard's notifications; 201. They are about clients of all firms, hence for operators alone.
+   * Errors: 400, also for what Mastercard refuses; 404 `connector_not_found`; 429; 502 `provider_unavailable`: whether it was made is
+   * told by the list then.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.CreateNotificationSubscription
+   */
+  createNotificationSubscription: {
+    methodKind: "unary";
+    input: typeof CreateNotificationSubscriptionRequestSchema;
+    output: typeof NotificationSubscriptionSchema;
+  },
+  /**
+   * The subscriptions as Mastercard tells them, at most 100. Errors: 404 `connector_not_found`; 429; 502 `provider_unavailable`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.ListNotificationSubscriptions
+   */
+  listNotificationSubscriptions: {
+    methodKind: "unary";
+    input: typeof ListNotificationSubscriptionsRequestSchema;
+    output: typeof ListNotificationSubscriptionsResponseSchema;
+  },
+  /**
+   * One subscription. Errors: as the list; 404 `subscription_not_found`.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.GetNotificationSubscription
+   */
+  getNotificationSubscription: {
+    methodKind: "unary";
+    input: typeof GetNotificationSubscriptionRequestSchema;
+    output: typeof NotificationSubscriptionSchema;
+  },
+  /**
+   * Replaces what a subscription says, and switches it on or off where `status` is told. Errors: as GetNotificationSubscription; 400.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.PutNotificationSubscription
+   */
+  putNotificationSubscription: {
+    methodKind: "unary";
+    input: typeof PutNotificationSubscriptionRequestSchema;
+    output: typeof NotificationSubscriptionSchema;
+  },
+  /**
+   * Ends a subscription; 204. A repeat is 404 `subscription_not_found`. Errors: as GetNotificationSubscription.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.DeleteNotificationSubscription
+   */
+  deleteNotificationSubscription: {
+    methodKind: "unary";
+    input: typeof DeleteNotificationSubscriptionRequestSchema;
+    output: typeof DeleteNotificationSubscriptionResponseSchema;
   },
 }>;
 
