@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Mailbox } from "../deploy/local/demo/mailbox.ts";
+import { demoWorld } from "../deploy/local/world.ts";
 import { FormBrowser, plainText } from "../services/platform/testing/form-browser.ts";
 import { call } from "./harness/call.ts";
+import { eventually } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
 
 const { urls } = sharedMesh();
@@ -25,6 +27,40 @@ it("a person signs up on the way to the connected accounts, connects one, and si
   const wallet = await browser.open(`${urls.gateway}/wallet`);
   expect(plainText(wallet.text)).toContain("Connected accounts");
   await browser.press(wallet, "Sign out");
+  expect((await browser.open(connection.url)).url).toBe(`${urls.gateway}/login/connections`);
+});
+
+it("a person whose consent is taken back at the provider is told by mail and on the wallet's page, and may leave for good", async () => {
+  const browser = new FormBrowser();
+  const email = `told-${randomBytes(6).toString("hex")}@example.com`;
+  const form = await browser.open(`${urls.gateway}/login/connections?with=sign-up`);
+  const sent = await browser.press(form, "Sign up", { Email: email, Name: "Priya" });
+  const list = await browser.press(sent, "Sign in", { Code: await new Mailbox(urls.mail, email).nextCode() });
+  const bank = await browser.press(list, "Connect Saltire Bank through TrueLayer");
+  const consent = await browser.press(bank, "Sign in", { "User name": "priya", Password: "shah" });
+  const connection = await browser.press(consent, "Allow");
+
+  const control = `${urls.providers.truelayer}/_control/connections`;
+  const key = { headers: { "x-sandbox-key": demoWorld.operatorKey } };
+  const { body } = await call("GET", control, key);
+  // Nobody else of this run has an account there.
+  const there = (body["connections"] as Record<string, string>[]).filter(
+    (each) => each["username"] === "priya" && each["providerId"] === "ob-saltire",
+  );
+  for (const each of there) await call("POST", `${control}/${each["credentialsId"]}/revoke`, { ...key, body: {} });
+  const subject = "Saltire Bank is not connected any more";
+  const mail = await eventually(async () => {
+    const inbox = await call("GET", `${urls.mail}/api/messages?to=${encodeURIComponent(email)}`);
+    return (inbox.body["messages"] as { subject: string; text: string }[]).find((each) => each.subject === subject);
+  });
+  expect(mail.text).toContain(`${urls.gateway}/connections`);
+  const wallet = await browser.open(`${urls.gateway}/wallet`);
+  expect(plainText(wallet.text)).toContain(subject);
+  expect(plainText((await browser.press(wallet, `Hide: ${subject}`)).text)).not.toContain(subject);
+
+  const question = await browser.open(`${urls.gateway}/wallet/close`);
+  const end = await browser.submit(question, "/wallet/close", { understood: "yes" });
+  expect(plainText(end.text)).toContain("what was kept about your accounts is gone");
   expect((await browser.open(connection.url)).url).toBe(`${urls.gateway}/login/connections`);
 });
 

@@ -208,6 +208,7 @@ export const servicePlans: readonly ServicePlan[] = [
     env: ({ ports, secrets }) => ({
       WALLET_ENCRYPTION_KEY: secrets.of("wallet.encryption-key"),
       WALLET_APP_URL: origin(ports.gateway),
+      WALLET_CONNECTIONS_URL: `${origin(ports.gateway)}/connections`,
       WALLET_OIDC_ISSUER: origin(ports.oidc),
       SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
       MAIL_FROM: "wallet@paymesh.example",

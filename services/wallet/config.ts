@@ -14,6 +14,8 @@ const schema = z.object({
   WALLET_APP_URL: httpUrl,
   /** Issuer of the OIDC provider, on an origin of its own. */
   WALLET_OIDC_ISSUER: httpUrl,
+  /** Where people see their connections of data providers: Credential's pages; not linked to when unset. */
+  WALLET_CONNECTIONS_URL: httpUrl.optional(),
   SMTP_URL: z.url({ protocol: /^smtps?$/ }),
   MAIL_FROM: z.string().min(3),
   /** Answers sign-in codes to whoever asks for them; local mode alone. */
@@ -32,8 +34,8 @@ export function readWalletConfig(env: Environment): WalletConfig {
   if (config.PAYMESH_ENV === "local") return config;
   const problems: string[] = [];
   if (config.WALLET_DEV_CODES) problems.push("WALLET_DEV_CODES: only PAYMESH_ENV=local may use it");
-  for (const name of ["WALLET_APP_URL", "WALLET_OIDC_ISSUER"] as const) {
-    if (!config[name].startsWith("https:")) problems.push(`${name}: must be https outside local mode`);
+  for (const name of ["WALLET_APP_URL", "WALLET_OIDC_ISSUER", "WALLET_CONNECTIONS_URL"] as const) {
+    if (config[name]?.startsWith("https:") === false) problems.push(`${name}: must be https outside local mode`);
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

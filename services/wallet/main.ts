@@ -6,9 +6,11 @@ import { runService, type ServiceScope } from "../platform/lifecycle/run-service
 import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createCredentialClient } from "./clients/credential-client.ts";
 import { createMailer } from "./clients/mailer.ts";
+import type { OwnerNotices } from "./clients/owner-notices.ts";
 import { openRegistryDirectory, type RegistryDirectory } from "./clients/registry-directory.ts";
 import { composeWallet } from "./compose-wallet.ts";
 import { readWalletConfig, type WalletConfig } from "./config.ts";
+import { eraseClosedAccounts } from "./flows/close-account.ts";
 import { repairEnrolments } from "./flows/repair-enrolments.ts";
 import type { WalletDeps } from "./flows/wallet-deps.ts";
 import { addWalletWeb } from "./http/add-wallet-web.ts";
@@ -16,6 +18,7 @@ import { registerEnrolmentCallbacks } from "./http/enrolment-callbacks.ts";
 import { registerMobileJwks } from "./http/mobile-jwks.ts";
 import { runOidcJobs } from "./jobs/run-oidc-jobs.ts";
 import { sweepExpired } from "./jobs/sweep-expired.ts";
+import { tellOwners } from "./jobs/tell-owners.ts";
 import { walletTasks } from "./jobs/wallet-tasks.ts";
 import { composeOidc } from "./oidc/compose-oidc.ts";
 import { createWalletAuthenticators } from "./rpc/authenticators.ts";
@@ -26,6 +29,8 @@ import type { WalletTables } from "./storage/tables.ts";
 const version = "0.1.0";
 const repairIntervalMs = 15_000;
 const sweepIntervalMs = 60_000;
+const noticesIntervalMs = 5_000;
+const erasuresIntervalMs = 15_000;
 
 /** A person's cards, accounts and enrolments. Any number of replicas share one database. */
 async function startWallet(scope: ServiceScope): Promise<void> {
@@ -35,8 +40,9 @@ async function startWallet(scope: ServiceScope): Promise<void> {
     keyFile: config.TLS_KEY_FILE,
     caFile: config.TLS_CA_FILE,
   });
-  const { deps, directory } = await openWallet(scope, config, tls);
+  const { deps, directory, notices } = await openWallet(scope, config, tls);
   await startBackgroundWork(scope, config, deps);
+  startPeriodicWork(scope, deps, notices);
   const oidc = composeOidc(deps, {
     clients: directory,
     encryptionKey: config.WALLET_ENCRYPTION_KEY,
@@ -68,7 +74,7 @@ async function openWallet(
   scope: ServiceScope,
   config: WalletConfig,
   tls: MeshTls,
-): Promise<{ deps: WalletDeps; directory: RegistryDirectory }> {
+): Promise<{ deps: WalletDeps; directory: RegistryDirectory; notices: OwnerNotices }> {
   const { log, clock } = scope;
   const db = openDatabase<WalletTables>({
     url: config.DATABASE_URL,
@@ -92,10 +98,11 @@ async function openWallet(
     settings: {
       appUrl: config.WALLET_APP_URL,
       oidcIssuer: config.WALLET_OIDC_ISSUER,
+      connectionsUrl: config.WALLET_CONNECTIONS_URL,
       devCodes: config.WALLET_DEV_CODES,
     },
   });
-  return { deps, directory };
+  return { deps, directory, notices: credential.notices };
 }
 
 async function startBackgroundWork(scope: ServiceScope, config: WalletConfig, deps: WalletDeps): Promise<void> {
@@ -109,20 +116,20 @@ async function startBackgroundWork(scope: ServiceScope, config: WalletConfig, de
     log,
   });
   scope.onStop("jobs", jobs.stop);
-  const repair = every({
-    label: "enrolment repair",
-    intervalMs: repairIntervalMs,
-    work: (signal) => repairEnrolments(deps, signal),
-    log,
-  });
-  scope.onStop("enrolment repair", repair.stop);
-  const sweep = every({
-    label: "expiry sweep",
-    intervalMs: sweepIntervalMs,
-    work: (signal) => sweepExpired(deps, signal),
-    log,
-  });
-  scope.onStop("expiry sweep", sweep.stop);
+}
+
+/** What comes back by itself. Each claims its rows, so any number of replicas may run it. */
+function startPeriodicWork(scope: ServiceScope, deps: WalletDeps, notices: OwnerNotices): void {
+  const { log } = scope;
+  const works: readonly [label: string, intervalMs: number, work: (signal: AbortSignal) => Promise<unknown>][] = [
+    ["enrolment repair", repairIntervalMs, (signal) => repairEnrolments(deps, signal)],
+    ["expiry sweep", sweepIntervalMs, (signal) => sweepExpired(deps, signal)],
+    ["notices of connections", noticesIntervalMs, (signal) => tellOwners(deps, notices, signal)],
+    ["closed accounts", erasuresIntervalMs, (signal) => eraseClosedAccounts(deps, signal)],
+  ];
+  for (const [label, intervalMs, work] of works) {
+    scope.onStop(label, every({ label, intervalMs, work, log }).stop);
+  }
 }
 
 await runService("wallet", startWallet);

@@ -4,9 +4,9 @@ import type { Standing } from "./connection-state.ts";
 export type NoticeKind = NoticeOfChange | "misconfigured" | "consent_expiring";
 
 /** What a change of standing can mean to him. */
-type NoticeOfChange = "reauthorization_required" | "provider_down" | "recovered";
+type NoticeOfChange = "reauthorization_required" | "provider_down" | "recovered" | "consent_revoked";
 
-/** What a change of standing means to the owner; undefined when there is nothing to tell. Disconnecting is his own act. */
+/** What a change of standing means to the owner; undefined when there is nothing to tell: disconnecting is his own act. */
 export function noticeOf(before: Standing, after: Standing): NoticeOfChange | undefined {
   if (before.state === after.state) return undefined;
   switch (after.state) {
@@ -17,7 +17,7 @@ export function noticeOf(before: Standing, after: Standing): NoticeOfChange | un
     case "ACTIVE":
       return "recovered";
     case "REVOKED":
-      return undefined;
+      return after.reason === "revoked_at_provider" ? "consent_revoked" : undefined;
     default: {
       const impossible: never = after.state;
       throw new Error(`unreachable state ${String(impossible)}`);

@@ -92,13 +92,14 @@ async function move(work: Work, event: ConnectionEvent): Promise<boolean> {
   return true;
 }
 
-/** The provider has ended it already: there is nobody to tell, and nothing to keep. */
+/** The provider has ended it already: nothing is to be revoked there, and nothing is kept here. */
 async function revoke(work: Work): Promise<boolean> {
   const { tx, connection, now } = work;
   const event = { kind: "revoked_at_provider" } as const;
   const standing = nextStanding({ state: connection.state, reason: connection.stateReason }, event);
   await endConnection(tx, connection, standing, now);
   await dropNotices(tx, connection);
+  await addNotices(tx, noticesOfChange(connection, standing, now));
   await deleteProviderData(tx, connection);
   await audit(work, [actOf(work, "consent_revoked", { state: standing.state }), await deleteSecrets(tx, connection)]);
   return true;

@@ -13,7 +13,7 @@ import type { ProviderClientSummary } from "../storage/provider-client-store.ts"
 
 /** A connection as the contract says it. */
 export function connectionMessage(connection: Connection): MessageInitShape<typeof ConnectionSchema> {
-  const { accessTokenExpiresAt, credentialExpiresAt } = connection;
+  const { accessTokenExpiresAt, credentialExpiresAt, consentExpiresAt } = connection;
   return {
     connectionId: connection.connectionId,
     connector: connection.connector,
@@ -27,6 +27,7 @@ export function connectionMessage(connection: Connection): MessageInitShape<type
     connectedAt: timestampFromDate(connection.connectedAt),
     updatedAt: timestampFromDate(connection.updatedAt),
     stateReason: connection.stateReason,
+    ...(consentExpiresAt && { consentExpiresAt: timestampFromDate(consentExpiresAt) }),
   };
 }
 

@@ -5,7 +5,6 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import type { CustomerType } from "../connectors/client-connector.ts";
-import { firmTenant } from "../domain/client.ts";
 import { askProvider, clientConnector, ensureClient } from "../flows/client-customers.ts";
 import { makeClientLink, sendClientEmail } from "../flows/client-links.ts";
 import { clientOverview } from "../flows/client-overview.ts";
@@ -19,7 +18,7 @@ import { listStoredTransactions } from "../storage/provider-data-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import type { ConnectorHandlerParts } from "./connector-handlers.ts";
 import { connectedAccountMessage, connectedTransactionMessage } from "./connector-messages.ts";
-import { callerOf, ownerOf, pageOf, pageTokenOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
+import { callerOf, firmOf, ownerOf, pageOf, pageTokenOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
 
 const connector = "mastercard";
 const textLengthMax = 200;
@@ -128,7 +127,7 @@ export function clientDataHandlers({
     listOpenBankingTransactions: async ({ accountId, ...request }, ctx) => {
       const { limit, after } = readPage(request);
       const [from, to] = [timeOf("from", request.from), timeOf("to", request.to)];
-      const account = { tenant: tenantOf(ctx), connector, accountId };
+      const account = { tenant: firmOf(ctx), connector, accountId };
       const connection = await findConnectionOfAccount(deps.storage.db.query, account);
       if (connection === undefined) throw new DomainError("ACCOUNT_NOT_FOUND");
       const cursor = after && { postedAt: after.at, transactionId: after.id };
@@ -139,7 +138,7 @@ export function clientDataHandlers({
       return { transactions: page.map(connectedTransactionMessage), nextPageToken };
     },
     getAuthorizationWindow: async ({ institutionLoginId: loginId }, ctx) => {
-      const login = { tenant: tenantOf(ctx), connector, loginId };
+      const login = { tenant: firmOf(ctx), connector, loginId };
       if ((await findConnectionOfLogin(deps.storage.db.query, login)) === undefined) {
         throw new DomainError("LOGIN_NOT_FOUND");
       }
@@ -173,13 +172,8 @@ function emailMessage(email: ClientEmail): MessageInitShape<typeof LoggedConnect
   };
 }
 
-function tenantOf(ctx: CallContext): string {
-  if (ctx.principal.kind !== "merchant") throw new DomainError("UNAUTHENTICATED");
-  return firmTenant(ctx.principal.merchantId);
-}
-
 function clientKey(ctx: CallContext, clientId: string): ClientKey {
-  return { owner: ownerOf({ tenant: tenantOf(ctx), userId: clientId }), connector };
+  return { owner: ownerOf({ tenant: firmOf(ctx), userId: clientId }), connector };
 }
 
 function typeOf(text: string): CustomerType | undefined {

@@ -136,6 +136,31 @@ describe("a firm's client", () => {
   });
 });
 
+it("a firm is told that its client has to come, until it says that it has told him, and no other firm is", async () => {
+  await linked();
+  const [account] = (await client()).accounts;
+  await mc.sandbox.control("POST", `/logins/${must(account).institutionLoginId}/status`, { code: 185 });
+  await api().refreshOpenBankingClient({ clientId }, firm);
+  await syncAll();
+  expect((await api().takeClientNotices({}, otherFirm)).notices).toEqual([]);
+  const { notices } = await api().takeClientNotices({}, firm);
+  const told = must(notices.find((each) => each.clientId === clientId));
+  expect(told).toMatchObject({ kind: "reauthorization_required", institutionName: "FinBank OAuth" });
+  const waiting = () =>
+    mc.replica.deps.storage.db.query
+      .selectFrom("owner_notices")
+      .where("user_id", "=", clientId)
+      .select("notice_id")
+      .execute();
+  const { noticeId } = told;
+  await api().acknowledgeClientNotices({ noticeIds: [noticeId] }, otherFirm);
+  expect(await waiting()).toEqual([{ notice_id: noticeId }]);
+  for (const _again of [1, 2]) await api().acknowledgeClientNotices({ noticeIds: [noticeId] }, firm);
+  expect(await waiting()).toEqual([]);
+  const bad = api().acknowledgeClientNotices({ noticeIds: ["x"] }, firm);
+  await expect(bad).rejects.toMatchObject({ reason: "bad_request" });
+});
+
 describe("an e-mail with a link", () => {
   const to = "client@example.com";
   const emails = async () => recordsOf(await mc.sandbox.control("GET", "/emails"), "emails");

@@ -5,11 +5,11 @@ import { amountMinorMax } from "../../platform/money/amount.ts";
 import { parseCurrency } from "../../platform/money/currency.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import { principalKey } from "../../platform/rpc/principal.ts";
+import { firmTenant } from "../domain/client.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
 import type { Caller } from "../flows/dependencies.ts";
 import type { NeedingUserCursor } from "../storage/connection-store.ts";
 
-/** Whose users phones belong to. */
 /** The tenant of the wallet's people. */
 export const walletTenant = "wallet";
 const ownerLengthMax = 255;
@@ -64,6 +64,12 @@ export function amountOf(money: Money | undefined): { currency: string; amountMi
 export function phoneOwner(ctx: CallContext): Owner {
   if (ctx.principal.kind !== "mobile_user") throw new DomainError("UNAUTHENTICATED");
   return { tenant: walletTenant, userId: ctx.principal.userId };
+}
+
+/** The tenant of the firm whose key proves the call; a field never says it. */
+export function firmOf(ctx: CallContext): string {
+  if (ctx.principal.kind !== "merchant") throw new DomainError("UNAUTHENTICATED");
+  return firmTenant(ctx.principal.merchantId);
 }
 
 /** A connection of the calling person. */

@@ -23,9 +23,13 @@ export interface OwnerNotice {
   readonly connectionId: string;
   readonly connector: string;
   readonly institutionId: string;
+  /** As people know it; empty where the provider did not say. */
+  readonly institutionName: string;
   readonly kind: NoticeKind;
   readonly reason: string;
   readonly createdAt: Date;
+  /** When the consent ends, as far as is known now. */
+  readonly consentEndsAt: Date | undefined;
 }
 
 /** What a connection's owner is to be told when its standing changes: one notice, or none. Give the connection as it was before. */
@@ -65,9 +69,11 @@ export async function takeNotices(db: Queryable, tenant: string, limit: number):
       where tenant = ${tenant} and coalesce(taken_until < clock_timestamp(), true)
       order by created_at limit ${limit} for update skip locked
     )
-    update owner_notices set taken_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
-    from waiting where owner_notices.ctid = waiting.place
-    returning owner_notices.*`.execute(db);
+    update owner_notices as notice set taken_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
+    from waiting, connections as connection
+    where notice.ctid = waiting.place and connection.tenant = notice.tenant and connection.user_id = notice.user_id
+      and connection.connection_id = notice.connection_id
+    returning notice.*, connection.institution_name, connection.consent_expires_at`.execute(db);
   return rows
     .map((row) => ({
       noticeId: row.notice_id,
@@ -75,9 +81,11 @@ export async function takeNotices(db: Queryable, tenant: string, limit: number):
       connectionId: row.connection_id,
       connector: row.connector,
       institutionId: row.institution_id,
+      institutionName: row.institution_name,
       kind: row.kind,
       reason: row.reason,
       createdAt: row.created_at,
+      consentEndsAt: row.consent_expires_at ?? undefined,
     }))
     .sort((left, right) => left.createdAt.getTime() - right.createdAt.getTime());
 }
@@ -98,4 +106,6 @@ interface NoticeRow {
   readonly kind: NoticeKind;
   readonly reason: string;
   readonly created_at: Date;
+  readonly institution_name: string;
+  readonly consent_expires_at: Date | null;
 }

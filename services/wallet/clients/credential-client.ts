@@ -17,6 +17,7 @@ import {
   type CredentialConnections,
   type OutgoingCall,
 } from "./credential-connections.ts";
+import type { OwnerNotices } from "./owner-notices.ts";
 
 const tenant = "wallet";
 const connector = "bsim";
@@ -38,17 +39,30 @@ const unknownOutcomeCodes = new Set<number>([
   GrpcCode.RESOURCE_EXHAUSTED,
 ]);
 
-/** The Credential service over gRPC. Whoever makes it closes it. */
+/** The Credential service over gRPC. */
+export interface CredentialClient extends CredentialConnections {
+  readonly notices: OwnerNotices;
+  close(): void;
+}
+
+/** Opens it. Whoever makes it closes it. */
 export function createCredentialClient(options: {
   readonly address: string;
   readonly tls?: MeshTls | undefined;
-}): CredentialConnections & { close(): void } {
+}): CredentialClient {
   const client = createRpcClient(Credential, {
     address: options.address,
     serverName: "credential",
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
-  return { ...connectCalls(client), ...readCalls(client), ...cardTokenCalls(client), close: () => client.close() };
+  return {
+    ...connectCalls(client),
+    ...standingCalls(client),
+    ...readCalls(client),
+    ...cardTokenCalls(client),
+    notices: noticeCalls(client),
+    close: () => client.close(),
+  };
 }
 
 type CredentialRpc = RpcClient<typeof Credential>;
@@ -86,14 +100,46 @@ function connectCalls(
   };
 }
 
+function standingCalls(
+  client: CredentialRpc,
+): Pick<CredentialConnections, "listConnections" | "listStandings" | "eraseUser"> {
+  const listAll = async (userId: string, call: OutgoingCall) =>
+    (await client.listConnections({ owner: { tenant, userId } }, optionsOf(call)).catch(translate)).connections;
+  return {
+    listConnections: async (userId, call) =>
+      (await listAll(userId, call)).filter((one) => one.connector === connector).map(connectionOf),
+    listStandings: async (userId, call) =>
+      (await listAll(userId, call)).map(({ connectionId, state, consentExpiresAt }) => {
+        return { connectionId, state, consentEndsAt: dateOf(consentExpiresAt) };
+      }),
+    eraseUser: async (userId, call) => {
+      const { status } = await client.eraseUser({ tenant, userId }, optionsOf(call)).catch(translate);
+      return status === "completed";
+    },
+  };
+}
+
+function noticeCalls(client: CredentialRpc): OwnerNotices {
+  return {
+    take: async (call) => {
+      const { notices } = await client.takeOwnerNotices({ tenant }, optionsOf(call)).catch(translate);
+      return notices.map(({ $typeName: _, owner, createdAt, consentEndsAt, reason: _reason, ...notice }) => ({
+        ...notice,
+        userId: owner?.userId ?? "",
+        createdAt: dateOf(createdAt) ?? new Date(0),
+        consentEndsAt: dateOf(consentEndsAt),
+      }));
+    },
+    acknowledge: async (noticeIds, call) => {
+      await client.acknowledgeOwnerNotices({ tenant, noticeIds: [...noticeIds] }, optionsOf(call)).catch(translate);
+    },
+  };
+}
+
 function readCalls(
   client: CredentialRpc,
-): Pick<CredentialConnections, "listConnections" | "listCards" | "listAccounts" | "listConnectedAccounts"> {
+): Pick<CredentialConnections, "listCards" | "listAccounts" | "listConnectedAccounts"> {
   return {
-    listConnections: async (userId, call) => {
-      const answer = await client.listConnections({ owner: { tenant, userId } }, optionsOf(call)).catch(translate);
-      return answer.connections.filter((one) => one.connector === connector).map(connectionOf);
-    },
     listCards: async ({ userId, connectionId }, call) => {
       const request = { owner: { tenant, userId }, connectionId };
       return (await client.listCards(request, optionsOf(call)).catch(translate)).cards.map(cardOf);

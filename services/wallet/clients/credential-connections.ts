@@ -1,6 +1,7 @@
 import type { Currency } from "../../platform/money/currency.ts";
 import type { ListedCard } from "../domain/card-list.ts";
 import type { ConnectionFacts } from "../domain/enrolment-rules.ts";
+import type { ConnectionStanding } from "../domain/owner-notice.ts";
 
 /** Time left, abort signal and request id of the call that everything outgoing is made for. */
 export interface OutgoingCall {
@@ -103,6 +104,13 @@ export interface CredentialConnections {
     call: OutgoingCall,
   ): Promise<CompletedConnect>;
   listConnections(userId: string, call: OutgoingCall): Promise<Connection[]>;
+  /** How all of a person's connections stand, those of data providers too. */
+  listStandings(userId: string, call: OutgoingCall): Promise<ConnectionStanding[]>;
+  /**
+   * Removes everything of a person, for good, and has his consents revoked. Resolves with whether it is done; where not it goes on by
+   * itself, and the same call tells. A repeat is harmless.
+   */
+  eraseUser(userId: string, call: OutgoingCall): Promise<boolean>;
   listCards(request: ConnectionOfUser, call: OutgoingCall): Promise<ListedCard[]>;
   listAccounts(request: ConnectionOfUser, call: OutgoingCall): Promise<BankAccount[]>;
   /** Everything a person connected through data providers; connections that fail are told beside the others' accounts. */

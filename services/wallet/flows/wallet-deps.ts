@@ -15,6 +15,8 @@ export interface WalletSettings {
   readonly appUrl: string;
   /** Issuer of the wallet's OIDC provider, on its own origin. */
   readonly oidcIssuer: string;
+  /** Where people see their connections of data providers; undefined where nobody serves that. */
+  readonly connectionsUrl?: string | undefined;
   /** Codes are also answered to their caller; never in production. */
   readonly devCodes: boolean;
 }

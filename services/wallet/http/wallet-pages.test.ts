@@ -1,6 +1,7 @@
 import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Fetched, FormBrowser, formsOf, plainText } from "../../platform/testing/form-browser.ts";
+import { keepNotices } from "../storage/owner-notices-store.ts";
 import { startWorld, type World } from "../testing/payment-page-world.ts";
 
 let world: World;
@@ -63,6 +64,58 @@ describe("the wallet's own pages", () => {
       expect(new URL(page.url).pathname, next).toBe("/login");
       expect(page.text).not.toContain("evil.example");
     }
+  });
+
+  it("tell what has happened to a connection until it is hidden or no longer so", async () => {
+    const browser = new FormBrowser();
+    const { page, email } = await signUp(browser);
+    const { user_id: userId } = await world.deps.db.query
+      .selectFrom("users")
+      .select("user_id")
+      .where("email", "=", email)
+      .executeTakeFirstOrThrow();
+    const now = world.clock.now();
+    const consentEndsAt = new Date("2030-03-04T12:00:00Z");
+    const about = (place: string, kind: string) => {
+      const [noticeId, connectionId] = [crypto.randomUUID(), `at-${place}`];
+      const standing = { connectionId, state: kind === "consent_expiring" ? "ACTIVE" : "EXPIRED", consentEndsAt };
+      world.credential.standings.push(standing);
+      return {
+        noticeId,
+        connectionId,
+        connector: "plaid",
+        place,
+        kind,
+        consentEndsAt,
+        createdAt: now,
+        waitsForMail: false,
+      };
+    };
+    const ended = about("<b>Heron</b>", "reauthorization_required");
+    const notices = [ended, about("Otter Bank", "consent_expiring"), about("Well", "recovered")];
+    await keepNotices(world.deps.db.query, { userId, now }, notices);
+    const shown = await browser.open(page.url);
+    expect(plainText(shown.text)).toContain("Your consent at Otter Bank ends on March 4, 2030");
+    expect(shown.text).toContain("&lt;b&gt;Heron&lt;/b&gt; needs your consent again");
+    expect(shown.text).toContain(`href="${world.issuer}/connections"`);
+    const hidden = await browser.press(shown, "Hide: Your consent at Otter Bank ends on March 4, 2030");
+    expect(hidden.text).not.toContain("Otter Bank");
+    Object.assign(world.credential.standings[0] ?? {}, { state: "ACTIVE" });
+    expect((await browser.open(page.url)).text).not.toContain("Heron");
+  });
+
+  it("end a wallet once its person has said so twice, and the browser is signed out", async () => {
+    const browser = new FormBrowser();
+    const { page, email } = await signUp(browser);
+    const question = await browser.open(`${world.issuer}/wallet/close`);
+    expect(plainText((await browser.press(question, "Delete my wallet")).text)).toContain("Tick the box");
+    world.credential.erasureFails = true;
+    const end = await browser.submit(question, "/wallet/close", { understood: "yes" });
+    world.credential.erasureFails = false;
+    expect(plainText(end.text)).toContain("Your wallet is deleted Nobody can use it any more.");
+    expect((await browser.open(page.url)).url).toBe(`${world.issuer}/login`);
+    const known = world.deps.db.query.selectFrom("users").select("user_id").where("email", "=", email);
+    expect(await known.execute()).toEqual([]);
   });
 
   it("make another card the default, take one out, and remove a bank", async () => {

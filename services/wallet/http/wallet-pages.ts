@@ -1,19 +1,23 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { formText } from "../../platform/http/body-parsers.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { alert } from "../../platform/pages/components.ts";
 import { html, type SafeHtml } from "../../platform/pages/html.ts";
 import { bankDisplayName } from "../clients/bank-directory.ts";
 import { choosePassword } from "../flows/choose-password.ts";
 import { makeDefaultCard, takeCardOut } from "../flows/manage-cards.ts";
 import { observeEnrolments } from "../flows/observe-connections.ts";
+import { observeNotices } from "../flows/observe-notices.ts";
 import { removeEnrolment } from "../flows/remove-enrolment.ts";
 import { startWebEnrolment } from "../flows/start-web-enrolment.ts";
 import { clearedSessionCookie } from "../flows/web-session.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 import { listActiveCards } from "../storage/cards-store.ts";
+import { endNotices } from "../storage/owner-notices-store.ts";
 import type { User } from "../storage/users-store.ts";
 import { revokeWebSession } from "../storage/web-sessions-store.ts";
+import { addClosePages } from "./close-pages.ts";
 import type { PageContext } from "./page-context.ts";
 import { createSignInRoutes, type SignInStep } from "./sign-in-routes.ts";
 import { enrolView, walletView } from "./wallet-views.ts";
@@ -39,11 +43,12 @@ const enrolmentProblems: Readonly<Record<string, string>> = {
 
 type IdRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** The wallet's own pages: sign-in at `/login`, cards and banks at `/wallet`, adding a bank at `/enroll`. */
+/** The wallet's own pages: sign-in at `/login`, cards and banks at `/wallet`, adding a bank at `/enroll`, leaving at `/wallet/close`. */
 export function addWalletPages(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {
   addSignInPages(app, deps, context);
   addWalletPage(app, deps, context);
   addEnrolPages(app, deps, context);
+  addClosePages(app, deps, context);
 }
 
 function addSignInPages(app: FastifyInstance, deps: OidcDeps, context: PageContext): void {
@@ -86,15 +91,23 @@ function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContex
     user: User,
     told: { notice?: SafeHtml | undefined; passwordProblem?: string } = {},
   ) => {
+    const call = context.call(request);
+    const [enrolments, notices, cards] = await Promise.all([
+      observeEnrolments(deps, user.userId, call),
+      observeNotices(deps, user.userId, call),
+      listActiveCards(deps.db.query, user.userId),
+    ]);
     const body = walletView({
       csrf: context.token(request, reply, walletPurpose),
       userName: user.name,
       userEmail: user.email,
       hasPassword: user.passwordHash !== null,
       passwordProblem: told.passwordProblem,
-      enrolments: await observeEnrolments(deps, user.userId, context.call(request)),
-      cards: await listActiveCards(deps.db.query, user.userId),
+      enrolments,
+      cards,
+      notices,
       directory: deps.directory,
+      connectionsUrl: deps.settings.connectionsUrl,
     });
     const status = told.passwordProblem === undefined ? 200 : 400;
     return context.show(reply, { title: "Your wallet", body: html`${told.notice}${body}`, status });
@@ -132,6 +145,13 @@ function addWalletPage(app: FastifyInstance, deps: OidcDeps, context: PageContex
   app.post(
     "/wallet/cards/:id/remove",
     act(({ userId }, request) => takeCardOut(deps, { userId, cardId: request.params.id })),
+  );
+  app.post(
+    "/wallet/notices/:id/hide",
+    act(async ({ userId }, request) => {
+      const { id } = request.params;
+      if (isUuid(id)) await endNotices(deps.db.query, { userId, noticeIds: [id], now: deps.clock.now() });
+    }),
   );
   app.post(
     "/wallet/enrolments/:id/remove",

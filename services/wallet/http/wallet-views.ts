@@ -10,6 +10,7 @@ import {
 } from "../../platform/pages/components.ts";
 import { html, raw, type SafeHtml } from "../../platform/pages/html.ts";
 import { type BankDirectory, bankDisplayName } from "../clients/bank-directory.ts";
+import { isOfBank, type Notice, noticeInWords } from "../domain/owner-notice.ts";
 import type { Card } from "../storage/cards-store.ts";
 import type { EnrolmentWithCount } from "../storage/enrolments-store.ts";
 
@@ -24,13 +25,29 @@ export interface WalletPage {
   readonly cards: readonly Card[];
   readonly enrolments: readonly EnrolmentWithCount[];
   readonly directory: BankDirectory;
+  /** What the person is still to be told, newest first. */
+  readonly notices: readonly Notice[];
+  /** Where connections of data providers are shown; undefined where nobody serves that. */
+  readonly connectionsUrl: string | undefined;
 }
 
 /** Banks with their cards, and what can be done with them. */
 export function walletView(view: WalletPage): SafeHtml {
-  return html`<h1>Hello, ${view.userName}</h1><p class="lead">Your cards and banks in one place.</p>
-${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}${connectionsPanel()}${passwordPanel(view)}
-<div class="quietly">Signed in as ${view.userEmail}<br>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet", small: true }))}</div>`;
+  return html`<h1>Hello, ${view.userName}</h1><p class="lead">Your cards and banks in one place.</p>${view.notices.map((notice) => noticePanel(view, notice))}
+${view.enrolments.map((enrolment) => bankPanel(view, enrolment))}${addPanel(view)}${view.connectionsUrl !== undefined && connectionsPanel(view.connectionsUrl)}${passwordPanel(view)}
+<div class="quietly">Signed in as ${view.userEmail}<br>${post(view, "/wallet/sign-out", button({ label: "Sign out", kind: "quiet", small: true }))}<br><a href="/wallet/close">Delete my wallet</a></div>`;
+}
+
+/** What has happened to a connection. A bank's own panel has the button that helps; a provider's connection has a page. */
+function noticePanel(view: WalletPage, notice: Notice): SafeHtml | undefined {
+  const words = noticeInWords(notice);
+  if (words === undefined) return undefined;
+  const there = !isOfBank(notice) && view.connectionsUrl !== undefined && words.needsPerson;
+  const look =
+    there && linkButton({ label: "Look at connected accounts", href: view.connectionsUrl ?? "", small: true });
+  const hide = html`<button type="submit" class="button quiet small" aria-label="Hide: ${words.title}">Hide</button>`;
+  return html`<section class="panel notice" aria-label="${words.title}"><h2>${words.title}</h2><p>${words.detail}</p>
+<div class="ends">${look}${post(view, `/wallet/notices/${encodeURIComponent(notice.noticeId)}/hide`, hide)}</div></section>`;
 }
 
 function bankPanel(view: WalletPage, enrolment: EnrolmentWithCount): SafeHtml {
@@ -68,11 +85,11 @@ function addPanel(view: WalletPage): SafeHtml | undefined {
 <p class="hint">You sign in at the bank and choose the cards to share. The wallet never sees your bank password.</p>${bankButtons(view.directory, view.csrf, known)}`);
 }
 
-/** Accounts at data providers have pages of their own, on this origin. */
-function connectionsPanel(): SafeHtml {
+/** Accounts at data providers have pages of their own. */
+function connectionsPanel(href: string): SafeHtml {
   return panel(html`<h2>Accounts elsewhere</h2>
 <p class="hint">See balances and transactions of other banks beside these. No card is shared.</p>
-<p>${linkButton({ label: "Connected accounts", href: "/connections", kind: "secondary" })}</p>`);
+<p>${linkButton({ label: "Connected accounts", href, kind: "secondary" })}</p>`);
 }
 
 function passwordPanel(view: WalletPage): SafeHtml {

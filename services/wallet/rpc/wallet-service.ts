@@ -2,6 +2,7 @@ import { Wallet } from "../../../gen/es/paymesh/wallet/v1/wallet_pb.js";
 import type { ReadinessCheck } from "../../platform/lifecycle/admin-server.ts";
 import { implement, type ServiceImplementation } from "../../platform/rpc/service-implementation.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
+import { accountHandlers } from "./account-handlers.ts";
 import type { WalletAuthenticators } from "./authenticators.ts";
 import { cardHandlers } from "./card-handlers.ts";
 import { deviceHandlers } from "./device-handlers.ts";
@@ -25,6 +26,7 @@ export function walletService(
     ...signInHandlers(deps, options.auth),
     ...walletViewHandlers(deps),
     ...cardHandlers(deps),
+    ...accountHandlers(deps, options.auth),
     ...enrolmentHandlers(deps),
     ...webHandlers(deps),
     ...healthHandlers({ clock: deps.clock, version: options.version, checks: options.checks }),

@@ -16,6 +16,7 @@ export interface UsersTable {
   created_at: Date;
   verified_at: Nullable<Date>;
   updated_at: Date;
+  closed_at: Nullable<Date>;
 }
 
 export interface DevicesTable {
@@ -172,6 +173,28 @@ export interface RegistrySnapshotTable {
   updated_at: Date;
 }
 
+export interface OwnerNoticesTable {
+  user_id: string;
+  notice_id: string;
+  connection_id: string;
+  connector: string;
+  place: string;
+  kind: string;
+  created_at: Date;
+  consent_ends_at: Nullable<Date>;
+  received_at: Date;
+  mail: string;
+  mailed_at: Nullable<Date>;
+  over_at: Nullable<Date>;
+}
+
+export interface AccountErasuresTable {
+  user_id: string;
+  closed_at: Date;
+  next_try_at: Date;
+  tries: ColumnType<number, number | undefined, number>;
+}
+
 /** Every table of the wallet's own half; the OIDC provider's tables are described beside its adapter. */
 export interface WalletTables {
   users: UsersTable;
@@ -188,6 +211,8 @@ export interface WalletTables {
   cards: CardsTable;
   mobile_signing_keys: MobileSigningKeysTable;
   registry_snapshot: RegistrySnapshotTable;
+  owner_notices: OwnerNoticesTable;
+  account_erasures: AccountErasuresTable;
 }
 
 /** Either the pool or a transaction: stores do not care which. */

@@ -56,18 +56,14 @@ export async function insertUser(db: Executor, user: NewUser): Promise<User | un
     .executeTakeFirst();
 }
 
-/** The person with this id, if any. */
+/** The person with this id, if any; closed accounts are nobody's. */
 export async function findUserById(db: Executor, userId: string): Promise<User | undefined> {
-  return await db.selectFrom("users").select(columns).where("user_id", "=", userId).executeTakeFirst();
+  return await openUsers(db).where("user_id", "=", userId).executeTakeFirst();
 }
 
 /** The person with this address in its normal form, if any. */
 export async function findUserByEmail(db: Executor, emailNormalised: string): Promise<User | undefined> {
-  return await db
-    .selectFrom("users")
-    .select(columns)
-    .where("email_normalised", "=", emailNormalised)
-    .executeTakeFirst();
+  return await openUsers(db).where("email_normalised", "=", emailNormalised).executeTakeFirst();
 }
 
 /**
@@ -75,7 +71,11 @@ export async function findUserByEmail(db: Executor, emailNormalised: string): Pr
  * such as a password that took its time to be checked, may have been overtaken by the proof of the address.
  */
 export async function lockUserById(db: Executor, userId: string): Promise<User | undefined> {
-  return await db.selectFrom("users").select(columns).where("user_id", "=", userId).forUpdate().executeTakeFirst();
+  return await openUsers(db).where("user_id", "=", userId).forUpdate().executeTakeFirst();
+}
+
+function openUsers(db: Executor) {
+  return db.selectFrom("users").select(columns).where("closed_at", "is", null);
 }
 
 /** Notes that the address is proved. True for exactly one caller: the first. */

@@ -83,6 +83,16 @@ export async function revokeWebSession(db: Executor, sessionId: string, now: Dat
     .execute();
 }
 
+/** Ends every session of a user. */
+export async function revokeWebSessionsOf(db: Executor, userId: string, now: Date): Promise<void> {
+  await db
+    .updateTable("web_sessions")
+    .set({ revoked_at: now })
+    .where("user_id", "=", userId)
+    .where("revoked_at", "is", null)
+    .execute();
+}
+
 /** Ends a user's unverified sessions, except the one given; returns how many ended. */
 export async function revokeUnverifiedWebSessions(
   db: Executor,

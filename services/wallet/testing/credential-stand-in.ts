@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   Credential,
+  type OwnerNoticeSchema,
   type ProviderAccountSchema,
   type ProviderAccountsErrorSchema,
 } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
@@ -37,6 +38,7 @@ interface StoredConnection {
   hasCredential: boolean;
   credentialExpiresAt: Date;
   updatedAt: Date;
+  consentExpiresAt?: Date;
 }
 
 /** How one bank behaves in a test. */
@@ -63,6 +65,12 @@ export class CredentialStandIn {
   providerAccounts: MessageInitShape<typeof ProviderAccountSchema>[] = [];
   providerErrors: MessageInitShape<typeof ProviderAccountsErrorSchema>[] = [];
   providersFail = false;
+  /** What the wallet's people are to be told, until it is acknowledged; acknowledgements are lost while `losesAcknowledgements`. */
+  notices: MessageInitShape<typeof OwnerNoticeSchema>[] = [];
+  losesAcknowledgements = false;
+  /** Whose everything was erased, in the order of the calls, and how that goes: not at all while `down`. */
+  readonly erasures: string[] = [];
+  erasing: "down" | "running" | "completed" = "completed";
   readonly cardTokenRequests: { cardRef: string; merchantId: string; minorUnits: bigint; currency: string }[] = [];
   readonly #states = new Map<string, { userId: string; bsimId: string }>();
   #asked = 0;
@@ -207,6 +215,17 @@ export class CredentialStandIn {
         this.disconnects.push(connectionId);
         return { revokedAtProvider: this.#bank(connection.bsimId).confirmsRevocation };
       },
+      takeOwnerNotices: async () => ({ notices: this.notices }),
+      acknowledgeOwnerNotices: async ({ noticeIds }) => {
+        if (this.losesAcknowledgements) throw new DomainError("OUTAGE", { word: "unavailable" });
+        this.notices = this.notices.filter(({ noticeId = "" }) => !noticeIds.includes(noticeId));
+        return {};
+      },
+      eraseUser: async ({ userId }) => {
+        if (this.erasing === "down") throw new DomainError("OUTAGE", { word: "unavailable" });
+        this.erasures.push(userId);
+        return { erasureId: uuidv7(), status: this.erasing };
+      },
       listProviderAccounts: async () => {
         if (this.providersFail) throw new DomainError("OUTAGE", { word: "unavailable" });
         return { accounts: this.providerAccounts, errors: this.providerErrors };
@@ -249,5 +268,6 @@ function connectionFields(connection: StoredConnection) {
     hasCredential: connection.hasCredential,
     credentialExpiresAt: timestampFromDate(connection.credentialExpiresAt),
     updatedAt: timestampFromDate(connection.updatedAt),
+    ...(connection.consentExpiresAt && { consentExpiresAt: timestampFromDate(connection.consentExpiresAt) }),
   };
 }

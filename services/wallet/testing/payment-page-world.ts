@@ -12,6 +12,7 @@ import { ConnectionError } from "../clients/credential-connections.ts";
 import type { OauthClientDirectory, OauthClientRecord } from "../clients/oauth-clients.ts";
 import { composeWallet } from "../compose-wallet.ts";
 import type { ListedCard } from "../domain/card-list.ts";
+import type { ConnectionStanding } from "../domain/owner-notice.ts";
 import { openMail } from "../flows/queue-mail.ts";
 import { addWalletWeb } from "../http/add-wallet-web.ts";
 import { registerEnrolmentCallbacks } from "../http/enrolment-callbacks.ts";
@@ -38,6 +39,11 @@ export interface CredentialStandIn extends CredentialConnections {
   readonly connections: Map<string, Connection>;
   /** The next card token requests fail so. */
   failWith: ConnectionError | undefined;
+  /** How connections stand, beside those of banks. */
+  readonly standings: ConnectionStanding[];
+  /** Whose everything was erased; erasures fail while `erasureFails`. */
+  readonly erased: string[];
+  erasureFails: boolean;
   /** How long card tokens live. */
   tokenLifeMs: number;
   /** Card token requests wait for this. */
@@ -78,7 +84,7 @@ export async function startWorld(): Promise<World> {
     db,
     clock,
     log: pino({ level: "silent" }),
-    settings: { appUrl: issuer, oidcIssuer: issuer, devCodes: false },
+    settings: { appUrl: issuer, oidcIssuer: issuer, connectionsUrl: `${issuer}/connections`, devCodes: false },
     encryptionKey: "k".repeat(32),
     credential,
     directory: banks,
@@ -161,6 +167,9 @@ function createCredentialStandIn(origin: string, clock: ManualClock): Credential
     requested: [],
     revoked: [],
     connections: new Map(),
+    standings: [],
+    erased: [],
+    erasureFails: false,
     failWith: undefined,
     hold: undefined,
     tokenLifeMs: 900_000,
@@ -197,6 +206,12 @@ function createCredentialStandIn(origin: string, clock: ManualClock): Credential
     },
     listConnections: async (userId) =>
       [...standIn.connections.values()].filter((each) => each.connectionId.endsWith(userId)),
+    listStandings: async () => standIn.standings,
+    eraseUser: async (userId) => {
+      if (standIn.erasureFails) throw new ConnectionError("unknown_outcome", "");
+      standIn.erased.push(userId);
+      return true;
+    },
     listCards: async ({ connectionId }) => cardsOf(standIn.connections.get(connectionId)?.bsimId ?? ""),
     listAccounts: async () => [],
     listConnectedAccounts: async () => ({ accounts: [], errors: [] }),

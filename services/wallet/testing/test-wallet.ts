@@ -17,6 +17,7 @@ import { ensureAuthority } from "../../platform/tls/authority.ts";
 import { loadMeshTls } from "../../platform/tls/load-mesh-tls.ts";
 import type { BankDirectory, DirectoryBank } from "../clients/bank-directory.ts";
 import { createCredentialClient } from "../clients/credential-client.ts";
+import type { OwnerNotices } from "../clients/owner-notices.ts";
 import { composeWallet } from "../compose-wallet.ts";
 import type { WalletDeps } from "../flows/wallet-deps.ts";
 import { registerEnrolmentCallbacks } from "../http/enrolment-callbacks.ts";
@@ -29,6 +30,7 @@ import { CredentialStandIn } from "./credential-stand-in.ts";
 
 export const appUrl = "http://wallet.example";
 export const oidcIssuer = "http://pay.wallet.example";
+export const connectionsUrl = "http://wallet.example/connections";
 
 /** A wallet with its own database, served over gRPC and HTTP as in production, beside a Credential stand-in. */
 export interface TestWallet {
@@ -42,6 +44,7 @@ export interface TestWallet {
   readonly api: RpcClient<typeof Wallet>;
   /** With the certificate of the credential service. */
   readonly credentialsApi: RpcClient<typeof Wallet>;
+  readonly notices: OwnerNotices;
   /** A second process of the same wallet: everything new but database and keys. */
   replica(): Promise<Replica>;
   stop(): Promise<void>;
@@ -91,10 +94,10 @@ export async function startTestWallet(): Promise<TestWallet> {
   const log = createLogger({ service: "wallet", level: "silent" });
   const stops: (() => Promise<unknown>)[] = [];
   const credentialTls = await tlsOf("wallet");
-  const startReplica = async (): Promise<Replica & { db: Database<WalletTables> }> => {
+  const startReplica = async (): Promise<Replica & { db: Database<WalletTables>; notices: OwnerNotices }> => {
     const db = database.open<WalletTables>();
     const client = createCredentialClient({ address: served.address, tls: credentialTls });
-    const settings = { appUrl, oidcIssuer, devCodes: true };
+    const settings = { appUrl, oidcIssuer, connectionsUrl, devCodes: true };
     const knownBanks = directoryOf(banks);
     const parts = { db, clock, log, settings, encryptionKey, credential: client, directory: knownBanks };
     const deps = await composeWallet(parts);
@@ -126,7 +129,7 @@ export async function startTestWallet(): Promise<TestWallet> {
       await http.close();
       await server.stop();
     });
-    return { deps, http, api, credentialsApi, db };
+    return { deps, http, api, credentialsApi, db, notices: client.notices };
   };
   const first = await startReplica();
   return {

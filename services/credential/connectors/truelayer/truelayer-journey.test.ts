@@ -110,6 +110,7 @@ describe("a connection through TrueLayer", () => {
     for (const table of ["connection_secrets", "provider_accounts", "provider_transactions"]) {
       expect(await rowsOf(table, connection), table).toEqual([]);
     }
+    expect(await rowsOf("owner_notices", connection)).toMatchObject([{ kind: "consent_revoked" }]);
   });
 
   it("is untouched by forged webhooks, which are 401 and leave an alert", async () => {

@@ -112,6 +112,13 @@ export declare type Connection = Message<"paymesh.credential.v1.Connection"> & {
    * @generated from field: string state_reason = 12;
    */
   stateReason: string;
+
+  /**
+   * When the consent ends, where that is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp consent_expires_at = 13;
+   */
+  consentExpiresAt?: Timestamp | undefined;
 };
 
 /**
@@ -1107,7 +1114,8 @@ export declare type OwnerNotice = Message<"paymesh.credential.v1.OwnerNotice"> &
 
   /**
    * `reauthorization_required`: only the owner can help; `provider_down` and `misconfigured`: the data is getting old, and
-   * nothing is to be done; `recovered`: it works again; `consent_expiring`: it ends within a week, told once more on the last day.
+   * nothing is to be done; `recovered`: it works again; `consent_expiring`: it ends within a week, told once more on the last day;
+   * `consent_revoked`: the consent was taken back at the provider, and what it brought is gone.
    *
    * @generated from field: string kind = 6;
    */
@@ -1124,6 +1132,27 @@ export declare type OwnerNotice = Message<"paymesh.credential.v1.OwnerNotice"> &
    * @generated from field: google.protobuf.Timestamp created_at = 8;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * As people know the institution; empty where its provider did not say.
+   *
+   * @generated from field: string institution_name = 9;
+   */
+  institutionName: string;
+
+  /**
+   * As people know the provider.
+   *
+   * @generated from field: string provider_name = 10;
+   */
+  providerName: string;
+
+  /**
+   * When the consent ends, where that is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp consent_ends_at = 11;
+   */
+  consentEndsAt?: Timestamp | undefined;
 };
 
 /**
@@ -1166,6 +1195,122 @@ export declare type AcknowledgeOwnerNoticesResponse = Message<"paymesh.credentia
  * Use `create(AcknowledgeOwnerNoticesResponseSchema)` to create a new message.
  */
 export declare const AcknowledgeOwnerNoticesResponseSchema: GenMessage<AcknowledgeOwnerNoticesResponse>;
+
+/**
+ * @generated from message paymesh.credential.v1.TakeClientNoticesRequest
+ */
+export declare type TakeClientNoticesRequest = Message<"paymesh.credential.v1.TakeClientNoticesRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.TakeClientNoticesRequest.
+ * Use `create(TakeClientNoticesRequestSchema)` to create a new message.
+ */
+export declare const TakeClientNoticesRequestSchema: GenMessage<TakeClientNoticesRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.TakeClientNoticesResponse
+ */
+export declare type TakeClientNoticesResponse = Message<"paymesh.credential.v1.TakeClientNoticesResponse"> & {
+  /**
+   * @generated from field: repeated paymesh.credential.v1.ClientNotice notices = 1;
+   */
+  notices: ClientNotice[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.TakeClientNoticesResponse.
+ * Use `create(TakeClientNoticesResponseSchema)` to create a new message.
+ */
+export declare const TakeClientNoticesResponseSchema: GenMessage<TakeClientNoticesResponse>;
+
+/**
+ * Members as in OwnerNotice, for a client of the firm.
+ *
+ * @generated from message paymesh.credential.v1.ClientNotice
+ */
+export declare type ClientNotice = Message<"paymesh.credential.v1.ClientNotice"> & {
+  /**
+   * @generated from field: string notice_id = 1;
+   */
+  noticeId: string;
+
+  /**
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string connection_id = 3;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string institution_id = 4;
+   */
+  institutionId: string;
+
+  /**
+   * @generated from field: string institution_name = 5;
+   */
+  institutionName: string;
+
+  /**
+   * @generated from field: string kind = 6;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 8;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: optional google.protobuf.Timestamp consent_ends_at = 9;
+   */
+  consentEndsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.ClientNotice.
+ * Use `create(ClientNoticeSchema)` to create a new message.
+ */
+export declare const ClientNoticeSchema: GenMessage<ClientNotice>;
+
+/**
+ * @generated from message paymesh.credential.v1.AcknowledgeClientNoticesRequest
+ */
+export declare type AcknowledgeClientNoticesRequest = Message<"paymesh.credential.v1.AcknowledgeClientNoticesRequest"> & {
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated string notice_ids = 1;
+   */
+  noticeIds: string[];
+};
+
+/**
+ * Describes the message paymesh.credential.v1.AcknowledgeClientNoticesRequest.
+ * Use `create(AcknowledgeClientNoticesRequestSchema)` to create a new message.
+ */
+export declare const AcknowledgeClientNoticesRequestSchema: GenMessage<AcknowledgeClientNoticesRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.AcknowledgeClientNoticesResponse
+ */
+export declare type AcknowledgeClientNoticesResponse = Message<"paymesh.credential.v1.AcknowledgeClientNoticesResponse"> & {
+};
+
+/**
+ * Describes the message paymesh.credential.v1.AcknowledgeClientNoticesResponse.
+ * Use `create(AcknowledgeClientNoticesResponseSchema)` to create a new message.
+ */
+export declare const AcknowledgeClientNoticesResponseSchema: GenMessage<AcknowledgeClientNoticesResponse>;
 
 /**
  * @generated from message paymesh.credential.v1.ListWebhookEventsRequest
@@ -4319,6 +4464,27 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof DeleteNotificationSubscriptionRequestSchema;
     output: typeof DeleteNotificationSubscriptionResponseSchema;
+  },
+  /**
+   * Hands out what the firm has to tell its clients of their logins, oldest first, at most 100: ask every minute or so. What is not
+   * acknowledged within a minute is handed out again, so a notice may arrive twice, under the same `noticeId`, and is never lost.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.TakeClientNotices
+   */
+  takeClientNotices: {
+    methodKind: "unary";
+    input: typeof TakeClientNoticesRequestSchema;
+    output: typeof TakeClientNoticesResponseSchema;
+  },
+  /**
+   * Ends notices whose clients have been told; another firm's are not touched. A repeat succeeds. Errors: 400.
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.AcknowledgeClientNotices
+   */
+  acknowledgeClientNotices: {
+    methodKind: "unary";
+    input: typeof AcknowledgeClientNoticesRequestSchema;
+    output: typeof AcknowledgeClientNoticesResponseSchema;
   },
 }>;
 

@@ -1063,6 +1063,41 @@ export declare type RemoveEnrollmentResponse = Message<"paymesh.wallet.v1.Remove
 export declare const RemoveEnrollmentResponseSchema: GenMessage<RemoveEnrollmentResponse>;
 
 /**
+ * @generated from message paymesh.wallet.v1.DeleteAccountRequest
+ */
+export declare type DeleteAccountRequest = Message<"paymesh.wallet.v1.DeleteAccountRequest"> & {
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.DeleteAccountRequest.
+ * Use `create(DeleteAccountRequestSchema)` to create a new message.
+ */
+export declare const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest>;
+
+/**
+ * @generated from message paymesh.wallet.v1.DeleteAccountResponse
+ */
+export declare type DeleteAccountResponse = Message<"paymesh.wallet.v1.DeleteAccountResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * For the person, where something is still under way.
+   *
+   * @generated from field: optional string message = 2;
+   */
+  message?: string | undefined;
+};
+
+/**
+ * Describes the message paymesh.wallet.v1.DeleteAccountResponse.
+ * Use `create(DeleteAccountResponseSchema)` to create a new message.
+ */
+export declare const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse>;
+
+/**
  * @generated from message paymesh.wallet.v1.ListCardsRequest
  */
 export declare type ListCardsRequest = Message<"paymesh.wallet.v1.ListCardsRequest"> & {
@@ -1840,6 +1875,17 @@ export declare const Wallet: GenService<{
     methodKind: "unary";
     input: typeof RemoveEnrollmentRequestSchema;
     output: typeof RemoveEnrollmentResponseSchema;
+  },
+  /**
+   * Closes the caller's account at once, everywhere he is signed in, and erases it: consents at banks and data providers are revoked, what
+   * is kept of him and opens his accounts is destroyed. What a bank has not confirmed yet goes on by itself; `message` says so.
+   *
+   * @generated from rpc paymesh.wallet.v1.Wallet.DeleteAccount
+   */
+  deleteAccount: {
+    methodKind: "unary";
+    input: typeof DeleteAccountRequestSchema;
+    output: typeof DeleteAccountResponseSchema;
   },
   /**
    * The user's cards.
