@@ -144,6 +144,17 @@ export interface ConsentExtension {
   readonly tokens?: TokenSet | undefined;
 }
 
+/** The users of ours whom a provider keeps beside their connections, or before there is one. */
+export interface ProviderUsers {
+  /**
+   * Whom revoked secrets, or the proofs of a consent that came to nothing, are about, named as connections name him in
+   * `providerReference`; undefined for nobody who is to be ended. He is ended once no connection, client or consent needs him.
+   */
+  userOf(secrets: SecretsToRevoke): string | undefined;
+  /** Returns once the provider has forgotten him with everything of his, or no longer knows him. */
+  end(user: string, call: ProviderCall): Promise<void>;
+}
+
 /** One kind of provider. Each call ends within `ProviderCall`'s timeout. */
 export interface Connector {
   /** As in REST paths and rows: `bsim`, `plaid`. */
@@ -166,7 +177,10 @@ export interface Connector {
   complete(answer: ConsentAnswer, call: ProviderCall): Promise<Grant>;
   /** `rotating` only. Fails with `grant_refused` when the consent has ended, and with anything else when it is worth another try. */
   refresh?(grant: RefreshRequest, call: ProviderCall): Promise<TokenSet>;
-  /** Returns once the provider has confirmed that nothing of this is good any more, or no longer knows it. */
+  /**
+   * Returns once the provider has confirmed that nothing of this is good any more, or no longer knows it. Members may be absent: then there
+   * is nothing of that kind to end.
+   */
   revoke(institutionId: string, secrets: SecretsToRevoke, call: ProviderCall): Promise<void>;
   listAccounts(access: ConnectionAccess, call: ProviderCall): Promise<readonly ProviderAccount[]>;
   /**
@@ -178,6 +192,8 @@ export interface Connector {
     page: { readonly cursor: string; readonly from: Date },
     call: ProviderCall,
   ): Promise<TransactionPage>;
+  /** Absent where a provider keeps nobody before there is a connection, or after it has ended. */
+  readonly users?: ProviderUsers;
   /** Extends a consent that is about to end, where a provider allows it. Needs the user's word that he still wants it. */
   extendConsent?(grant: ConsentExtensionRequest, call: ProviderCall): Promise<ConsentExtension>;
   /** Absent where the provider sends none. */

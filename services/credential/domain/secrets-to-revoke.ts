@@ -5,4 +5,6 @@ export interface SecretsToRevoke {
   readonly accessToken?: string | undefined;
   /** How the provider names the connection; no secret, and needed by some to end it. */
   readonly providerReference?: string | undefined;
+  /** Of a consent that never became a connection: what its beginning left to be kept. */
+  readonly proofs?: string | undefined;
 }

@@ -39,6 +39,11 @@ export function connectorOf(deps: Dependencies, stored: { readonly connector: st
   return connector;
 }
 
+/** The connectors at whose provider a consent leaves a user behind even when it comes to nothing. */
+export function connectorsWithUsers(deps: Pick<Dependencies, "connectors">): string[] {
+  return [...deps.connectors.values()].filter(({ users }) => users !== undefined).map(({ name }) => name);
+}
+
 /** Whether a connection of this connector is expected to hold a wallet credential. */
 export function knowsCards(deps: Dependencies, stored: { readonly connector: string }): boolean {
   return deps.connectors.get(stored.connector)?.cards !== undefined;

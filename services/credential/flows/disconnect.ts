@@ -1,18 +1,15 @@
-import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ConnectionKey } from "../domain/connection.ts";
-import { nextStanding } from "../domain/connection-state.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
-import { endConnection } from "../storage/consent-store.ts";
 import { dropNotices } from "../storage/notice-store.ts";
 import { deleteProviderData } from "../storage/provider-data-store.ts";
-import { hasPendingRevocation, insertRevocationOf } from "../storage/revocation-store.ts";
-import { deleteSecrets } from "../storage/secret-store.ts";
+import { hasPendingRevocation } from "../storage/revocation-store.ts";
 import { callerGone } from "./caller-gone.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
-import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
+import { endAndQueue } from "./end-connection.ts";
+import { revokeNow } from "./revoke-secrets.ts";
 
 /**
  * Ends a connection. First, in one transaction, its state, so that nothing is read through it any more, and its secrets move into a
@@ -20,7 +17,7 @@ import { revocationLifeMs, revokeNow } from "./revoke-secrets.ts";
  * has confirmed. Throws `CONNECTION_NOT_FOUND`.
  */
 export async function disconnect(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<boolean> {
-  const revocationId = await endAndQueue(deps, key, caller);
+  const revocationId = await end(deps, key, caller);
   if (revocationId === undefined) return !(await hasPendingRevocation(deps.storage.db.query, key));
   const answered = revokeNow(deps, revocationId, caller.actor).catch((err: unknown) => {
     deps.log.error({ err, connectionId: key.connectionId }, "revocation failed");
@@ -30,36 +27,17 @@ export async function disconnect(deps: Dependencies, key: ConnectionKey, caller:
   return await Promise.race([answered, callerGone(caller).then(() => false)]);
 }
 
-async function endAndQueue(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<string | undefined> {
+async function end(deps: Dependencies, key: ConnectionKey, caller: Caller): Promise<string | undefined> {
   const { storage } = deps;
   const now = deps.clock.now();
   return await inTransaction(storage.db, async (tx) => {
     const connection = await lockConnection(tx, key);
     if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
     if (connection.state === "REVOKED") return undefined;
-    const revocationId = randomUUID();
-    const alerts = await insertRevocationOf(storage, tx, connection, {
-      revocationId,
-      cause: "disconnect",
-      purposes: ["wallet_credential", "refresh_token", "access_token"],
-      facts: { providerReference: connection.providerReference },
-      now,
-      dueAt: now,
-      giveUpAt: new Date(now.getTime() + revocationLifeMs),
-    });
-    const standing = nextStanding(
-      { state: connection.state, reason: connection.stateReason },
-      { kind: "disconnected" },
-    );
-    await endConnection(tx, connection, standing, now);
+    const { revocationId, acts } = await endAndQueue(deps, tx, { connection, outcome: "ok", now });
     await dropNotices(tx, connection);
     await deleteProviderData(tx, connection);
-    const common = { connectionId: key.connectionId, institutionId: connection.institutionId };
-    await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, [
-      { action: "disconnect", outcome: "ok", ...common, durationMs: 0 },
-      ...alerts,
-      await deleteSecrets(tx, connection),
-    ]);
+    await appendAudit(storage, tx, { owner: key.owner, actor: caller.actor, now }, acts);
     return revocationId;
   });
 }

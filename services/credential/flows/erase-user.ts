@@ -1,33 +1,35 @@
 import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { type Actor, type AuditAct, jobActor } from "../domain/audit.ts";
-import type { Connection, Owner } from "../domain/connection.ts";
-import { nextStanding } from "../domain/connection-state.ts";
+import type { Owner } from "../domain/connection.ts";
+import { lockUnfinishedAttempts } from "../storage/attempt-cleanup-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { deleteClient } from "../storage/client-store.ts";
-import { endConnection } from "../storage/consent-store.ts";
+import {
+  deleteAttemptsOf,
+  deleteOneConnection,
+  deleteTransactionsOf,
+  destroyDataKeys,
+  hasRowsOf,
+  lockLiveConnections,
+} from "../storage/erased-rows.ts";
 import {
   beginErasure,
   claimErasure,
   completeErasure,
   countErased,
-  deleteAttemptsOf,
-  deleteOneConnection,
-  deleteTransactionsOf,
-  destroyDataKeys,
   type Erasure,
   erasedOwner,
   findErasure,
-  hasRowsOf,
-  lockLiveConnections,
   tidyErasures,
 } from "../storage/erasure-store.ts";
-import { insertRevocationOf, moveRevocations } from "../storage/revocation-store.ts";
-import { deleteSecrets } from "../storage/secret-store.ts";
+import { insertRevocation, insertRevocationOfAttempt } from "../storage/queue-revocation.ts";
+import { moveRevocations } from "../storage/revocation-store.ts";
 import type { Tx } from "../storage/storage.ts";
 import { callerGone } from "./caller-gone.ts";
-import type { Caller, Dependencies } from "./dependencies.ts";
-import { revocationLifeMs } from "./revoke-secrets.ts";
+import { type Caller, connectorsWithUsers, type Dependencies } from "./dependencies.ts";
+import { endAndQueue } from "./end-connection.ts";
+import { revocationTimes } from "./revoke-secrets.ts";
 
 // Longer than any one step; after it another process goes on.
 const leaseMs = 60_000;
@@ -67,7 +69,7 @@ export async function sweepErasures(deps: Dependencies, signal: AbortSignal): Pr
     await finishErasure(deps, erasure, jobActor("erasure"));
     finished += 1;
   }
-  await tidyErasures(storage.db.query, clock.now(), tidiedPerSweep);
+  await tidyErasures(storage, clock.now(), tidiedPerSweep);
   return finished;
 }
 
@@ -81,10 +83,7 @@ async function finishErasure(deps: Dependencies, erasure: Erasure, actor: Actor)
   const work = { erasure, owner: { tenant, userId }, actor };
   for (let round = 1; round <= roundsMax; round += 1) {
     // Consents first: one that is being stored waits for its attempt, finds it gone, and stores nothing.
-    await step(deps, work, async (tx) => {
-      await deleteClient(tx, work.owner);
-      return { connectAttempts: await deleteAttemptsOf(tx, work.owner) };
-    });
+    await step(deps, work, (tx) => endConsents(deps, tx, work));
     await repeat(() => step(deps, work, (tx) => endConnections(deps, tx, work)));
     await repeat(() =>
       step(deps, work, async (tx) => ({
@@ -121,40 +120,35 @@ async function repeat(work: () => Promise<number>): Promise<void> {
   while ((await work()) > 0);
 }
 
-/** From here on nothing is read, refreshed or fetched through them. */
+/** Consents under way, and what a firm keeps of him; whom these made a user at a provider is ended there. */
+async function endConsents(deps: Dependencies, tx: Tx, work: ErasureWork): Promise<Partial<Erasure["counts"]>> {
+  const { storage } = deps;
+  const keptFor = erasedOwner(work.erasure.erasureId);
+  const queued = () =>
+    ({ ...revocationTimes(deps.clock.now()), revocationId: randomUUID(), cause: "orphaned" }) as const;
+  const attempts = await lockUnfinishedAttempts(tx, { owner: work.owner, connectors: connectorsWithUsers(deps) });
+  for (const attempt of attempts) await insertRevocationOfAttempt(storage, tx, attempt, { ...queued(), keptFor });
+  const clients = await deleteClient(tx, work.owner);
+  for (const { connector, customerId } of clients) {
+    const nowhere = { connectionId: randomUUID(), institutionId: "" };
+    const secrets = { providerReference: customerId };
+    await insertRevocation(storage, tx, { ...queued(), ...nowhere, owner: keptFor, connector, secrets });
+  }
+  const revocations = attempts.length + clients.length;
+  return { connectAttempts: await deleteAttemptsOf(tx, work.owner), revocations };
+}
+
 async function endConnections(deps: Dependencies, tx: Tx, work: ErasureWork): Promise<Partial<Erasure["counts"]>> {
   const { storage } = deps;
   const now = deps.clock.now();
   const connections = await lockLiveConnections(tx, work.owner, connectionsPerStep);
   const acts: AuditAct[] = [];
-  for (const connection of connections) acts.push(...(await endForErasure(deps, tx, { ...work, connection, now })));
+  for (const connection of connections) {
+    const ending = { connection, keptFor: erasedOwner(work.erasure.erasureId), outcome: "erased", now };
+    acts.push(...(await endAndQueue(deps, tx, ending)).acts);
+  }
   await appendAudit(storage, tx, { owner: work.owner, actor: work.actor, now }, acts);
   return { revocations: connections.length };
-}
-
-async function endForErasure(
-  deps: Dependencies,
-  tx: Tx,
-  { erasure, connection, now }: ErasureWork & { readonly connection: Connection; readonly now: Date },
-): Promise<AuditAct[]> {
-  const alerts = await insertRevocationOf(deps.storage, tx, connection, {
-    revocationId: randomUUID(),
-    keptFor: erasedOwner(erasure.erasureId),
-    cause: "disconnect",
-    purposes: ["wallet_credential", "refresh_token", "access_token"],
-    facts: { providerReference: connection.providerReference },
-    now,
-    dueAt: now,
-    giveUpAt: new Date(now.getTime() + revocationLifeMs),
-  });
-  const before = { state: connection.state, reason: connection.stateReason };
-  await endConnection(tx, connection, nextStanding(before, { kind: "disconnected" }), now);
-  const { connectionId, institutionId } = connection;
-  return [
-    { action: "disconnect", outcome: "erased", connectionId, institutionId, durationMs: 0 },
-    ...alerts,
-    await deleteSecrets(tx, connection),
-  ];
 }
 
 /** Revocations that wait since before: their secrets must outlive their owner's key. */

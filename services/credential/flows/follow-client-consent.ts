@@ -2,7 +2,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Grant } from "../connectors/connector.ts";
 import { jobActor } from "../domain/audit.ts";
 import { type Client, moveOfStep } from "../domain/client.ts";
-import { findClientOfCustomer, moveClient } from "../storage/client-store.ts";
+import { findClientOfCustomer, lockClient, moveClient } from "../storage/client-store.ts";
 import { findConnectionsNamed } from "../storage/connection-store.ts";
 import { clientConnector } from "./client-customers.ts";
 import { type Dependencies, detachedCall } from "./dependencies.ts";
@@ -44,8 +44,10 @@ async function adoptLogins(deps: Dependencies, client: Client): Promise<void> {
     if (isKept(grant)) continue;
     const now = deps.clock.now();
     const consent = { owner, connector };
-    await inTransaction(deps.storage.db, (tx) =>
-      keepGrant(deps, tx, { consent, grant, durationMs: 0, actor: jobActor("webhook"), now }),
-    );
+    await inTransaction(deps.storage.db, async (tx) => {
+      // Erased meanwhile: his customer is ended at the aggregator, and this login with him.
+      if (!(await lockClient(tx, client))) return;
+      await keepGrant(deps, tx, { consent, grant, durationMs: 0, actor: jobActor("webhook"), now });
+    });
   }
 }

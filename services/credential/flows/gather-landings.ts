@@ -1,8 +1,9 @@
 import { createBatcher } from "../../platform/db/batcher.ts";
-import { inTransaction, sqlStateOf } from "../../platform/db/transaction.ts";
+import { sqlStateOf } from "../../platform/db/transaction.ts";
 import { type FlightStart, type FlightToRead, readFlights } from "../storage/read-flights.ts";
-import { type AnswerToKeep, journalAnswers } from "../storage/refresh-store.ts";
+import type { AnswerToKeep } from "../storage/refresh-store.ts";
 import type { Dependencies } from "./dependencies.ts";
+import { keepAnswers } from "./keep-answers.ts";
 import { type LandingWork, landAll } from "./refresh-landing.ts";
 import { savePatiently } from "./save-patiently.ts";
 
@@ -24,8 +25,7 @@ export function gatherLandings(deps: Dependencies): Landings {
   const { storage } = deps;
   const answers = createBatcher<AnswerToKeep, boolean>({
     flush: async (batch) => {
-      const keep = () => inTransaction(storage.db, (tx) => journalAnswers(storage, tx, batch));
-      const kept = await savePatiently(keep, isRowFault);
+      const kept = await savePatiently(() => keepAnswers(deps, batch), isRowFault);
       return batch.map(({ flight }) => kept.has(flight.connectionId));
     },
     rowsMax,

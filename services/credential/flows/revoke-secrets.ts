@@ -1,23 +1,28 @@
 import { z } from "zod";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
+import type { Connector } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import { type Actor, jobActor } from "../domain/audit.ts";
 import { retryAt } from "../domain/refresh-schedule.ts";
+import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import {
   claimRevocation,
   deleteRevocation,
+  isProviderUserNeeded,
   openRevocation,
   postponeRevocation,
   type Revocation,
 } from "../storage/revocation-store.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
+import { parseAnswerText } from "./journal-format.ts";
 
 /** After this long everything a bank could still honour has ended by itself (credentials and refresh tokens live 90 days). */
-export const revocationLifeMs = 100 * 86_400_000;
-// Three requests of a revocation, each with the provider's timeout, fit into the claim.
-const claimMs = 60_000;
+const revocationLifeMs = 100 * 86_400_000;
+// The requests of a revocation, three for each set of tokens and one for a user, fit into the claim, each with the provider's timeout.
+const claimMs = 120_000;
 const perSweepMax = 100;
 
 const secretsShape = z.object({
@@ -25,7 +30,14 @@ const secretsShape = z.object({
   refreshToken: z.string().optional(),
   accessToken: z.string().optional(),
   providerReference: z.string().optional(),
+  proofs: z.string().optional(),
+  answer: z.string().optional(),
 });
+
+/** When a revocation that is made now is tried, and given up. */
+export function revocationTimes(now: Date): { readonly now: Date; readonly dueAt: Date; readonly giveUpAt: Date } {
+  return { now, dueAt: now, giveUpAt: new Date(now.getTime() + revocationLifeMs) };
+}
 
 /** Works off due revocations until none is left or the signal aborts; safe on several replicas. Returns how many it confirmed. */
 export async function sweepRevocations(deps: Dependencies, signal: AbortSignal): Promise<number> {
@@ -85,12 +97,39 @@ async function tryToRevoke(deps: Dependencies, revocation: Revocation, actor: Ac
     await connector.check(revocation.institutionId, "use");
     const text = await openRevocation(deps.storage, revocation, { actor, now: deps.clock.now() });
     if (text === undefined) return undefined;
-    const secrets = secretsShape.parse(JSON.parse(text));
-    await connector.revoke(revocation.institutionId, secrets, detachedCall(deps));
+    await revokeAtProvider(deps, connector, revocation, text);
     return undefined;
   } catch (error) {
     if (error instanceof ProviderError) return error.failure;
+    // Tampered with, as the audit has been told; the others behind it must go on.
+    if (error instanceof SealedRecordError) return "secret_rejected";
     if (error instanceof DomainError) return error.reason;
     throw error;
   }
+}
+
+/** Each step may be repeated: a later one that fails has the earlier ones done again. */
+async function revokeAtProvider(
+  deps: Dependencies,
+  connector: Connector,
+  revocation: Revocation,
+  text: string,
+): Promise<void> {
+  const { answer, ...secrets } = secretsShape.parse(JSON.parse(text));
+  const { institutionId } = revocation;
+  await connector.revoke(institutionId, secrets, detachedCall(deps));
+  if (answer !== undefined) {
+    await connector.revoke(institutionId, newerThan(secrets, answer), detachedCall(deps));
+  }
+  const user = connector.users?.userOf(secrets);
+  if (user === undefined) return;
+  const now = deps.clock.now();
+  if (await isProviderUserNeeded(deps.storage.db.query, { user, revocation, now })) return;
+  await connector.users?.end(user, detachedCall(deps));
+}
+
+/** The tokens of an answer nobody has used yet, in place of those it replaced. */
+function newerThan(secrets: SecretsToRevoke, answer: string): SecretsToRevoke {
+  const { accessToken, refreshToken = secrets.refreshToken, credential = secrets.credential } = parseAnswerText(answer);
+  return { ...secrets, accessToken, refreshToken, credential };
 }

@@ -1,17 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import type { Grant } from "../connectors/connector.ts";
+import type { Grant, TokenSet } from "../connectors/connector.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { nextStanding } from "../domain/connection-state.ts";
 import { refreshDueAt } from "../domain/refresh-schedule.ts";
+import { lockAttemptStatus } from "../storage/attempt-cleanup-store.ts";
 import { type ConnectAttempt, finishAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
-import { findConnection } from "../storage/connection-store.ts";
+import { findConnection, lockConnection } from "../storage/connection-store.ts";
 import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
 import { dropNotices } from "../storage/notice-store.ts";
-import { insertRevocationOf } from "../storage/revocation-store.ts";
+import { insertRevocationOf } from "../storage/queue-revocation.ts";
 import {
   compareSecret,
   deleteSecrets,
@@ -22,7 +23,8 @@ import {
 import type { Tx } from "../storage/storage.ts";
 import { enqueueRun } from "../storage/sync-run-store.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
-import { revocationLifeMs } from "./revoke-secrets.ts";
+import { queueOrphan } from "./revoke-orphan.ts";
+import { revocationTimes } from "./revoke-secrets.ts";
 
 /** A grant to store, and the attempt it ends. */
 export interface GrantToStore {
@@ -35,15 +37,59 @@ export interface GrantToStore {
 /**
  * Makes a grant a connection, or puts it into the owner's connection to the same bank user, in one transaction that also ends the
  * attempt. The credential it supersedes is queued for revocation there, so the bank is asked only after the new one is safe.
- * Throws `PROVIDER_UNAVAILABLE` when the clean-up has ended the attempt meanwhile: the bank has been made to undo the grant.
+ * Throws `PROVIDER_UNAVAILABLE` when the attempt has ended meanwhile, by the clean-up, by an erasure, or with the connection it was to
+ * renew: what the grant brought is queued for revocation. A repeat after a lost answer finds what it stored.
  */
 export async function storeGrant(deps: Dependencies, work: GrantToStore): Promise<Connection> {
   const { attempt } = work;
   const now = deps.clock.now();
-  return await inTransaction(deps.storage.db, async (tx) => {
-    if (!(await finishAttempt(tx, attempt, "completed"))) throw new DomainError("PROVIDER_UNAVAILABLE");
-    return await keepGrant(deps, tx, { ...work, consent: attempt, now });
+  const toKeep = { ...work, consent: attempt, now };
+  const stored = await inTransaction(deps.storage.db, async (tx) => {
+    const hasPlace = await isRenewable(tx, attempt);
+    if (await finishAttempt(tx, attempt, hasPlace ? "completed" : "failed")) {
+      return hasPlace ? await keepGrant(deps, tx, toKeep) : await dropGrant(deps, tx, toKeep, false);
+    }
+    const status = await lockAttemptStatus(tx, attempt);
+    if (status === "completed") return await lockBankUserConnection(tx, consentFacts(deps, toKeep, now));
+    return await dropGrant(deps, tx, toKeep, status === undefined);
   });
+  if (stored === undefined) throw new DomainError("PROVIDER_UNAVAILABLE");
+  return stored;
+}
+
+/** Whether the connection a consent is to renew still is one; its end then waits for the grant. */
+async function isRenewable(tx: Tx, { owner, connectionId }: ConnectAttempt): Promise<boolean> {
+  if (connectionId === undefined) return true;
+  const connection = await lockConnection(tx, { owner, connectionId });
+  return connection !== undefined && connection.state !== "REVOKED";
+}
+
+/** Has the provider take back what came too late, unless a connection lives by the same consent. */
+async function dropGrant(
+  deps: Dependencies,
+  tx: Tx,
+  { attempt, consent, grant, actor, now, durationMs }: GrantToStore & GrantToKeep,
+  isErased: boolean,
+): Promise<undefined> {
+  const { owner, connector } = consent;
+  const { institutionId, providerReference } = grant;
+  const living = await lockBankUserConnection(tx, {
+    owner,
+    connector,
+    institutionId,
+    ownerReference: grant.ownerReference,
+  });
+  const isShared = living?.providerReference === providerReference;
+  const of = { owner, connectionId: attempt.attemptId, connector, institutionId, providerReference };
+  if (!isShared) await queueOrphan(deps, tx, { of, tokens: tokensOf(grant), isErased, now });
+  const outcome = isShared ? "left_to_expire" : "too_late";
+  await appendAudit(deps.storage, tx, { owner, actor, now }, [
+    { action: "token_exchange", outcome, institutionId, durationMs },
+  ]);
+}
+
+function tokensOf({ accessToken, accessTokenExpiresAt, refreshToken, credential }: Grant): TokenSet {
+  return { accessToken, accessTokenExpiresAt, refreshToken, credential };
 }
 
 /** A grant that came by itself, or ends an attempt. */
@@ -124,8 +170,7 @@ async function endOlderConsent(
 }
 
 function revocationOfOlder(now: Date) {
-  const giveUpAt = new Date(now.getTime() + revocationLifeMs);
-  return { revocationId: randomUUID(), cause: "superseded", now, dueAt: now, giveUpAt } as const;
+  return { ...revocationTimes(now), revocationId: randomUUID(), cause: "superseded" } as const;
 }
 
 function consentFacts(deps: Dependencies, { consent, grant }: GrantToKeep, now: Date): ConsentFacts {

@@ -6,18 +6,20 @@ import { isTransient, ProviderError } from "../connectors/provider-error.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { attemptLifeMs } from "../flows/begin-connect.ts";
-import { connectorOf, type Dependencies, detachedCall } from "../flows/dependencies.ts";
-import { revocationLifeMs } from "../flows/revoke-secrets.ts";
+import { connectorOf, connectorsWithUsers, type Dependencies, detachedCall } from "../flows/dependencies.ts";
+import { revocationTimes } from "../flows/revoke-secrets.ts";
 import {
   type AbandonedAttempt,
   deleteOldAttempts,
   findAbandonedAttempts,
-  finishAttempt,
   postponeAttempt,
-} from "../storage/attempt-store.ts";
+  takeLeftAttempts,
+} from "../storage/attempt-cleanup-store.ts";
+import { type AttemptKey, finishAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { listConnections } from "../storage/connection-store.ts";
-import { insertRevocation } from "../storage/revocation-store.ts";
+import { insertRevocation, insertRevocationOfAttempt } from "../storage/queue-revocation.ts";
+import type { Tx } from "../storage/storage.ts";
 import { userReference } from "../storage/user-reference.ts";
 
 // Longer than any exchange with its retries of saving: what is older has lost its process.
@@ -26,13 +28,14 @@ const keepMs = 86_400_000;
 // By then no bank knows the code any more; what it had issued ends by itself.
 const giveUpAfterMs = 86_400_000;
 const batchSize = 20;
+const leftBatchSize = 100;
 const deleteBatchSize = 500;
 
 /**
  * Cleans up after consents whose process died between the exchange and storing what it brought. The code is sent once more: a bank
  * that has seen it refuses and revokes what it had issued for it (RFC 6749, 4.1.2), and one that has not issues tokens that are
  * queued for revocation at once, since the user was told that the consent failed. A bank that does not answer is asked again for a
- * day. Old attempts are removed.
+ * day. A user that a consent without end made at the provider is queued to be ended there. Old attempts are removed.
  */
 export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Promise<number> {
   const now = deps.clock.now();
@@ -41,8 +44,21 @@ export async function sweepAttempts(deps: Dependencies, signal: AbortSignal): Pr
   for (const attempt of abandoned) {
     if (!signal.aborted) await cleanUp(deps, attempt);
   }
-  await deleteOldAttempts(deps.storage.db.query, new Date(nowMs - keepMs - attemptLifeMs), deleteBatchSize);
-  return abandoned.length;
+  const connectors = connectorsWithUsers(deps);
+  const left = await inTransaction(deps.storage.db, async (tx) => {
+    const taken = await takeLeftAttempts(tx, { connectors, now, limit: leftBatchSize });
+    for (const attempt of taken) await queueProofs(deps, tx, attempt, now);
+    return taken.length;
+  });
+  const before = new Date(nowMs - keepMs - attemptLifeMs);
+  await deleteOldAttempts(deps.storage.db.query, { before, limit: deleteBatchSize, takenFor: connectors });
+  return abandoned.length + left;
+}
+
+/** Has the provider forget whom the beginning of a consent made there. */
+async function queueProofs(deps: Dependencies, tx: Tx, attempt: AttemptKey, now: Date): Promise<void> {
+  const queued = { ...revocationTimes(now), revocationId: randomUUID(), cause: "orphaned" } as const;
+  await insertRevocationOfAttempt(deps.storage, tx, attempt, queued);
 }
 
 async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<void> {
@@ -67,19 +83,19 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
   const now = deps.clock.now();
   await inTransaction(deps.storage.db, async (tx) => {
     if (!(await finishAttempt(tx, attempt, "cleaned"))) return;
-    if (grant !== undefined) {
+    if (grant === undefined) {
+      if (deps.connectors.get(attempt.connector)?.users !== undefined) await queueProofs(deps, tx, attempt, now);
+    } else {
       const { credential, refreshToken, accessToken, providerReference } = grant;
       await insertRevocation(deps.storage, tx, {
         owner: attempt.owner,
+        ...revocationTimes(now),
         revocationId: randomUUID(),
         connectionId: attempt.attemptId,
         connector: attempt.connector,
         institutionId: attempt.institutionId,
         cause: "orphaned",
         secrets: { credential, refreshToken, accessToken, providerReference },
-        now,
-        dueAt: now,
-        giveUpAt: new Date(now.getTime() + revocationLifeMs),
       });
     }
     await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: jobActor("attempts"), now }, [

@@ -1,10 +1,18 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { jobActor } from "../domain/audit.ts";
+import { beginConnect } from "../flows/begin-connect.ts";
 import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
+import { formatAnswer } from "../flows/journal-format.ts";
+import { keepAnswers } from "../flows/keep-answers.ts";
+import { openForUse } from "../flows/open-for-use.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import { storeGrant } from "../flows/store-grant.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
 import { consumeAttempt, openAttempt } from "../storage/attempt-store.ts";
+import { findConnection } from "../storage/connection-store.ts";
+import { claimFlight } from "../storage/refresh-claims.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -13,7 +21,10 @@ import {
   createCredentialWorld,
   ownerNamed,
   type Replica,
+  redirectUri,
 } from "../testing/credential-world.ts";
+import { testCaller } from "../testing/plaid-world.ts";
+import { visitBank } from "../testing/visit-bank.ts";
 
 const live = new AbortController().signal;
 let world: CredentialWorld;
@@ -29,7 +40,7 @@ beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });
 afterEach(() => {
-  Object.assign(world.bank.behaviour, { isDown: false });
+  Object.assign(world.bank.behaviour, { isDown: false, tokenDelayMs: 0, renewsCredential: false });
 });
 
 async function secretRows(): Promise<number> {
@@ -78,6 +89,59 @@ describe("disconnecting", () => {
     expect(await replica.wallet.disconnect(call)).toMatchObject({ revokedAtProvider: true });
   });
 
+  it("during a refresh revokes what the bank answers to it as well", async () => {
+    const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const others = world.bank.liveCredentials.size - 1;
+    Object.assign(world.bank.behaviour, { tokenDelayMs: 400, renewsCredential: true });
+    const refreshed = replica.wallet.refreshConnection(call).catch((error: unknown) => error);
+    await pause(100);
+    world.bank.behaviour.isDown = true;
+    await replica.wallet.disconnect(call);
+    world.bank.behaviour.isDown = false;
+    expect(await refreshed).toMatchObject({ reason: "connection_not_found" });
+    await replica.refresher.idle();
+    expect(world.bank.liveCredentials.size).toBe(others + 2);
+    world.clock.advance(3_600_000);
+    expect(await sweepRevocations(replica.deps, live)).toBe(2);
+    expect(world.bank.liveCredentials.size).toBe(others);
+    expect(await secretRows()).toBe(0);
+  });
+
+  it("after an answer was journaled revokes that answer too", async () => {
+    const key = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const others = world.bank.liveCredentials.size - 1;
+    const { deps } = replica;
+    const seen = await findConnection(deps.storage.db.query, key);
+    const claim = { holder: "dead", leaseMs: 20_000 };
+    const flight = seen && (await claimFlight(deps.storage.db.query, { seen, ...claim }));
+    const token = seen && (await openForUse(deps, seen, "refresh_token", jobActor("test")));
+    if (flight === undefined || token === undefined) throw new Error("no flight");
+    world.bank.behaviour.renewsCredential = true;
+    const request = { institutionId: "north-bank", refreshToken: token.plaintext, providerReference: "" };
+    const answer = await connectorNamed(deps, "bsim").refresh?.(request, detachedCall(deps));
+    if (answer === undefined) throw new Error("no answer");
+    const kept = await keepAnswers(deps, [{ flight, text: formatAnswer(answer), now: world.clock.now() }]);
+    expect([kept.size, world.bank.liveCredentials.size]).toEqual([1, others + 2]);
+    expect(await replica.wallet.disconnect(key)).toMatchObject({ revokedAtProvider: true });
+    expect(world.bank.liveCredentials.size).toBe(others);
+  });
+
+  it("while its consent is being renewed makes no other connection, and revokes the grant", async () => {
+    const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const others = world.bank.liveCredentials.size - 1;
+    const consent = { connector: "bsim", institutionId: "north-bank", redirectUri, connectionId: call.connectionId };
+    const begun = await beginConnect(replica.deps, { owner: call.owner, ...consent }, testCaller());
+    const answer = await visitBank(begun.authUrl ?? "", redirectUri);
+    world.bank.behaviour.tokenDelayMs = 400;
+    const completed = replica.wallet.completeConnect({ owner: call.owner, ...answer }).catch((error: unknown) => error);
+    await pause(150);
+    await replica.wallet.disconnect(call);
+    expect(await completed).toMatchObject({ reason: "provider_unavailable" });
+    expect((await replica.wallet.listConnections({ owner: call.owner })).connections).toEqual([]);
+    await sweepRevocations(replica.deps, live);
+    expect(world.bank.liveCredentials.size).toBe(others);
+  });
+
   it("and connecting again makes a new connection", async () => {
     const connectionId = await connectUser(replica.wallet, user);
     await replica.wallet.disconnect({ owner: ownerNamed(user), connectionId });
@@ -112,6 +176,24 @@ describe("another owner's connection", () => {
     }
     expect(world.bank.record.requests.length).toBe(before);
     expect((await replica.wallet.getConnection({ owner: ownerNamed(user), connectionId })).state).toBe("ACTIVE");
+  });
+});
+
+describe("a grant whose storing was confirmed to nobody", () => {
+  it("is found when it is stored again, and not taken for one that came too late", async () => {
+    const answer = await consentAtBank(replica.wallet, user);
+    const { deps } = replica;
+    const work = { owner: ownerNamed(user), state: answer.state, code: answer.code, now: world.clock.now() };
+    const taken = await inTransaction(deps.storage.db, (tx) => consumeAttempt(deps.storage, tx, work));
+    if (taken === undefined) throw new Error("no attempt");
+    const attempt = await openAttempt(deps.storage, taken, { actor: jobActor("test"), now: world.clock.now() });
+    const given = { ...answer, ...attempt, userReference: "" };
+    const grant = await connectorNamed(deps, "bsim").complete(given, detachedCall(deps));
+    const store = () => storeGrant(deps, { attempt, grant, durationMs: 0, actor: jobActor("test") });
+    const [first, again] = [await store(), await store()];
+    expect(again.connectionId).toBe(first.connectionId);
+    expect(await sweepRevocations(deps, live)).toBe(0);
+    expect((await replica.wallet.refreshConnection(first)).state).toBe("ACTIVE");
   });
 });
 

@@ -38,8 +38,7 @@ beforeEach(() => {
   user = `person-${crypto.randomUUID()}`;
 });
 afterEach(async () => {
-  world.bank.behaviour.tokenDelayMs = 0;
-  world.bank.behaviour.isDown = false;
+  Object.assign(world.bank.behaviour, { tokenDelayMs: 0, isDown: false, renewsCredential: false });
   const call = { owner: ownerNamed("bystander"), connectionId: bystander };
   expect((await replica.wallet.listAccounts(call)).accounts).toHaveLength(1);
   expect((await verifyAudit(replica.deps.storage)).problems).toEqual([]);
@@ -230,9 +229,10 @@ describe("an erasure whose process dies", () => {
 });
 
 describe("a user erased meanwhile", () => {
-  it("during a refresh, is not brought back by the bank's answer", async () => {
+  it("during a refresh, is not brought back by the bank's answer, which is revoked there", async () => {
+    const liveBefore = world.bank.liveCredentials.size;
     const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
-    world.bank.behaviour.tokenDelayMs = 500;
+    Object.assign(world.bank.behaviour, { tokenDelayMs: 500, renewsCredential: true });
     const refreshed = replica.wallet.refreshConnection(call).catch((error: unknown) => error);
     await pause(150);
     expect(await erase(other)).toMatchObject({ status: "completed" });
@@ -242,9 +242,12 @@ describe("a user erased meanwhile", () => {
     await sweepErasures(replica.deps, live);
     expect(await everything()).not.toContain(user);
     await revokeAll();
+    expect(world.bank.liveCredentials.size).toBe(liveBefore);
+    expect((await admin.query("select 1 from data_keys where user_id like 'erased:%'")).rows).toEqual([]);
   });
 
-  it("during a consent, is not brought back by the grant", async () => {
+  it("during a consent, is not brought back by the grant, which is revoked at the bank", async () => {
+    const liveBefore = world.bank.liveCredentials.size;
     const answer = await consentAtBank(replica.wallet, user);
     world.bank.behaviour.tokenDelayMs = 500;
     const completed = replica.wallet
@@ -252,10 +255,16 @@ describe("a user erased meanwhile", () => {
       .catch((error: unknown) => error);
     await pause(150);
     expect(await erase(other)).toMatchObject({ status: "completed", connectAttempts: 1 });
+    // Its keys are gone by now; what comes later is kept under new ones.
+    await sweepErasures(other.deps, live);
     expect(await completed).toMatchObject({ reason: "provider_unavailable" });
+    expect(world.bank.liveCredentials.size).toBe(liveBefore + 1);
     await sweepAttempts(replica.deps, live);
     await sweepErasures(replica.deps, live);
     expect(await everything()).not.toContain(user);
+    await revokeAll();
+    expect(world.bank.liveCredentials.size).toBe(liveBefore);
+    expect((await admin.query("select 1 from data_keys where user_id like 'erased:%'")).rows).toEqual([]);
   });
 
   it("during a reading of his accounts, is not named again by its audit", async () => {

@@ -2,8 +2,17 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { recordsOf } from "../../sandbox/mastercard/testing/start-mastercard.ts";
 import { type MastercardWorld, must, startMastercardWorld } from "../connectors/mastercard/testing/mastercard-world.ts";
+import type { Owner } from "../domain/connection.ts";
+import { beginConnect } from "../flows/begin-connect.ts";
+import { completeConnect } from "../flows/complete-connect.ts";
+import { disconnect } from "../flows/disconnect.ts";
+import { eraseUser } from "../flows/erase-user.ts";
+import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import { sweepAttempts } from "../jobs/sweep-attempts.ts";
 import { sweepSyncs } from "../jobs/sweep-syncs.ts";
-import { asFirm, asOperator } from "../testing/credential-world.ts";
+import { userReference } from "../storage/user-reference.ts";
+import { asFirm, asOperator, ownerNamed } from "../testing/credential-world.ts";
+import { testCaller } from "../testing/plaid-world.ts";
 import { connectTo } from "../webhooks/testing/webhook-world.ts";
 
 const oauthBank = "170778";
@@ -336,5 +345,63 @@ describe("what a client connected", () => {
     expect(await client()).toMatchObject({ badge: "not_linked", accounts: [] });
     expect(await mc.accounts(customerId)).toEqual([]);
     expect(await api().disconnectOpenBankingClient({ clientId }, firm)).toMatchObject({ disconnected: 0 });
+  });
+});
+
+describe("a customer made at Mastercard", () => {
+  const live = new AbortController().signal;
+  const deps = () => mc.replica.deps;
+  const consentOf = (owner: Owner) => ({
+    owner,
+    connector: "mastercard",
+    institutionId: "",
+    redirectUri: "http://127.0.0.1:65000/api/connectors/mastercard/callback",
+  });
+  const namesOf = async (owner: Owner) => {
+    const search = userReference(deps().storage, owner);
+    const found = await mc.sandbox.api("GET", `/aggregation/v1/customers?search=${search}&start=1&limit=25`);
+    return recordsOf(found, "customers").map((each) => String(each["username"]));
+  };
+  async function connect(owner: Owner) {
+    const begun = await beginConnect(deps(), consentOf(owner), testCaller());
+    await mc.visit(begun.authUrl ?? "", { institutionId: oauthBank });
+    const answer = { attempt: { state: begun.state }, code: "complete", iss: "", error: "" };
+    return (await completeConnect(deps(), { owner, ...answer }, testCaller())).connection;
+  }
+  async function forgetConsents(): Promise<void> {
+    mc.world.clock.advance(4 * 3_600_000 + 1_000);
+    await sweepAttempts(deps(), live);
+    await sweepRevocations(deps(), live);
+  }
+
+  it("goes with a consent nobody ended, and with his last connection, and may come back under another name", async () => {
+    const owner = ownerNamed(clientId);
+    await beginConnect(deps(), consentOf(owner), testCaller());
+    expect(await namesOf(owner)).toHaveLength(1);
+    await forgetConsents();
+    expect(await namesOf(owner)).toEqual([]);
+    const connection = await connect(owner);
+    const [name = ""] = await namesOf(owner);
+    expect(name).toMatch(/^testing-[0-9a-f]+-\d+$/);
+    await beginConnect(deps(), consentOf(owner), testCaller());
+    await forgetConsents();
+    expect(await namesOf(owner)).toEqual([name]);
+    expect(await disconnect(deps(), connection, testCaller())).toBe(true);
+    expect(await namesOf(owner)).toEqual([]);
+    await connect(owner);
+    expect(await namesOf(owner)).toHaveLength(1);
+  });
+
+  it("goes when he is erased, be he a person of ours or a firm's client", async () => {
+    const owner = { tenant: "firm:firm-one", userId: clientId };
+    await linked();
+    const person = ownerNamed(clientId);
+    await beginConnect(deps(), consentOf(person), testCaller());
+    for (const each of [owner, person]) {
+      expect(await namesOf(each)).toHaveLength(1);
+      await eraseUser(deps(), each, testCaller());
+      await sweepRevocations(deps(), live);
+      expect(await namesOf(each)).toEqual([]);
+    }
   });
 });

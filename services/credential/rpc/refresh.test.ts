@@ -93,9 +93,9 @@ describe("a process that dies during a refresh", () => {
       inTransaction(replica.deps.storage.db, (tx) =>
         journalAnswers(replica.deps.storage, tx, [{ flight, text: formatAnswer(answer), now: new Date() }]),
       );
-    expect((await keep()).size).toBe(1);
+    expect((await keep()).kept.size).toBe(1);
     // Once more, as after a commit whose confirmation was lost.
-    expect((await keep()).size).toBe(1);
+    expect((await keep()).kept.size).toBe(1);
     const before = world.bank.count(refreshes);
     await sweepRefreshes(replica, live);
     expect(world.bank.count(refreshes)).toBe(before);
@@ -155,7 +155,7 @@ describe("an overtaken flight", () => {
     const { storage } = replica.deps;
     const text = formatAnswer(answer);
     const late = [{ flight: slow, text, now: new Date() }];
-    expect((await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late))).size).toBe(0);
+    expect((await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late))).kept.size).toBe(0);
     const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
     expect(landed).toBe(false);
     expect((await reread(connection)).tokenVersion).toBe(2n);

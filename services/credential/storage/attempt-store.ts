@@ -1,8 +1,7 @@
 import type { Selectable } from "kysely";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
-import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
-import { type Actor, jobActor } from "../domain/audit.ts";
+import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import type { Tables } from "./tables.ts";
@@ -22,6 +21,12 @@ export interface ConnectAttempt {
   readonly returnUrl?: string | undefined;
 }
 
+/** What names a stored consent. */
+export type AttemptKey = Pick<ConnectAttempt, "owner" | "attemptId">;
+
+/** What became of a consent. */
+export type AttemptStatus = Tables["connect_attempts"]["status"];
+
 /** A consent to store. `state` is kept as a keyed hash only. */
 export interface NewAttempt extends ConnectAttempt {
   readonly state: string;
@@ -36,7 +41,7 @@ export interface TakenAttempt extends Omit<ConnectAttempt, "proofs"> {
 
 /** Stores a consent that begins. */
 export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttempt): Promise<void> {
-  const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(attempt, "proofs"), attempt.proofs);
+  const sealed = await storage.vault.seal(createVaultStore(tx), attemptPlace(attempt, "proofs"), attempt.proofs);
   await tx
     .insertInto("connect_attempts")
     .values({
@@ -137,9 +142,9 @@ export async function consumeAttempt(
   if (row === undefined) return undefined;
   const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
   const sealed = { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs };
-  const sealedProofs = { place: placeOf(facts, "proofs"), sealed };
+  const sealedProofs = { place: attemptPlace(facts, "proofs"), sealed };
   if (code !== undefined) {
-    const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(facts, "code"), code);
+    const sealed = await storage.vault.seal(createVaultStore(tx), attemptPlace(facts, "code"), code);
     await tx
       .updateTable("connect_attempts")
       .set({ code_data_key_id: sealed.dataKeyId, sealed_code: Buffer.from(sealed.ciphertext) })
@@ -167,7 +172,7 @@ export async function openAttempt(
 /** Ends a consent under exchange and forgets its code; false when someone else has ended it. */
 export async function finishAttempt(
   db: Queryable,
-  attempt: Pick<ConnectAttempt, "owner" | "attemptId">,
+  attempt: AttemptKey,
   status: "completed" | "failed" | "cleaned",
 ): Promise<boolean> {
   const result = await db
@@ -181,93 +186,15 @@ export async function finishAttempt(
   return result.numUpdatedRows === 1n;
 }
 
-/** A consent whose exchange was never finished, with the code that was sent. */
-export interface AbandonedAttempt extends ConnectAttempt {
-  readonly code: string;
-  readonly createdAt: Date;
-}
-
-/** Puts a consent that cannot be cleaned up yet behind all others. */
-export async function postponeAttempt(
-  db: Queryable,
-  attempt: Pick<ConnectAttempt, "owner" | "attemptId">,
-  now: Date,
-): Promise<void> {
-  await db
-    .updateTable("connect_attempts")
-    .set({ exchanging_since: now })
-    .where("tenant", "=", attempt.owner.tenant)
-    .where("user_id", "=", attempt.owner.userId)
-    .where("attempt_id", "=", attempt.attemptId)
-    .where("status", "=", "exchanging")
-    .execute();
-}
-
-/** Consents whose exchange began before `before` and never ended: their process died. Oldest first. */
-export async function findAbandonedAttempts(
-  storage: Storage,
-  before: Date,
-  limit: number,
-  now: Date,
-): Promise<readonly AbandonedAttempt[]> {
-  const db = storage.db.query;
-  const rows = await db
-    .selectFrom("connect_attempts")
-    .selectAll()
-    .where("status", "=", "exchanging")
-    .where("exchanging_since", "<", before)
-    .orderBy("exchanging_since")
-    .limit(limit)
-    .execute();
-  const found: AbandonedAttempt[] = [];
-  for (const row of rows) {
-    if (row.code_data_key_id === null || row.sealed_code === null) continue;
-    const owner = { tenant: row.tenant, userId: row.user_id };
-    const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
-    const reader = { actor: jobActor("attempts"), now, operation: "undo_exchange" };
-    const open = (purpose: string, sealed: SealedSecret) =>
-      storage.openings.open({ place: placeOf(facts, purpose), sealed, ...reader });
-    try {
-      const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
-      const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
-      const { connector, redirect_uri: redirectUri, created_at: createdAt } = row;
-      const connectionId = row.connection_id ?? undefined;
-      found.push({ ...facts, connector, redirectUri, connectionId, proofs, code, createdAt });
-    } catch (error) {
-      if (!(error instanceof SealedRecordError)) throw error;
-      // A damaged row can never be cleaned up; left at the head of the queue it would keep the others from it.
-      await finishAttempt(db, facts, "failed");
-    }
-  }
-  return found;
-}
-
-/** Removes consents that ended or expired before `before`, at most `limit`; returns how many. */
-export async function deleteOldAttempts(db: Queryable, before: Date, limit: number): Promise<bigint> {
-  const result = await db
-    .deleteFrom("connect_attempts")
-    .where(({ eb, refTuple, selectFrom }) =>
-      eb(
-        refTuple("tenant", "user_id", "state_hash"),
-        "in",
-        selectFrom("connect_attempts")
-          .select(["tenant", "user_id", "state_hash"])
-          .where("created_at", "<", before)
-          .where("status", "<>", "exchanging")
-          .limit(limit)
-          .$asTuple("tenant", "user_id", "state_hash"),
-      ),
-    )
-    .executeTakeFirst();
-  return result.numDeletedRows;
-}
-
 function attemptColumns(storage: Pick<Storage, "stateHashKey">, owner: Owner, state: string) {
   return { tenant: owner.tenant, user_id: owner.userId, state_hash: keyedHash(storage.stateHashKey, state) };
 }
 
-// Each secret of an attempt is written once, so the record version never moves.
-function placeOf(attempt: { owner: Owner; attemptId: string; institutionId: string }, purpose: string): SecretPlace {
+/** Where a secret of an attempt is sealed for; each is written once, so the record version never moves. */
+export function attemptPlace(
+  attempt: { readonly owner: Owner; readonly attemptId: string; readonly institutionId: string },
+  purpose: "proofs" | "code",
+): SecretPlace {
   const { owner, attemptId, institutionId } = attempt;
   return { owner, recordId: attemptId, provider: institutionId, purpose: `attempt_${purpose}`, recordVersion: 1 };
 }

@@ -82,11 +82,33 @@ export async function moveClient(
   return result.numUpdatedRows === 1n;
 }
 
-/** Removes what is kept of an owner as a firm's client. */
-export async function deleteClient(tx: Tx, owner: Owner): Promise<void> {
-  for (const table of ["connect_emails", "aggregator_customers"] as const) {
-    await tx.deleteFrom(table).where("tenant", "=", owner.tenant).where("user_id", "=", owner.userId).execute();
-  }
+/** Removes what is kept of an owner as a firm's client. Resolves to the customers he was. */
+export async function deleteClient(tx: Tx, owner: Owner): Promise<Client[]> {
+  await tx
+    .deleteFrom("connect_emails")
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
+    .execute();
+  const rows = await tx
+    .deleteFrom("aggregator_customers")
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
+    .returningAll()
+    .execute();
+  return rows.map(toClient);
+}
+
+/** Locks a client for the rest of the transaction; false when he was erased. */
+export async function lockClient(tx: Tx, key: ClientKey): Promise<boolean> {
+  const row = await tx
+    .selectFrom("aggregator_customers")
+    .select("customer_id")
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connector", "=", key.connector)
+    .forUpdate()
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The live connection of a firm that has an account; undefined where no client of the firm has it. */

@@ -1,8 +1,8 @@
 import { type Selectable, sql } from "kysely";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Actor } from "../domain/audit.ts";
-import type { Connection, Owner } from "../domain/connection.ts";
+import type { Owner } from "../domain/connection.ts";
 import { ownerHash } from "./audit-chain.ts";
-import { toConnection } from "./connection-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import type { ErasureRow as ErasureTable } from "./tables.ts";
 
@@ -123,113 +123,6 @@ export async function countErased(tx: Tx, erasure: Erasure, removed: Partial<Era
     where tenant = ${erasure.tenant} and erasure_id = ${erasure.erasureId}::uuid`.execute(tx);
 }
 
-/** Locks connections of an owner that have not ended, a few at a time. */
-export async function lockLiveConnections(tx: Tx, owner: Owner, limit: number): Promise<Connection[]> {
-  const rows = await tx
-    .selectFrom("connections")
-    .selectAll()
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .where("state", "<>", "REVOKED")
-    .orderBy("connection_id")
-    .limit(limit)
-    .forUpdate()
-    .execute();
-  return rows.map(toConnection);
-}
-
-/** Removes an owner's consents that are under way; how many. */
-export async function deleteAttemptsOf(tx: Tx, owner: Owner): Promise<number> {
-  const { numDeletedRows } = await tx
-    .deleteFrom("connect_attempts")
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .executeTakeFirst();
-  return Number(numDeletedRows);
-}
-
-/** Removes up to `limit` transactions of an owner; how many. */
-export async function deleteTransactionsOf(tx: Tx, owner: Owner, limit: number): Promise<number> {
-  const { numAffectedRows } = await sql`delete from provider_transactions where ctid = any(array(
-    select ctid from provider_transactions
-    where tenant = ${owner.tenant} and user_id = ${owner.userId} limit ${limit}))`.execute(tx);
-  return Number(numAffectedRows ?? 0n);
-}
-
-/**
- * Removes one of an owner's connections, ended before, with all that hangs on it. The lock keeps everybody from adding more to it;
- * undefined when none is left.
- */
-export async function deleteOneConnection(
-  tx: Tx,
-  owner: Owner,
-): Promise<Omit<ErasedCounts, "connectAttempts" | "revocations" | "dataKeys"> | undefined> {
-  const row = await tx
-    .selectFrom("connections")
-    .select(["connection_id", "connector", "provider_reference"])
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .where("state", "=", "REVOKED")
-    .limit(1)
-    .forUpdate()
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
-  const { connection_id: connectionId, provider_reference: reference } = row;
-  const remove = async (
-    table:
-      | "provider_accounts"
-      | "provider_transactions"
-      | "sync_states"
-      | "sync_runs"
-      | "refresh_journal"
-      | "connection_secrets"
-      | "connections",
-  ): Promise<number> => {
-    const { numDeletedRows } = await tx
-      .deleteFrom(table)
-      .where("tenant", "=", owner.tenant)
-      .where("user_id", "=", owner.userId)
-      .where("connection_id", "=", connectionId)
-      .executeTakeFirst();
-    return Number(numDeletedRows);
-  };
-  // Also those that named it before it was found: its reference is all that tells whose they are.
-  const events = await sql`delete from webhook_events
-    where (tenant = ${owner.tenant} and user_id = ${owner.userId} and connection_id = ${connectionId}::uuid)
-      or (connector = ${row.connector} and provider_reference = ${reference}::text)`.execute(tx);
-  const counts = {
-    accounts: await remove("provider_accounts"),
-    transactions: await remove("provider_transactions"),
-    syncRuns: await remove("sync_runs"),
-    webhookEvents: Number(events.numAffectedRows ?? 0n),
-  };
-  await remove("sync_states");
-  await remove("refresh_journal");
-  await remove("connection_secrets");
-  return { ...counts, connections: await remove("connections") };
-}
-
-/** Destroys an owner's data keys: whatever is still sealed under them, here or in a copy, opens no more. How many. */
-export async function destroyDataKeys(tx: Tx, owner: Owner): Promise<number> {
-  const { numDeletedRows } = await tx
-    .deleteFrom("data_keys")
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .executeTakeFirst();
-  return Number(numDeletedRows);
-}
-
-/** Whether anything of an owner is left, or has come meanwhile. */
-export async function hasRowsOf(tx: Tx, owner: Owner): Promise<boolean> {
-  const { rows } = await sql<{ left: boolean }>`
-    select exists (select from connections where tenant = ${owner.tenant} and user_id = ${owner.userId})
-      or exists (select from connect_attempts where tenant = ${owner.tenant} and user_id = ${owner.userId})
-      or exists (select from revocations where tenant = ${owner.tenant} and user_id = ${owner.userId}) as left`.execute(
-    tx,
-  );
-  return rows[0]?.left !== false;
-}
-
 /** Ends an erasure: from here on nothing says who it was, in the audit neither. Call it after the last audit entry. */
 export async function completeErasure(
   storage: Pick<Storage, "auditKey">,
@@ -254,10 +147,29 @@ async function forgetOwner(db: Queryable, tenant: string, hash: Uint8Array): Pro
 }
 
 /**
+ * In whose name tokens are kept that came for a user after his rows were removed, until they are revoked: the newest erasure's, which
+ * `tidyErasures` then looks after once more. Undefined when he was never erased.
+ */
+export async function reviveErasure(
+  storage: Pick<Storage, "auditKey">,
+  tx: Tx,
+  owner: Owner,
+): Promise<Owner | undefined> {
+  const { rows } = await sql<{ erasure_id: string }>`
+    update erasures set revoked_at = null where (tenant, erasure_id) = (
+      select tenant, erasure_id from erasures
+      where tenant = ${owner.tenant} and owner_hash = ${Buffer.from(ownerHash(storage.auditKey, owner))}
+      order by requested_at desc limit 1)
+    returning erasure_id`.execute(tx);
+  return rows[0] && erasedOwner(rows[0].erasure_id);
+}
+
+/**
  * Looks after erasures that are done: destroys the keys of those whose last revocation has ended, and forgets what an act that was under
  * way at the moment of the erasure has told of its owner.
  */
-export async function tidyErasures(db: Queryable, now: Date, limit: number): Promise<void> {
+export async function tidyErasures(storage: Pick<Storage, "db">, now: Date, limit: number): Promise<void> {
+  const db = storage.db.query;
   const rows = await db
     .selectFrom("erasures")
     .select(["tenant", "erasure_id"])
@@ -266,15 +178,7 @@ export async function tidyErasures(db: Queryable, now: Date, limit: number): Pro
     .orderBy("completed_at")
     .limit(limit)
     .execute();
-  for (const { tenant, erasure_id: erasureId } of rows) {
-    const { tenant: keyTenant, userId } = erasedOwner(erasureId);
-    await sql`with ended as (
-        update erasures set revoked_at = ${now}::timestamptz
-        where tenant = ${tenant} and erasure_id = ${erasureId}::uuid
-          and not exists (select from revocations where tenant = ${keyTenant} and user_id = ${userId})
-        returning erasure_id)
-      delete from data_keys using ended where tenant = ${keyTenant} and user_id = ${userId}`.execute(db);
-  }
+  for (const row of rows) await inTransaction(storage.db, (tx) => destroyKeptKeys(tx, row, now));
   const recent = await db
     .selectFrom("erasures")
     .select(["tenant", "owner_hash"])
@@ -283,6 +187,19 @@ export async function tidyErasures(db: Queryable, now: Date, limit: number): Pro
     .limit(limit)
     .execute();
   for (const row of recent) await forgetOwner(db, row.tenant, row.owner_hash);
+}
+
+async function destroyKeptKeys(tx: Tx, erasure: { tenant: string; erasure_id: string }, now: Date): Promise<void> {
+  const { tenant, erasure_id: erasureId } = erasure;
+  // First the lock, then a look: whoever adds a revocation holds the row, and has committed by then.
+  await sql`select from erasures where tenant = ${tenant} and erasure_id = ${erasureId}::uuid for update`.execute(tx);
+  const { tenant: keyTenant, userId } = erasedOwner(erasureId);
+  await sql`with ended as (
+      update erasures set revoked_at = ${now}::timestamptz
+      where tenant = ${tenant} and erasure_id = ${erasureId}::uuid
+        and not exists (select from revocations where tenant = ${keyTenant} and user_id = ${userId})
+      returning erasure_id)
+    delete from data_keys using ended where tenant = ${keyTenant} and user_id = ${userId}`.execute(tx);
 }
 
 function toErasure(row: ErasureRow): Erasure {

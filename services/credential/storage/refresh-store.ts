@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
@@ -8,6 +8,7 @@ import { countSealsAhead } from "./batch-vault-store.ts";
 import { planByIndex } from "./index-plans.ts";
 import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
+import type { ConnectionRow } from "./tables.ts";
 
 /** How a flight ended, for those who waited for it. */
 export type FlightOutcome = "refreshed" | RefreshFailure;
@@ -110,15 +111,34 @@ export interface AnswerToKeep {
   readonly now: Date;
 }
 
+/** What became of answers. */
+export interface JournaledAnswers {
+  /** The ids of the connections that have it. */
+  readonly kept: ReadonlySet<string>;
+  /** Of connections that have ended meanwhile: tokens that are good at the provider, and that nobody has. */
+  readonly ended: readonly (AnswerToKeep & { readonly isGone: boolean })[];
+}
+
 /**
- * Keeps what providers answered, sealed, before anything is done with it; the ids of the connections it was kept for. Not fenced by
- * the epoch: a rotated refresh token is precious whoever holds the lease by now. Ignored when the connection has had a newer consent,
- * holds newer tokens (a flight ends with its lease, so those were asked for later), or is gone. Of one connection a batch holds one answer.
+ * Keeps what providers answered, sealed, before anything is done with it. Not fenced by the epoch: a rotated refresh token is precious
+ * whoever holds the lease by now. Ignored when the connection has had a newer consent or holds newer tokens (a flight ends with its
+ * lease, so those were asked for later). Of one connection a batch holds one answer.
  */
-export async function journalAnswers(storage: Storage, tx: Tx, answers: readonly AnswerToKeep[]): Promise<Set<string>> {
+export async function journalAnswers(
+  storage: Storage,
+  tx: Tx,
+  answers: readonly AnswerToKeep[],
+): Promise<JournaledAnswers> {
   await planByIndex(tx);
-  const live = await lockLive(tx, inLockOrder(answers.map((answer) => answer.flight)));
-  const kept = answers.filter(({ flight }) => live.has(flight.connectionId));
+  const held = await lockFlown(tx, inLockOrder(answers.map((answer) => answer.flight)));
+  const ended = answers
+    .map((answer) => ({ ...answer, isGone: !held.has(answer.flight.connectionId) }))
+    .filter(({ flight, isGone }) => isGone || held.get(flight.connectionId)?.state === "REVOKED");
+  const kept = answers.filter(({ flight }) => {
+    const row = held.get(flight.connectionId);
+    const isSame = row?.generation === flight.generation && row.token_version === flight.tokenVersion;
+    return isSame && row.state !== "REVOKED";
+  });
   const store = await countSealsAhead(
     tx,
     kept.map(({ flight }) => ({ owner: flight.owner, seals: 1 })),
@@ -135,22 +155,20 @@ export async function journalAnswers(storage: Storage, tx: Tx, answers: readonly
       ${sealed.map((one) => one.dataKeyId)}::uuid[], ${sealed.map((one) => Buffer.from(one.ciphertext))}::bytea[],
       ${kept.map(({ now }) => now)}::timestamptz[])
     on conflict do nothing`.execute(tx);
-  return live;
+  return { kept: new Set(kept.map(({ flight }) => flight.connectionId)), ended };
 }
 
-async function lockLive(tx: Tx, flights: readonly Connection[]): Promise<Set<string>> {
-  const { rows } = await sql<{ connection_id: string }>`
-    select held.connection_id
-    from unnest(${keyArrays(flights)}, ${flights.map((flight) => flight.generation)}::integer[],
-      ${flights.map((flight) => flight.tokenVersion)}::bigint[])
-      as flown (tenant, user_id, connection_id, generation, token_version)
+type FlownRow = Pick<ConnectionRow, "connection_id" | "generation" | "token_version" | "state">;
+
+async function lockFlown(tx: Tx, flights: readonly Connection[]): Promise<Map<string, FlownRow>> {
+  const { rows } = await sql<FlownRow>`
+    select held.connection_id, held.generation, held.token_version, held.state
+    from unnest(${keyArrays(flights)}) as flown (tenant, user_id, connection_id)
     join connections held on held.tenant = flown.tenant and held.user_id = flown.user_id
-      and held.connection_id = flown.connection_id and held.generation = flown.generation
-      and held.token_version = flown.token_version
-    where held.state <> 'REVOKED'
+      and held.connection_id = flown.connection_id
     order by held.tenant, held.user_id, held.connection_id
     for update of held`.execute(tx);
-  return new Set(rows.map((row) => row.connection_id));
+  return new Map(rows.map((row) => [row.connection_id, row]));
 }
 
 /** The newest journaled answer for this consent that no flight has landed yet, opened. Not inside a transaction. */
@@ -159,7 +177,17 @@ export async function findJournaledAnswer(
   flight: Connection,
   reader: { actor: Actor; now: Date },
 ): Promise<string | undefined> {
-  const row = await storage.db.query
+  const journaled = await findJournaled(storage.db.query, flight);
+  if (journaled === undefined) return undefined;
+  const { connectionId } = flight;
+  return await storage.openings.open({ ...journaled, connectionId, operation: "replay_journal", ...reader });
+}
+
+type FlownConnection = Pick<Connection, "owner" | "connectionId" | "institutionId" | "generation">;
+
+/** The same, sealed as it is. */
+export async function findJournaled(db: Queryable, flight: FlownConnection): Promise<PlacedSecret | undefined> {
+  const row = await db
     .selectFrom("refresh_journal")
     .select(["epoch", "data_key_id", "sealed_answer"])
     .where("tenant", "=", flight.owner.tenant)
@@ -170,9 +198,7 @@ export async function findJournaledAnswer(
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_answer };
-  const { connectionId } = flight;
-  const place = placeOf(flight, row.epoch);
-  return await storage.openings.open({ place, sealed, connectionId, operation: "replay_journal", ...reader });
+  return { place: placeOf(flight, row.epoch), sealed };
 }
 
 /** Which of these connections have an answer waiting in the journal, by id. */
@@ -239,7 +265,7 @@ function flightUpdate(tx: Tx, flight: Connection) {
     .where("state", "<>", "REVOKED");
 }
 
-function placeOf(flight: Connection, epoch: bigint): SecretPlace {
+function placeOf(flight: FlownConnection, epoch: bigint): SecretPlace {
   return {
     owner: flight.owner,
     recordId: `${flight.connectionId}/${epoch}`,

@@ -1,9 +1,7 @@
 import { sql } from "kysely";
-import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
-import type { Actor, AuditAct } from "../domain/audit.ts";
-import type { Connection, ConnectionKey, Owner } from "../domain/connection.ts";
-import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
-import { findSecret, rejectionAlert, type SecretPurpose } from "./secret-store.ts";
+import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor } from "../domain/audit.ts";
+import type { ConnectionKey, Owner } from "../domain/connection.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
@@ -20,87 +18,6 @@ export interface Revocation {
   readonly cause: RevocationCause;
   readonly attempts: number;
   readonly giveUpAt: Date;
-}
-
-/** When a revocation is made, first tried and given up. */
-interface RevocationTimes {
-  readonly now: Date;
-  readonly dueAt: Date;
-}
-
-/** Stores a revocation with its own sealed copy of the secrets, the only one from now on. */
-export async function insertRevocation(
-  storage: Pick<Storage, "vault">,
-  tx: Tx,
-  revocation: Omit<Revocation, "attempts"> & RevocationTimes & { secrets: SecretsToRevoke },
-): Promise<void> {
-  const text = JSON.stringify(revocation.secrets);
-  const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(revocation), text);
-  await insertSealed(tx, revocation, sealed);
-}
-
-/**
- * Puts secrets of a connection under the seal of a new revocation; nobody sees them. The connection's own stay where they are.
- * Returns the alerts of those that do not open: they are left out, and must not keep their user from leaving.
- */
-export async function insertRevocationOf(
-  storage: Pick<Storage, "vault">,
-  tx: Tx,
-  connection: Pick<Connection, "owner" | "connectionId" | "connector" | "institutionId">,
-  revocation: Pick<Revocation, "revocationId" | "cause" | "giveUpAt"> &
-    RevocationTimes & {
-      readonly purposes: readonly SecretPurpose[];
-      /** In whose name it is kept, when not the connection's owner's. */
-      readonly keptFor?: Owner;
-      /** What the provider has to be told beside the secrets. */
-      readonly facts?: Pick<SecretsToRevoke, "providerReference">;
-    },
-): Promise<AuditAct[]> {
-  const { connectionId, connector, institutionId } = connection;
-  const owner = revocation.keptFor ?? connection.owner;
-  const whole = { ...revocation, owner, connectionId, connector, institutionId };
-  const parts = [];
-  for (const purpose of revocation.purposes) {
-    const secret = await findSecret(tx, connection, purpose);
-    if (secret !== undefined) parts.push({ ...secret, name: revokedNames[purpose] });
-  }
-  const gathering = { parts, facts: { ...revocation.facts }, to: placeOf(whole) };
-  const { sealed, rejected } = await storage.vault.gather(createVaultStore(tx), gathering);
-  await insertSealed(tx, whole, sealed);
-  return rejected.flatMap(({ name, failure }) => {
-    const purpose = revocation.purposes.find((one) => revokedNames[one] === name);
-    return purpose === undefined ? [] : [rejectionAlert(connection, purpose, failure)];
-  });
-}
-
-const revokedNames: Readonly<Record<SecretPurpose, keyof SecretsToRevoke>> = {
-  wallet_credential: "credential",
-  refresh_token: "refreshToken",
-  access_token: "accessToken",
-};
-
-async function insertSealed(
-  tx: Tx,
-  revocation: Omit<Revocation, "attempts"> & RevocationTimes,
-  sealed: SealedSecret,
-): Promise<void> {
-  await tx
-    .insertInto("revocations")
-    .values({
-      tenant: revocation.owner.tenant,
-      user_id: revocation.owner.userId,
-      revocation_id: revocation.revocationId,
-      connection_id: revocation.connectionId,
-      connector: revocation.connector,
-      institution_id: revocation.institutionId,
-      cause: revocation.cause,
-      data_key_id: sealed.dataKeyId,
-      sealed_secrets: Buffer.from(sealed.ciphertext),
-      due_at: revocation.dueAt,
-      give_up_at: revocation.giveUpAt,
-      created_at: revocation.now,
-    })
-    .execute();
 }
 
 /** Puts up to `limit` revocations of an owner, their secrets sealed anew, into another's name; returns how many. */
@@ -122,8 +39,8 @@ export async function moveRevocations(
   for (const row of rows) {
     const named = { revocationId: row.revocation_id, institutionId: row.institution_id };
     const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
-    const secret = { place: placeOf({ ...named, owner: from }), sealed };
-    const moved = await storage.vault.move(createVaultStore(tx), secret, placeOf({ ...named, owner: to }));
+    const secret = { place: revocationPlace({ ...named, owner: from }), sealed };
+    const moved = await storage.vault.move(createVaultStore(tx), secret, revocationPlace({ ...named, owner: to }));
     await tx
       .updateTable("revocations")
       .set({
@@ -187,7 +104,7 @@ export async function openRevocation(
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
   const { connectionId } = revocation;
-  const place = placeOf(revocation);
+  const place = revocationPlace(revocation);
   return await storage.openings.open({ place, sealed, connectionId, operation: "revoke", ...reader });
 }
 
@@ -213,7 +130,7 @@ export async function deleteRevocation(tx: Tx, revocation: Revocation): Promise<
   return result.numDeletedRows === 1n;
 }
 
-/** Whether a bank has yet to confirm the end of a connection. */
+/** Whether a bank has yet to confirm the end of a connection, or of tokens that came for it afterwards. */
 export async function hasPendingRevocation(db: Queryable, key: ConnectionKey): Promise<boolean> {
   const row = await db
     .selectFrom("revocations")
@@ -221,12 +138,33 @@ export async function hasPendingRevocation(db: Queryable, key: ConnectionKey): P
     .where("tenant", "=", key.owner.tenant)
     .where("user_id", "=", key.owner.userId)
     .where("connection_id", "=", key.connectionId)
-    .where("cause", "=", "disconnect")
+    .where("cause", "in", ["disconnect", "orphaned"])
     .executeTakeFirst();
   return row !== undefined;
 }
 
-function placeOf(revocation: Pick<Revocation, "owner" | "revocationId" | "institutionId">): SecretPlace {
+/** Where the secrets of a revocation are sealed for. */
+export function revocationPlace(revocation: Pick<Revocation, "owner" | "revocationId" | "institutionId">): SecretPlace {
   const { owner, revocationId, institutionId } = revocation;
   return { owner, recordId: revocationId, provider: institutionId, purpose: "revocation", recordVersion: 1 };
+}
+
+/**
+ * Whether a user of ours at a provider is still needed there: by a live connection, by a firm whose client he is, or by a consent of this
+ * owner that is under way.
+ */
+export async function isProviderUserNeeded(
+  db: Queryable,
+  { user, revocation, now }: { user: string; revocation: Revocation; now: Date },
+): Promise<boolean> {
+  const { connector, owner } = revocation;
+  const { rows } = await sql<{ needed: boolean }>`
+    select exists (select from connections
+        where connector = ${connector} and provider_reference = ${user} and state <> 'REVOKED')
+      or exists (select from aggregator_customers where connector = ${connector} and customer_id = ${user})
+      or exists (select from connect_attempts where tenant = ${owner.tenant} and user_id = ${owner.userId}
+        and connector = ${connector} and (status = 'exchanging' or status = 'started' and expires_at > ${now})) as needed`.execute(
+    db,
+  );
+  return rows[0]?.needed !== false;
 }

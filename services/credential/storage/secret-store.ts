@@ -171,7 +171,11 @@ export async function compareSecret(
 }
 
 /** The alert that a stored secret does not open. */
-export function rejectionAlert(connection: SecretOwner, purpose: SecretPurpose, failure: string): AuditAct {
+export function rejectionAlert(
+  connection: Pick<SecretOwner, "connectionId" | "institutionId">,
+  purpose: SecretPurpose | "refresh_answer",
+  failure: string,
+): AuditAct {
   const { connectionId, institutionId } = connection;
   const details = { purpose, failure };
   return { action: "security_alert", outcome: "secret_rejected", connectionId, institutionId, durationMs: 0, details };

@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { visitConsent } from "../../../sandbox/basiq/testing/start-basiq.ts";
+import { beginConnect } from "../../flows/begin-connect.ts";
+import { completeConnect } from "../../flows/complete-connect.ts";
+import { eraseUser } from "../../flows/erase-user.ts";
+import { sweepRevocations } from "../../flows/revoke-secrets.ts";
+import { sweepAttempts } from "../../jobs/sweep-attempts.ts";
+import { ownerNamed } from "../../testing/credential-world.ts";
+import { testCaller } from "../../testing/plaid-world.ts";
 import type { ConsentAnswer, ConsentRequest } from "../connector.ts";
 import { accessOf, type BasiqWorld, basiqOf, must, start, startBasiqWorld } from "./testing/basiq-world.ts";
 
@@ -245,4 +252,50 @@ it("lists each institution once, by name, with its country", async () => {
   ]);
   await expect(its.connector.check("AU00000", "begin")).resolves.toBeUndefined();
   await expect(its.connector.check("somewhere", "begin")).rejects.toMatchObject({ reason: "BANK_NOT_FOUND" });
+});
+
+describe("a user made at Basiq for a consent", () => {
+  const live = new AbortController().signal;
+  const deps = () => its.replica.deps;
+  const consentOf = (userId: string) => ({
+    owner: ownerNamed(userId),
+    connector: "basiq",
+    institutionId: "AU00000",
+    redirectUri: start.redirectUri,
+  });
+  const newestUser = async () => must((await callsOf("/token")).findLast(({ subject }) => Boolean(subject))).subject;
+  const statusOf = async (userId: string) => (await its.basiq.ask("GET", `/users/${userId}`)).status;
+
+  it("goes when his person never comes back, also when Basiq's answer to that is lost", async () => {
+    await beginConnect(deps(), consentOf("who-left"), testCaller());
+    const left = await newestUser();
+    await sweepAttempts(deps(), live);
+    expect([await sweepRevocations(deps(), live), await statusOf(left)]).toEqual([0, 200]);
+    its.world.clock.advance(4 * 3_600_000 + 1_000);
+    await sweepAttempts(deps(), live);
+    await fault("/users/:userId", { kind: "lost_answer" });
+    expect([await sweepRevocations(deps(), live), await statusOf(left)]).toEqual([0, 404]);
+    its.world.clock.advance(3_600_000);
+    expect(await sweepRevocations(deps(), live)).toBe(1);
+    expect(await sweepAttempts(deps(), live)).toBe(0);
+  });
+
+  it("goes when his person is erased before he came back, and stays as long as he is a connection", async () => {
+    const { owner } = consentOf("who-stayed");
+    const begun = await beginConnect(deps(), consentOf("who-stayed"), testCaller());
+    const facts = must(its.connector.readCallback?.(await visitConsent(begun.authUrl ?? "")));
+    const answer = { attempt: { state: begun.state }, code: facts.code, iss: "", error: "" };
+    const { connection } = await completeConnect(deps(), { owner, ...answer }, testCaller());
+    await beginConnect(deps(), consentOf("who-stayed"), testCaller());
+    const other = await newestUser();
+    its.world.clock.advance(4 * 3_600_000 + 1_000);
+    await sweepAttempts(deps(), live);
+    await sweepRevocations(deps(), live);
+    expect([await statusOf(other), await statusOf(connection.providerReference)]).toEqual([404, 200]);
+    await beginConnect(deps(), consentOf("who-stayed"), testCaller());
+    const third = await newestUser();
+    await eraseUser(deps(), owner, testCaller());
+    await sweepRevocations(deps(), live);
+    expect([await statusOf(third), await statusOf(connection.providerReference)]).toEqual([404, 404]);
+  });
 });

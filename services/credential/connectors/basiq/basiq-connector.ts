@@ -7,7 +7,7 @@ import type { ProviderTokens } from "../provider-tokens.ts";
 import { listAccounts } from "./accounts.ts";
 import { type BasiqApi, createBasiqApi, idShape } from "./basiq-api.ts";
 import type { BasiqSettings } from "./basiq-settings.ts";
-import { beginConsent, completeConsent, endUser, readConsentReturn } from "./consent.ts";
+import { beginConsent, completeConsent, endUser, readConsentReturn, userMadeBy } from "./consent.ts";
 import { syncTransactions } from "./transactions.ts";
 import { createBasiqWebhooks } from "./webhook.ts";
 
@@ -61,6 +61,8 @@ export function createBasiqConnector(options: BasiqConnectorOptions): Connector 
     revoke: async (_institutionId, { accessToken }, call) => {
       if (accessToken !== undefined) await endUser(api, idShape.parse(accessToken), call);
     },
+    // A connection's user is ended with it; one that a consent made for itself is left when his person does not come back.
+    users: { userOf: ({ proofs }) => userMadeBy(proofs), end: (userId, call) => endUser(api, userId, call) },
     listAccounts: (access, call) => listAccounts(api, access, call),
     syncTransactions: (access, page, call) => syncTransactions(api, access, page, call),
     ...(secrets === undefined ? {} : { webhook: createBasiqWebhooks(api, secrets) }),

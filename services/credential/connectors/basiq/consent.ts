@@ -94,6 +94,13 @@ export async function completeConsent(parts: ConsentParts, answer: ConsentAnswer
   }
 }
 
+/** The user a consent made for itself; undefined for one that renewed what there was. */
+export function userMadeBy(proofs: string | undefined): string | undefined {
+  if (proofs === undefined) return undefined;
+  const { userId, isNew } = proofsShape.parse(JSON.parse(proofs));
+  return isNew ? userId : undefined;
+}
+
 /** Ends a user with everything Basiq fetched for him. Returns too when there is no such user. */
 export async function endUser(api: BasiqApi, userId: string, call: ProviderCall): Promise<void> {
   try {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { SecretsToRevoke } from "../../domain/secrets-to-revoke.ts";
 import type { CallbackFacts, ConsentAnswer, ConsentRequest, ConsentStart, Grant, ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
 import { parseJson } from "../provider-http.ts";
@@ -93,6 +94,12 @@ async function customerOf(
   const customerId = await findOrAddCustomer(parts.api, { userReference: start.userReference, type }, next());
   const accounts = await accountsOfCustomer(parts.api, customerId, next());
   return { customerId, loginId: undefined, known: [...new Set(accounts.map((each) => each.institutionLoginId))] };
+}
+
+/** The customer a login, or the beginning of a consent, belongs to. */
+export function customerOfSecrets({ providerReference, proofs }: SecretsToRevoke): string | undefined {
+  if (proofs === undefined) return providerReference;
+  return proofsShape.parse(parseJson(proofs)).customerId;
 }
 
 /** Connect's return: our state is in the address we gave; it brings a word in place of a code. */

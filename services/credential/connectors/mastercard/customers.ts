@@ -16,31 +16,60 @@ export interface CustomerRequest {
 }
 
 /**
- * The customer of a user, made where there is none: names are unique for ever, so that one whose answer was lost is found again. The
- * two types have names of their own, since a customer never changes his. Resolves to the customer's id. Throws `ProviderError`.
+ * The customer of a user, made where there is none: one whose answer was lost is found again by his name. Names are unique for ever, so a
+ * user who was a customer before and is none any more gets a name with the time behind it. The two types have names of their own, since
+ * a customer never changes his. Resolves to the customer's id. Throws `ProviderError`.
  */
 export async function findOrAddCustomer(
   api: MastercardApi,
   request: CustomerRequest,
   call: ProviderCall,
 ): Promise<string> {
-  const username = request.type === "testing" ? `testing-${request.userReference}` : request.userReference;
+  const name = request.type === "testing" ? `testing-${request.userReference}` : request.userReference;
   const next = withinOneTimeout(call);
-  const known = await findCustomer(api, username, next());
-  if (known !== undefined) return known;
-  try {
-    const path = `/aggregation/v2/customers/${request.type}`;
-    return (await api.post(path, { username }, customerShape, next())).id;
-  } catch (error) {
-    if (!(error instanceof MastercardRefusal && error.code === takenCode)) throw error;
+  for (const username of [name, `${name}-${Math.floor(call.now.getTime() / 1_000)}`]) {
+    const known = await findCustomer(api, name, next());
+    if (known !== undefined) return known;
+    const made = await addCustomer(api, { username, type: request.type }, next());
+    if (made !== undefined) return made;
   }
-  const made = await findCustomer(api, username, next());
-  if (made === undefined) throw new ProviderError("unavailable", { detail: "a customer is taken and not found" });
-  return made;
+  // Whoever was first with the same name in the same second.
+  const other = await findCustomer(api, name, next());
+  if (other === undefined) throw new ProviderError("unavailable", { detail: "a customer is taken and not found" });
+  return other;
 }
 
-async function findCustomer(api: MastercardApi, username: string, call: ProviderCall): Promise<string | undefined> {
-  const path = `/aggregation/v1/customers?username=${username}&start=1&limit=25`;
+/** Ends a customer with all his logins. Returns too when there is none. */
+export async function endCustomer(api: MastercardApi, customerId: string, call: ProviderCall): Promise<void> {
+  await deleteIfThere(api, `/aggregation/v1/customers/${idShape.parse(customerId)}`, call);
+}
+
+/** Deletes; what is gone already is what was wanted. */
+export async function deleteIfThere(api: MastercardApi, path: string, call: ProviderCall): Promise<void> {
+  try {
+    await api.delete(path, call);
+  } catch (error) {
+    if (!(error instanceof MastercardRefusal && error.failure === "not_found")) throw error;
+  }
+}
+
+/** Undefined when the name was ever used. */
+async function addCustomer(
+  api: MastercardApi,
+  customer: { readonly username: string; readonly type: "testing" | "active" },
+  call: ProviderCall,
+): Promise<string | undefined> {
+  try {
+    const path = `/aggregation/v2/customers/${customer.type}`;
+    return (await api.post(path, { username: customer.username }, customerShape, call)).id;
+  } catch (error) {
+    if (error instanceof MastercardRefusal && error.code === takenCode) return undefined;
+    throw error;
+  }
+}
+
+async function findCustomer(api: MastercardApi, name: string, call: ProviderCall): Promise<string | undefined> {
+  const path = `/aggregation/v1/customers?search=${name}&start=1&limit=25`;
   const { customers } = await api.get(path, customersShape, call);
-  return customers.find((each) => each.username === username)?.id;
+  return customers.find((each) => each.username === name || each.username.startsWith(`${name}-`))?.id;
 }

@@ -2,9 +2,10 @@ import { z } from "zod";
 import type { Connector } from "../connector.ts";
 import { listAccounts } from "./accounts.ts";
 import { createMastercardClients } from "./clients.ts";
-import { beginConnectLink, completeConnectLink, readConnectReturn } from "./connect.ts";
+import { beginConnectLink, completeConnectLink, customerOfSecrets, readConnectReturn } from "./connect.ts";
+import { deleteIfThere, endCustomer } from "./customers.ts";
 import { readLoginAccess } from "./login-access.ts";
-import { idShape, type MastercardApi, MastercardRefusal } from "./mastercard-api.ts";
+import { idShape, type MastercardApi } from "./mastercard-api.ts";
 import type { MastercardSettings } from "./mastercard-settings.ts";
 import { createMastercardNotifications } from "./notifications.ts";
 import { syncTransactions } from "./transactions.ts";
@@ -50,13 +51,9 @@ export function createMastercardConnector(options: MastercardConnectorOptions): 
     revoke: async (_institutionId, secrets, call) => {
       if (secrets.accessToken === undefined) return;
       const { customerId, loginId } = readLoginAccess(secrets.accessToken);
-      try {
-        await api.delete(`/aggregation/v1/customers/${customerId}/institutionLogins/${loginId}`, call);
-      } catch (error) {
-        // Gone already is what was wanted.
-        if (!(error instanceof MastercardRefusal && error.failure === "not_found")) throw error;
-      }
+      await deleteIfThere(api, `/aggregation/v1/customers/${customerId}/institutionLogins/${loginId}`, call);
     },
+    users: { userOf: customerOfSecrets, end: (customerId, call) => endCustomer(api, customerId, call) },
     listAccounts: (access, call) => listAccounts(api, access, call),
     syncTransactions: (access, page, call) => syncTransactions(api, access, page, call),
     webhook: createMastercardWebhooks(options),
