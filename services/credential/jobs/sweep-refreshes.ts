@@ -16,9 +16,9 @@ import { countFlights, type FlightCount } from "./refresh-flights.ts";
 import { recordLag } from "./refresh-metrics.ts";
 
 /** Flights of a process at most: what their answers and rows may take of its memory. */
-const flightsMax = 1_024;
+const flightsMax = 2_048;
 /** Flights of one institution at most, so that a slow one leaves room for the others. */
-const flightsPerInstitutionMax = 512;
+const flightsPerInstitutionMax = 1_024;
 /** Fewer than this wait for more, as long as something is under way there. */
 const roomWorthAClaim = 64;
 const outOfTurnMax = 64;

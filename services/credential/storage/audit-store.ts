@@ -1,5 +1,6 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { type RawBuilder, sql } from "kysely";
+import { hmac } from "../../platform/secrets/keyed-hash.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import { type ChainedEntry, chainOf, entryHash, genesisHash, ownerHash } from "./audit-chain.ts";
@@ -208,7 +209,7 @@ function toEntry(facts: {
 }
 
 function personHash(auditKey: Uint8Array, salt: Buffer, text: string): string {
-  return createHmac("sha256", auditKey).update(salt).update(text).digest("hex");
+  return hmac(auditKey).update(salt).update(text).digest("hex");
 }
 
 // What a client sends as its user agent goes into a text column and a hash: no NUL, no lone surrogates, no novels.

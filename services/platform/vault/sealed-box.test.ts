@@ -85,6 +85,14 @@ describe("a sealed box", () => {
     expect(made.open(record, "row").toString()).toBe("secret");
   });
 
+  it("neither seals nor opens once its keys are wiped", () => {
+    const made = createSealedBox({ keys: new Map([["k1", key]]), currentKeyId: "k1" });
+    const record = made.seal("secret", "row");
+    made.wipe();
+    expect(() => made.seal("secret", "row")).toThrow("after its keys were wiped");
+    expect(() => made.open(record, "row")).toThrow("after its keys were wiped");
+  });
+
   it("refuses keys of a wrong size or name, a missing current key, and a secret above 1 MiB", () => {
     expect(() => createSealedBox({ keys: new Map([["k", randomBytes(16)]]), currentKeyId: "k" })).toThrow(RangeError);
     expect(() => createSealedBox({ keys: new Map([["k 1", key]]), currentKeyId: "k 1" })).toThrow(RangeError);

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 
 /*
  * A sealed record is: version (1 byte, 0x01) | length of the key id (1 byte) | key id (ASCII) | nonce (12 bytes) |
@@ -34,7 +34,7 @@ export interface SealedBox {
   seal(plaintext: string | Uint8Array, associatedData: string | Uint8Array): Buffer;
   /** Opens a record sealed under any key of the box. Throws `SealedRecordError`. */
   open(record: Uint8Array, associatedData: string | Uint8Array): Buffer;
-  /** Overwrites the keys. Using the box afterwards throws an Error. */
+  /** Lets go of the keys, whose memory the runtime overwrites when it collects them. Using the box afterwards throws an Error. */
   wipe(): void;
 }
 
@@ -48,49 +48,49 @@ export interface SealedBoxOptions {
 
 /** Makes a box, checking every key once; throws a RangeError for one that is not 32 bytes, ill-named or missing. */
 export function createSealedBox(options: SealedBoxOptions): SealedBox {
-  const keys = new Map<string, Buffer>();
+  // Key objects: from bytes Node makes one for every call, and finds out by two exceptions that they were none.
+  const keys = new Map<string, KeyObject>();
   for (const [keyId, key] of options.keys) {
     if (!keyIdPattern.test(keyId)) throw new RangeError("a key id has 1 to 64 characters of A-Za-z0-9._-");
     if (key.length !== keyBytes) throw new RangeError(`key ${keyId} has ${key.length} bytes, not ${keyBytes}`);
     // Copied, so that a caller who wipes his buffer afterwards does not change the box.
-    keys.set(keyId, Buffer.from(key));
+    keys.set(keyId, createSecretKey(key));
   }
-  const current = keys.get(options.currentKeyId);
+  let current = keys.get(options.currentKeyId);
   if (current === undefined) throw new RangeError(`the current key ${options.currentKeyId} is not among the keys`);
   const { currentKeyId } = options;
   const header = headerOf(currentKeyId);
-  let isWiped = false;
-  // A wiped key is all zeros: sealing under it would be publishing.
-  const assertUsable = (): void => {
-    if (isWiped) throw new Error("a sealed box was used after its keys were wiped");
-  };
+  const wiped = () => new Error("a sealed box was used after its keys were wiped");
   return Object.freeze({
     currentKeyId,
     seal: (plaintext: string | Uint8Array, associatedData: string | Uint8Array) => {
-      assertUsable();
+      if (current === undefined) throw wiped();
       return sealWith({ key: current, header, plaintext: bytes(plaintext), associatedData: bytes(associatedData) });
     },
     open: (record: Uint8Array, associatedData: string | Uint8Array) => {
-      assertUsable();
+      if (current === undefined) throw wiped();
       const parts = parseRecord(record);
       const key = keys.get(parts.keyId);
-      if (key === undefined) throw new SealedRecordError("unknown_key");
+      if (key === undefined) throw new SealedRecordError(keyIdPattern.test(parts.keyId) ? "unknown_key" : "malformed");
       return openWith({ key, parts, associatedData: bytes(associatedData) });
     },
     wipe: () => {
-      isWiped = true;
-      for (const key of keys.values()) key.fill(0);
+      current = undefined;
+      keys.clear();
     },
   });
 }
 
 /** The key id a record names, without opening it; for counting what a rotation has left. Throws `SealedRecordError`. */
 export function keyIdOfRecord(record: Uint8Array): string {
-  return parseRecord(record).keyId;
+  const { keyId } = parseRecord(record);
+  if (!keyIdPattern.test(keyId)) throw new SealedRecordError("malformed");
+  return keyId;
 }
 
 interface RecordParts {
   readonly header: Buffer;
+  /** Not yet known to be well-formed. */
   readonly keyId: string;
   readonly nonce: Buffer;
   readonly ciphertext: Buffer;
@@ -101,7 +101,7 @@ function headerOf(keyId: string): Buffer {
   return Buffer.concat([Buffer.from([formatVersion, keyId.length]), Buffer.from(keyId, "ascii")]);
 }
 
-function sealWith(work: { key: Buffer; header: Buffer; plaintext: Buffer; associatedData: Buffer }): Buffer {
+function sealWith(work: { key: KeyObject; header: Buffer; plaintext: Buffer; associatedData: Buffer }): Buffer {
   const { key, header, plaintext } = work;
   if (plaintext.length > plaintextBytesMax) throw new RangeError("a secret to seal is larger than 1 MiB");
   const nonce = freshNonce();
@@ -119,7 +119,7 @@ function freshNonce(): Buffer {
   return nonce;
 }
 
-function openWith(work: { key: Buffer; parts: RecordParts; associatedData: Buffer }): Buffer {
+function openWith(work: { key: KeyObject; parts: RecordParts; associatedData: Buffer }): Buffer {
   const { header, nonce, ciphertext, tag } = work.parts;
   const decipher = createDecipheriv(algorithm, work.key, nonce, { authTagLength: tagBytes });
   decipher.setAAD(authenticated(header, work.associatedData));
@@ -136,14 +136,13 @@ function openWith(work: { key: Buffer; parts: RecordParts; associatedData: Buffe
 }
 
 function parseRecord(given: Uint8Array): RecordParts {
-  const record = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
+  const record = bytes(given);
   const headerBytes = 2 + (record[1] ?? 0);
   if (record[0] !== formatVersion || record.length < headerBytes + nonceBytes + tagBytes) {
     throw new SealedRecordError("malformed");
   }
   const header = record.subarray(0, headerBytes);
   const keyId = header.toString("latin1", 2);
-  if (!keyIdPattern.test(keyId)) throw new SealedRecordError("malformed");
   return {
     header,
     keyId,
@@ -159,6 +158,7 @@ function authenticated(header: Buffer, associatedData: Buffer): Buffer {
 }
 
 function bytes(value: string | Uint8Array): Buffer {
+  if (Buffer.isBuffer(value)) return value;
   if (typeof value === "string") return Buffer.from(value, "utf8");
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }

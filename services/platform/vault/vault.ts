@@ -109,6 +109,7 @@ export function createVault(options: VaultOptions): Vault {
   const { keyring, log } = options;
   const sealsMax = options.sealsPerDataKey ?? sealsPerDataKeyMax;
   if (sealsMax < 1n || sealsMax > sealsPerDataKeyMax) throw new RangeError("seals per data key must be 1 to 2^30");
+  const warnAt = (sealsMax * 3n) / 4n;
   const cache = createDataKeyCache({ entriesMax: cachedKeysMax, lifeMs: cachedKeyLifeMs });
   /** The owner is the one the caller asks for, not the one in the row: a data key moved to another user does not unwrap. */
   const unwrapped = async (store: VaultStore, stored: StoredDataKey, owner: VaultOwner): Promise<SealedBox> => {
@@ -117,12 +118,12 @@ export function createVault(options: VaultOptions): Vault {
     cache.keep(owner, stored.dataKeyId, box);
     return box;
   };
-  const open = async (store: VaultStore, { place, sealed }: PlacedSecret): Promise<Buffer> => {
+  const open = async (store: VaultStore, { place, sealed }: PlacedSecret): Promise<string> => {
     // Asked each time: a destroyed key ends everything sealed under it at once, cached or not.
     const stored = await store.findDataKey(place.owner, sealed.dataKeyId);
     if (stored === undefined) throw new SealedRecordError("unknown_key");
     const box = cache.find(place.owner, stored.dataKeyId) ?? (await unwrapped(store, stored, place.owner));
-    return box.open(sealed.ciphertext, placeData(place));
+    return box.open(sealed.ciphertext, placeData(place)).toString("utf8");
   };
   const sealAll = async (store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]> => {
     const owner = secrets[0]?.place.owner;
@@ -131,7 +132,7 @@ export function createVault(options: VaultOptions): Vault {
       throw new RangeError("secrets sealed together must have one owner");
     }
     const stored = await currentDataKey({ keyring, sealsMax, store }, { owner, seals: secrets.length });
-    warnOfCount(log, stored, { seals: BigInt(secrets.length), sealsMax });
+    warnOfCount(log, stored, { seals: BigInt(secrets.length), warnAt });
     const box = cache.find(owner, stored.dataKeyId) ?? (await unwrapped(store, stored, owner));
     return secrets.map(({ place, plaintext }) => ({
       dataKeyId: stored.dataKeyId,
@@ -146,27 +147,26 @@ export function createVault(options: VaultOptions): Vault {
   return Object.freeze({
     seal,
     sealAll,
-    holds: async (store: VaultStore, secret: PlacedSecret, text: string) =>
-      textsEqual((await open(store, secret)).toString("utf8"), text),
+    holds: async (store: VaultStore, secret: PlacedSecret, text: string) => textsEqual(await open(store, secret), text),
     move: async (store: VaultStore, secret: PlacedSecret, to: SecretPlace) =>
-      await seal(store, to, (await open(store, secret)).toString("utf8")),
+      await seal(store, to, await open(store, secret)),
     gather: async (store: VaultStore, { parts, facts, to }: Gathering) => {
       const { texts, rejected } = await openParts((part) => open(store, part), parts);
       return { sealed: await seal(store, to, JSON.stringify({ ...facts, ...texts })), rejected };
     },
-    open: async (store: VaultStore, secret: PlacedSecret) => (await open(store, secret)).toString("utf8"),
+    open,
   });
 }
 
 async function openParts(
-  open: (part: GatheredPart) => Promise<Buffer>,
+  open: (part: GatheredPart) => Promise<string>,
   parts: readonly GatheredPart[],
 ): Promise<{ texts: Record<string, string>; rejected: { name: string; failure: OpenFailure }[] }> {
   const texts: Record<string, string> = {};
   const rejected: { name: string; failure: OpenFailure }[] = [];
   for (const part of parts) {
     try {
-      texts[part.name] = (await open(part)).toString("utf8");
+      texts[part.name] = await open(part);
     } catch (error) {
       if (!(error instanceof SealedRecordError)) throw error;
       rejected.push({ name: part.name, failure: error.failure });
@@ -179,13 +179,13 @@ async function openParts(
 function warnOfCount(
   log: Pick<VaultLog, "warn">,
   stored: CountedDataKey,
-  counted: { readonly seals: bigint; readonly sealsMax: bigint },
+  counted: { readonly seals: bigint; readonly warnAt: bigint },
 ): void {
   if (stored.seals > mostSeals) {
     mostSeals = stored.seals;
     mostSealsGauge.record(Number(mostSeals));
   }
-  const warnAt = (counted.sealsMax * 3n) / 4n;
+  const { warnAt } = counted;
   if (stored.seals < warnAt || stored.seals - counted.seals >= warnAt) return;
   log.warn({ keyId: stored.dataKeyId, total: stored.seals }, "a data key is near the number of records it may seal");
 }
@@ -230,11 +230,11 @@ export function rewrapDataKey(keyring: Keyring, stored: StoredDataKey, masterKey
 
 function dataKeyData(key: { dataKeyId: string; owner: VaultOwner; masterKeyVersion: number }): Buffer {
   const { dataKeyId, owner, masterKeyVersion } = key;
-  return associatedData({ use: "data key", dataKeyId, tenant: owner.tenant, userId: owner.userId, masterKeyVersion });
+  return associatedData({ dataKeyId, masterKeyVersion, tenant: owner.tenant, use: "data key", userId: owner.userId });
 }
 
 function placeData(place: SecretPlace): Buffer {
   const { owner, recordId, provider, purpose, recordVersion } = place;
   const { tenant, userId } = owner;
-  return associatedData({ use: "secret", tenant, userId, recordId, provider, purpose, recordVersion });
+  return associatedData({ provider, purpose, recordId, recordVersion, tenant, use: "secret", userId });
 }

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 
 /** Derives ids and request hashes under one key, so that nobody without it can foretell a payment's id. */
 export interface PaymentIds {
@@ -17,8 +17,9 @@ export type HashPart = string | number | null;
 
 /** Ids by `HMAC-SHA256(secret, JSON array)`: the array keeps ("ab","c") and ("a","bc") apart. */
 export function createPaymentIds(secret: string | Uint8Array): PaymentIds {
+  const key = createSecretKey(Buffer.from(secret));
   const digest = (parts: readonly HashPart[]): Buffer =>
-    createHmac("sha256", secret).update(JSON.stringify(parts)).digest();
+    createHmac("sha256", key).update(JSON.stringify(parts)).digest();
   return Object.freeze({
     forKey: (merchantId: string, key: string) => uuidV8(digest(["key", merchantId, key])),
     forOrder: (merchantId: string, orderId: string, attempt: number) =>

@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import { hmac } from "../../../platform/secrets/keyed-hash.ts";
 import { type BodyClock, checkBodyClock } from "./body-clock.ts";
 import { headerOf, refused, type WebhookScheme } from "./scheme.ts";
 
@@ -20,9 +21,7 @@ export function createHmacScheme(options: HmacSchemeOptions): WebhookScheme {
     if (match?.[1] === undefined) throw refused("signature_malformed");
     const given = Buffer.from(match[1], "hex");
     // Every secret is tried, whichever fits: the time taken tells nothing.
-    const fits = secrets.map((secret) =>
-      timingSafeEqual(createHmac("sha256", secret).update(request.body).digest(), given),
-    );
+    const fits = secrets.map((secret) => timingSafeEqual(hmac(secret).update(request.body).digest(), given));
     if (!fits.includes(true)) throw refused("signature_wrong");
     checkBodyClock(clock, request);
   };
