@@ -17,10 +17,14 @@ const deleteBatchesMax = 100;
 export async function sweepSyncs(parts: SyncParts & { holder: string }, signal: AbortSignal): Promise<number> {
   const { deps, holder } = parts;
   let ran = 0;
+  const claim = () => claimRun(deps.storage.db.query, { now: deps.clock.now(), holder, leaseMs: syncLeaseMs });
+  // Mostly there is none: one question tells.
+  let waiting = await claim();
+  if (waiting === undefined) return 0;
   const work = async (): Promise<void> => {
     while (!signal.aborted && ran < perSweepMax) {
-      const now = deps.clock.now();
-      const run = await claimRun(deps.storage.db.query, { now, holder, leaseMs: syncLeaseMs });
+      const run = waiting ?? (await claim());
+      waiting = undefined;
       if (run === undefined) return;
       ran += 1;
       await runSync(parts, { run, holder }, signal);

@@ -1,11 +1,11 @@
 import { hkdfSync } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { type Database, openDatabase } from "../../platform/db/open-database.ts";
-import { type EveryOptions, every } from "../../platform/jobs/every.ts";
 import type { Logger } from "../../platform/telemetry/logger.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { createSealedBox, type SealedBox } from "../../platform/vault/sealed-box.ts";
 import type { SandboxConfig } from "./config.ts";
+import { keepWorking, type SandboxJob } from "./jobs/keep-working.ts";
 import type { KitTables } from "./storage/kit-tables.ts";
 
 /** What a process or a test gives to a sandbox it builds. */
@@ -27,7 +27,7 @@ export interface SandboxBase<Tables extends KitTables> {
   key(purpose: string): Buffer;
   readonly box: SealedBox;
   /** The sandbox with its server and work; the work starts now. */
-  start(server: FastifyInstance, jobs: readonly Omit<EveryOptions, "log">[]): Sandbox;
+  start(server: FastifyInstance, jobs: readonly SandboxJob[]): Sandbox;
 }
 
 /** Opens database and keys of a sandbox, and hands them to `build`; a build that fails closes the database again. */
@@ -49,12 +49,12 @@ export async function openSandbox<Tables extends KitTables>(
   });
   const box = createSealedBox({ keys: new Map([["1", key("sealing")]]), currentKeyId: "1" });
   const start: SandboxBase<Tables>["start"] = (server, jobs) => {
-    const running = jobs.map((job) => every({ ...job, log }));
+    const work = keepWorking(jobs, { server, log });
     return {
       server,
       async stop() {
         await server.close();
-        await Promise.all(running.map((job) => job.stop()));
+        await work.stop();
         await db.close();
       },
     };
