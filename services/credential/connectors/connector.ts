@@ -116,6 +116,11 @@ export interface Grant extends TokenSet {
   readonly ownerReference: string;
   /** How webhooks name the connection: an item, credentials, connection, customer or profile id. */
   readonly providerReference: string;
+  /**
+   * What the accounts are called at every consent to them, in any order; by it the same bank linked twice is told from two. Absent where a
+   * provider names accounts anew each time, or did not tell them.
+   */
+  readonly lastingAccountIds?: readonly string[] | undefined;
   /** Empty when withheld. */
   readonly profileEmail: string;
   readonly profileName: string;

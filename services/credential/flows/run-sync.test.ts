@@ -3,7 +3,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { Connection } from "../domain/connection.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "../jobs/sweep-syncs.ts";
-import { findConnection } from "../storage/connection-store.ts";
+import { findConnection, listConnections } from "../storage/connection-store.ts";
 import {
   listStoredAccounts,
   listStoredTransactions,
@@ -14,6 +14,7 @@ import { claimRun, enqueueRun, finishRun, listRuns } from "../storage/sync-run-s
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory } from "../testing/plaid-world.ts";
 import { applyEffect } from "./apply-effect.ts";
 import { disconnect } from "./disconnect.ts";
+import { sweepRevocations } from "./revoke-secrets.ts";
 import { runSync } from "./run-sync.ts";
 
 const dayMs = 86_400_000;
@@ -236,6 +237,44 @@ describe("what a provider tells", () => {
     await tell(connection, "reauthorize");
     expect((await reread(connection)).state).toBe("EXPIRED");
     expect(await tell(connection, "sync_transactions")).toBe(false);
+  });
+});
+
+describe("a bank linked twice", () => {
+  const bank = "Aurora Pacific Bank";
+  const itemState = async (itemId: string) => (await its.plaid.control("GET", `/items/${itemId}`)).body["state"];
+
+  it("is one connection, by what its accounts are called for good: the newer item stands, the older one is removed", async () => {
+    const first = await its.connect(user, bank);
+    await untilHistory(its.plaid, first.providerReference);
+    await its.sync();
+    const lines = (await stored(first)).length;
+    const second = await its.connect(user, bank);
+    expect(second).toMatchObject({ connectionId: first.connectionId, state: "ACTIVE" });
+    expect(second.providerReference).not.toBe(first.providerReference);
+    await sweepRevocations(its.replica.deps, live);
+    expect(await itemState(first.providerReference)).toBe("removed");
+    expect(await itemState(second.providerReference)).toBe("active");
+    await untilHistory(its.plaid, second.providerReference);
+    await its.sync();
+    expect(await lastRun(second)).toMatchObject({ state: "succeeded", trigger: "connect", added: lines });
+    expect(await listStoredAccounts(db(), second)).toHaveLength(3);
+    expect(await stored(second)).toHaveLength(lines);
+  });
+
+  it("at the same moment is one connection and one item", async () => {
+    const [one, other] = await Promise.all([its.connect(user, bank), its.connect(user, bank)]);
+    expect(one.connectionId).toBe(other.connectionId);
+    expect(await listConnections(db(), one.owner)).toHaveLength(1);
+    await sweepRevocations(its.replica.deps, live);
+    const states = await Promise.all([one, other].map((each) => itemState(each.providerReference)));
+    expect(states.sort()).toEqual(["active", "removed"]);
+    expect(await itemState((await reread(one)).providerReference)).toBe("active");
+  });
+
+  it("is two connections where Plaid tells no lasting names", async () => {
+    const [one, other] = [await its.connect(user), await its.connect(user)];
+    expect(one.connectionId).not.toBe(other.connectionId);
   });
 });
 

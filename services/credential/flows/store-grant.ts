@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import type { Grant, TokenSet } from "../connectors/connector.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
@@ -10,8 +11,15 @@ import { lockAttemptStatus } from "../storage/attempt-cleanup-store.ts";
 import { type ConnectAttempt, finishAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection, lockConnection } from "../storage/connection-store.ts";
-import { type ConsentFacts, insertConsent, lockBankUserConnection, replaceConsent } from "../storage/consent-store.ts";
+import {
+  type ConsentFacts,
+  insertConsent,
+  lockBankUserConnection,
+  lockSameConnections,
+  replaceConsent,
+} from "../storage/consent-store.ts";
 import { dropNotices } from "../storage/notice-store.ts";
+import { deleteProviderData } from "../storage/provider-data-store.ts";
 import { insertRevocationOf } from "../storage/queue-revocation.ts";
 import {
   compareSecret,
@@ -22,7 +30,9 @@ import {
 } from "../storage/secret-store.ts";
 import type { Tx } from "../storage/storage.ts";
 import { enqueueRun } from "../storage/sync-run-store.ts";
+import { restartSync } from "../storage/sync-state-store.ts";
 import { type Dependencies, knowsCards } from "./dependencies.ts";
+import { endAndQueue } from "./end-connection.ts";
 import { queueOrphan } from "./revoke-orphan.ts";
 import { revocationTimes } from "./revoke-secrets.ts";
 
@@ -35,8 +45,8 @@ export interface GrantToStore {
 }
 
 /**
- * Makes a grant a connection, or puts it into the owner's connection to the same bank user, in one transaction that also ends the
- * attempt. The credential it supersedes is queued for revocation there, so the bank is asked only after the new one is safe.
+ * Makes a grant a connection, or puts it into the owner's connection to the same bank user or the same accounts, in one transaction that
+ * also ends the attempt. The credential it supersedes is queued for revocation there, so the bank is asked only after the new one is safe.
  * Throws `PROVIDER_UNAVAILABLE` when the attempt has ended meanwhile, by the clean-up, by an erasure, or with the connection it was to
  * renew: what the grant brought is queued for revocation. A repeat after a lost answer finds what it stored.
  */
@@ -124,13 +134,26 @@ async function placeConsent(
   facts: ConsentFacts,
   grant: Grant,
 ): Promise<{ connection: Connection; acts: AuditAct[] }> {
-  const existing = await lockBankUserConnection(tx, facts);
-  if (existing !== undefined) return await supersede(deps, tx, { existing, facts, grant });
-  const inserted = await insertConsent(tx, facts);
-  if (inserted !== undefined) return { connection: inserted, acts: [] };
-  const winner = await lockBankUserConnection(tx, facts);
-  if (winner === undefined) throw new Error("a connection that was just made is gone");
-  return await supersede(deps, tx, { existing: winner, facts, grant });
+  const same = await lockSameConnections(tx, facts);
+  if (same.length === 0) {
+    const inserted = await insertConsent(tx, facts);
+    if (inserted !== undefined) return { connection: inserted, acts: [] };
+    same.push(...(await lockSameConnections(tx, facts)));
+  }
+  const [existing, ...further] = same;
+  if (existing === undefined) throw new Error("a connection that was just made is gone");
+  const replaced: AuditAct[] = [];
+  for (const connection of further) replaced.push(...(await endReplaced(deps, tx, connection, facts.now)));
+  const { connection, acts } = await supersede(deps, tx, { existing, facts, grant });
+  return { connection, acts: [...replaced, ...acts] };
+}
+
+/** The same accounts, linked before there was a way to see it: one connection shows them. */
+async function endReplaced(deps: Dependencies, tx: Tx, connection: Connection, now: Date): Promise<AuditAct[]> {
+  const { acts } = await endAndQueue(deps, tx, { connection, outcome: "replaced", now });
+  await dropNotices(tx, connection);
+  await deleteProviderData(tx, connection);
+  return acts;
 }
 
 async function supersede(
@@ -147,6 +170,7 @@ async function supersede(
     await insertRevocationOf(deps.storage, tx, existing, { ...revocationOfOlder(facts.now), purposes });
   }
   const ended = await endOlderConsent(deps, tx, work);
+  if (existing.ownerReference !== facts.ownerReference) await restartSync(tx, existing);
   // Whatever its owner was to be told, he has acted.
   await dropNotices(tx, existing);
   const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));
@@ -186,6 +210,7 @@ function consentFacts(deps: Dependencies, { consent, grant }: GrantToKeep, now: 
     issuer: grant.issuer,
     ownerReference: grant.ownerReference,
     providerReference: grant.providerReference,
+    accountsHash: accountsHashOf(deps, grant),
     standing: nextStanding(
       { state: "ACTIVE", reason: "" },
       { kind: "consented", hasCredential: hasCredential || !knowsCards(deps, consent), hasAccessToken: true },
@@ -199,6 +224,11 @@ function consentFacts(deps: Dependencies, { consent, grant }: GrantToKeep, now: 
     refreshDueAt: refreshDueAt({ now, storedAt: now, accessTokenExpiresAt, credentialExpiresAt, hasRefreshToken }),
     now,
   };
+}
+
+function accountsHashOf(deps: Dependencies, { lastingAccountIds }: Grant): Uint8Array | undefined {
+  if (lastingAccountIds === undefined || lastingAccountIds.length === 0) return undefined;
+  return keyedHash(deps.storage.auditKey, `accounts ${JSON.stringify(lastingAccountIds.toSorted())}`);
 }
 
 function secretsOf(grant: Grant): NewSecret[] {

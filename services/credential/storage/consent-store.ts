@@ -15,6 +15,8 @@ export interface ConsentFacts {
   readonly issuer: string;
   readonly ownerReference: string;
   readonly providerReference: string;
+  /** Undefined: not known; a renewed connection keeps what it had. */
+  readonly accountsHash?: Uint8Array | undefined;
   readonly standing: Standing;
   readonly hasAccessToken: boolean;
   readonly hasRefreshToken: boolean;
@@ -27,25 +29,39 @@ export interface ConsentFacts {
 }
 
 /**
- * The owner's live connection to this bank user, locked; undefined when this consent is the first. When two first consents
- * arrive together the second waits in `insertConsent` and finds the first's row.
+ * The owner's live connections to this bank user, locked: the one of the same reference first, then those with the same accounts, whose
+ * place this consent takes. None when it is the first. When two first consents arrive together the second waits in `insertConsent` and
+ * finds the first's row.
  */
-export async function lockBankUserConnection(
+export async function lockSameConnections(
   tx: Tx,
-  facts: Pick<ConsentFacts, "owner" | "connector" | "institutionId" | "ownerReference">,
-): Promise<Connection | undefined> {
-  const row = await tx
+  facts: Pick<ConsentFacts, "owner" | "connector" | "institutionId" | "ownerReference" | "accountsHash">,
+): Promise<Connection[]> {
+  const hash = facts.accountsHash === undefined ? null : Buffer.from(facts.accountsHash);
+  const rows = await tx
     .selectFrom("connections")
     .selectAll()
     .where("tenant", "=", facts.owner.tenant)
     .where("user_id", "=", facts.owner.userId)
     .where("connector", "=", facts.connector)
     .where("institution_id", "=", facts.institutionId)
-    .where("owner_reference", "=", facts.ownerReference)
+    .where(sql<boolean>`(owner_reference = ${facts.ownerReference} or accounts_hash = ${hash}::bytea)`)
     .where("state", "<>", "REVOKED")
+    .orderBy("connection_id")
     .forUpdate()
-    .executeTakeFirst();
-  return row && toConnection(row);
+    .execute();
+  const same = rows.map(toConnection);
+  const isOwn = (each: Connection) => each.ownerReference === facts.ownerReference;
+  return [...same.filter(isOwn), ...same.filter((each) => !isOwn(each))];
+}
+
+/** The owner's live connection of this very reference, locked. */
+export async function lockBankUserConnection(
+  tx: Tx,
+  facts: Pick<ConsentFacts, "owner" | "connector" | "institutionId" | "ownerReference">,
+): Promise<Connection | undefined> {
+  const [found] = await lockSameConnections(tx, { ...facts, accountsHash: undefined });
+  return found;
 }
 
 /** Makes the connection of a first consent; undefined when another transaction made it first. */
@@ -58,7 +74,6 @@ export async function insertConsent(tx: Tx, facts: ConsentFacts): Promise<Connec
       connection_id: facts.newConnectionId,
       connector: facts.connector,
       institution_id: facts.institutionId,
-      owner_reference: facts.ownerReference,
       generation: 1,
       token_version: 1n,
       secrets_version: 0,
@@ -148,6 +163,8 @@ function grantColumns(facts: ConsentFacts) {
   return {
     issuer: facts.issuer,
     institution_name: facts.institutionName,
+    owner_reference: facts.ownerReference,
+    ...(facts.accountsHash === undefined ? {} : { accounts_hash: Buffer.from(facts.accountsHash) }),
     provider_reference: facts.providerReference === "" ? null : facts.providerReference,
     consent_expires_at: facts.consentExpiresAt ?? null,
     state: facts.standing.state,

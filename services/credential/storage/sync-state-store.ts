@@ -20,6 +20,26 @@ export async function findSyncState(db: Queryable, key: ConnectionKey): Promise<
   return row && { cursor: row.cursor, backfilledFrom: row.backfilled_from };
 }
 
+/**
+ * Forgets how far a connection's transactions are known, and what was pending: a consent under another name begins anew, and does not
+ * take back what only the older one has told.
+ */
+export async function restartSync(tx: Tx, { owner, connectionId }: ConnectionKey): Promise<void> {
+  await tx
+    .deleteFrom("sync_states")
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
+    .where("connection_id", "=", connectionId)
+    .execute();
+  await tx
+    .deleteFrom("provider_transactions")
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
+    .where("connection_id", "=", connectionId)
+    .where("status", "=", "pending")
+    .execute();
+}
+
 /** Saves where the next run begins. */
 export async function saveSyncState(tx: Tx, connection: Connection, state: SyncState, now: Date): Promise<void> {
   const row = {

@@ -53,6 +53,7 @@ interface ConnectionsTable extends OwnedRow {
   issuer: string;
   owner_reference: string;
   provider_reference: string | null;
+  accounts_hash: Generated<Uint8Array | null>;
   state: "ACTIVE" | "EXPIRED" | "REVOKED" | "ERROR";
   state_reason: string;
   state_since: Date;

@@ -16,8 +16,8 @@ export interface PlaidWorld {
   readonly world: CredentialWorld;
   readonly replica: Replica;
   readonly parts: SyncParts & { readonly holder: string };
-  /** Connects a user by Plaid's hosted page. */
-  connect(userId: string): Promise<Connection>;
+  /** Connects a user by Plaid's hosted page, at First Platypus Bank unless told. */
+  connect(userId: string, bank?: string): Promise<Connection>;
   /** Runs what is due. */
   sync(): Promise<number>;
   close(): Promise<void>;
@@ -46,11 +46,11 @@ export async function createPlaidWorld(options: { webhookUrl?: string } = {}): P
     world,
     replica,
     parts,
-    connect: async (userId) => {
+    connect: async (userId, bank) => {
       const owner = ownerNamed(userId);
       const command = { owner, connector: "plaid", institutionId: "", redirectUri: plaidRedirectUri };
       const begun = await beginConnect(deps, command, testCaller());
-      const query = await visitPlaid(begun.authUrl ?? "");
+      const query = await visitPlaid(begun.authUrl ?? "", bank);
       const attempt = { state: query.get("state") ?? "" };
       const answer = { attempt, code: query.get("public_token") ?? "", iss: "", error: "" };
       return (await completeConnect(deps, { owner, ...answer }, testCaller())).connection;

@@ -14,6 +14,7 @@ const accountShape = z.looseObject({
   mask: z.string().max(20).nullish(),
   type: z.string().max(40),
   subtype: z.string().max(60).nullish(),
+  persistent_account_id: z.string().max(255).nullish(),
   balances: z.looseObject({
     available: amount,
     current: amount,
@@ -32,6 +33,22 @@ export async function listAccounts(
 ): Promise<readonly ProviderAccount[]> {
   const answer = await calls.ask((api) => api.accountsGet({ access_token: access.accessToken }), accountsShape, call);
   return answer.accounts.flatMap(toAccount);
+}
+
+/**
+ * What the accounts of an item are called in any other item of the same person. Plaid says so for deposits at banks with tokenised account
+ * numbers; accounts beside them count by what is shown of them. Undefined where no account has such a name.
+ */
+export async function lastingAccountIds(
+  calls: PlaidCalls,
+  accessToken: string,
+  call: ProviderCall,
+): Promise<readonly string[] | undefined> {
+  const { accounts } = await calls.ask((api) => api.accountsGet({ access_token: accessToken }), accountsShape, call);
+  const isLasting = (each: Account) => Boolean(each.persistent_account_id);
+  if (!accounts.some(isLasting)) return undefined;
+  const shown = ({ type, subtype, name, mask }: Account) => JSON.stringify([type, subtype, name, mask]);
+  return accounts.map((each) => each.persistent_account_id || shown(each));
 }
 
 function toAccount(account: Account): ProviderAccount[] {

@@ -10,6 +10,8 @@ import type {
   ProviderCall,
 } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
+import { shorter } from "../within-one-timeout.ts";
+import { lastingAccountIds } from "./accounts.ts";
 import type { PlaidCalls } from "./plaid-api.ts";
 import type { PlaidSettings } from "./plaid-settings.ts";
 
@@ -144,9 +146,10 @@ async function grantOf(
     issuer: parts.issuer,
     institutionId,
     institutionName: item?.institution_name ?? (await institutionNameOf(parts, institutionId, call)),
-    // Plaid knows no person behind items of one bank: each item is a connection of its own.
+    // Plaid knows no person behind items of one bank.
     ownerReference: itemId,
     providerReference: itemId,
+    lastingAccountIds: await lastingAccountIds(parts.calls, accessToken, shorter(call)).catch(nothingKnown),
     profileEmail: "",
     profileName: "",
   };

@@ -11,6 +11,8 @@ import type {
   TokenSet,
 } from "../connector.ts";
 import { isTransient, ProviderError } from "../provider-error.ts";
+import { shorter } from "../within-one-timeout.ts";
+import { findAccounts } from "./accounts.ts";
 import { type TrueLayerApi, TrueLayerRefusal } from "./truelayer-api.ts";
 
 const token = z
@@ -113,9 +115,10 @@ export async function completeConsent(parts: ConsentParts, answer: ConsentAnswer
     issuer: parts.authUrl,
     institutionId: me.provider.provider_id,
     institutionName: me.provider.display_name ?? "",
-    // TrueLayer knows no person behind consents; one that renews another's takes its place.
+    // TrueLayer knows no person behind consents; one that renews another's takes its place, and so does one to the same accounts.
     ownerReference: isSameBank ? reconnect.ownerReference : me.credentials_id,
     providerReference: me.credentials_id,
+    lastingAccountIds: await accountIdsOf(parts, exchanged.access_token, call),
     profileEmail: "",
     profileName: "",
   };
@@ -159,6 +162,16 @@ export async function extendConsent(
   }
   const me = await findMe(parts.api, answer.access_token, call).catch(nothingMore);
   return { tokens: { ...toTokenSet(answer, call.now), consentExpiresAt: consentEnd(me, call.now) } };
+}
+
+/** TrueLayer's ids of accounts are the same at every consent. Good to know, and no reason to lose a consent. */
+async function accountIdsOf(
+  { api, scopes }: ConsentParts,
+  accessToken: string,
+  call: ProviderCall,
+): Promise<readonly string[] | undefined> {
+  const found = await findAccounts(api, { accessToken }, scopes, shorter(call)).catch(nothingMore);
+  return found?.map((each) => each.accountId);
 }
 
 async function findMe(api: TrueLayerApi, accessToken: string, call: ProviderCall): Promise<Me> {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Connection } from "../../domain/connection.ts";
 import { disconnect } from "../../flows/disconnect.ts";
 import { listAccounts } from "../../flows/list-accounts.ts";
+import { sweepRevocations } from "../../flows/revoke-secrets.ts";
 import { testCaller } from "../../testing/plaid-world.ts";
 import {
   createTrueLayerCredentialWorld,
@@ -163,6 +164,21 @@ describe("a connection through TrueLayer", () => {
     expect((await runsOf(connection)).at(-1)).toMatchObject({ kind: "transactions", state: "succeeded" });
     expect(await world.reread(connection)).toMatchObject({ state: "ACTIVE" });
     expect(await rowsOf("provider_accounts", connection)).toHaveLength(3);
+  });
+
+  it("takes the place of an older one to the same accounts, which ends at TrueLayer, and tells nothing twice", async () => {
+    const first = await connected();
+    const lines = (await rowsOf("provider_transactions", first)).length;
+    const second = await connected();
+    expect(second.connectionId).toBe(first.connectionId);
+    expect(second.providerReference).not.toBe(first.providerReference);
+    await sweepRevocations(world.parts.deps, live);
+    expect(await world.callsTo("/connect/token/:credentialsId")).toMatchObject([
+      { status: 204, subject: first.providerReference },
+    ]);
+    expect(await rowsOf("provider_accounts", second)).toHaveLength(3);
+    expect(await rowsOf("provider_transactions", second)).toHaveLength(lines);
+    expect((await listAccounts(world.replica, second, testCaller())).length).toBe(3);
   });
 
   it("is deleted at TrueLayer when its owner disconnects", async () => {

@@ -1,4 +1,5 @@
 import { toMajorNumber } from "../../../platform/money/amount.ts";
+import { derivedId } from "../domain/derived-id.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { findInstitution, type Institution, institutionProducts, institutions } from "../domain/institutions.ts";
 import type { Item } from "../domain/item.ts";
@@ -51,7 +52,14 @@ export function accountsJson(item: Item, sums: ReadonlyMap<string, AccountSums>)
     type: account.kind === "credit card" ? "credit" : "depository",
     subtype: account.kind,
     holder_category: "personal",
+    ...persistentId(item, account),
   }));
+}
+
+/** The same in every item of a person; for deposits at banks with tokenised account numbers alone, here those that sign people in themselves. */
+function persistentId(item: Item, account: PersonAccount) {
+  if (!institutionOf(item).oauth || account.kind === "credit card") return {};
+  return { persistent_account_id: derivedId(item.institutionId, "persistent", item.username, account.key) };
 }
 
 /** Depository: what is there. Credit: what is owed, and what is left of the limit. */
