@@ -30,7 +30,7 @@ it("a person signs up on the way to the connected accounts, connects one, and si
   expect((await browser.open(connection.url)).url).toBe(`${urls.gateway}/login/connections`);
 });
 
-it("a person whose consent is taken back at the provider is told by mail and on the wallet's page, and may leave for good", async () => {
+it("a person keeps a consent, is told by mail and on the wallet's page when it is taken back at the provider, and leaves for good", async () => {
   const browser = new FormBrowser();
   const email = `told-${randomBytes(6).toString("hex")}@example.com`;
   const form = await browser.open(`${urls.gateway}/login/connections?with=sign-up`);
@@ -39,6 +39,11 @@ it("a person whose consent is taken back at the provider is told by mail and on 
   const bank = await browser.press(list, "Connect Saltire Bank through TrueLayer");
   const consent = await browser.press(bank, "Sign in", { "User name": "priya", Password: "shah" });
   const connection = await browser.press(consent, "Allow");
+
+  const question = await browser.open(`${connection.url.split("?")[0]}/extend`);
+  expect(plainText(question.text)).toContain("Keep access to Saltire Bank?");
+  const kept = await browser.press(question, "Keep access for another 90 days");
+  expect(plainText(kept.text)).toContain("Your consent goes on.");
 
   const control = `${urls.providers.truelayer}/_control/connections`;
   const key = { headers: { "x-sandbox-key": demoWorld.operatorKey } };
@@ -58,8 +63,8 @@ it("a person whose consent is taken back at the provider is told by mail and on 
   expect(plainText(wallet.text)).toContain(subject);
   expect(plainText((await browser.press(wallet, `Hide: ${subject}`)).text)).not.toContain(subject);
 
-  const question = await browser.open(`${urls.gateway}/wallet/close`);
-  const end = await browser.submit(question, "/wallet/close", { understood: "yes" });
+  const leaving = await browser.open(`${urls.gateway}/wallet/close`);
+  const end = await browser.submit(leaving, "/wallet/close", { understood: "yes" });
   expect(plainText(end.text)).toContain("what was kept about your accounts is gone");
   expect((await browser.open(connection.url)).url).toBe(`${urls.gateway}/login/connections`);
 });

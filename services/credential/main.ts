@@ -16,6 +16,7 @@ import type { Dependencies } from "./flows/dependencies.ts";
 import { createProviderTokens } from "./flows/provider-tokens.ts";
 import { createRefresher } from "./flows/refresh.ts";
 import { addConnectorRoutes } from "./http/connector-routes.ts";
+import { createConsentBrowsers } from "./http/consent-browsers.ts";
 import { addConnectEndPage } from "./http/pages/connect-end-page.ts";
 import { addConnectionPages } from "./http/pages/connection-pages.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
@@ -89,11 +90,13 @@ async function startCredential(scope: ServiceScope): Promise<void> {
     errorTable: credentialErrors,
     checks: { registry: async () => banks.isReady() },
     http: async (app) => {
+      const secure = publicUrl?.startsWith("https:") ?? true;
+      const browsers = createConsentBrowsers({ key: storage.browserMarkKey, secure });
       addWebhookRoutes(app, { deps, limiter, wake: webhooks.wake });
-      addConnectorRoutes(app, { deps, limiter, mobileUser: mobileUsers?.authenticate });
+      addConnectorRoutes(app, { deps, limiter, mobileUser: mobileUsers?.authenticate, browsers });
       addConnectEndPage(app, { limiter, log });
       if (visitors !== undefined && publicUrl !== undefined) {
-        addConnectionPages(app, { deps, refresher, limiter, visitors, publicUrl });
+        addConnectionPages(app, { deps, refresher, limiter, visitors, publicUrl, browsers });
       }
     },
   });

@@ -201,6 +201,8 @@ export interface Connector {
   readonly users?: ProviderUsers;
   /** Extends a consent that is about to end, where a provider allows it. Needs the user's word that he still wants it. */
   extendConsent?(grant: ConsentExtensionRequest, call: ProviderCall): Promise<ConsentExtension>;
+  /** For how long that is, in days from then; told to users beforehand. */
+  readonly extensionDays?: number;
   /** Absent where the provider sends none. */
   readonly webhook?: WebhookReader;
   /** Absent where firms cannot connect clients of theirs. */

@@ -30,6 +30,8 @@ export interface BeginConnectCommand {
   readonly connectionId?: string | undefined;
   /** Where the user's browser goes in the end, when our own callback ends the consent. */
   readonly returnUrl?: string | undefined;
+  /** The mark of the browser that alone may end it, where one began it. */
+  readonly browserMark?: string | undefined;
 }
 
 /** Where to send the user, and the state he comes back with. */

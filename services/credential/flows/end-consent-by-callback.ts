@@ -1,7 +1,9 @@
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallbackFacts } from "../connectors/connector.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
-import { findAttemptByState, findStartedAttempt } from "../storage/attempt-store.ts";
+import { type FoundAttempt, findAttemptByState, findStartedAttempt, mayEnd } from "../storage/attempt-store.ts";
+import { appendAudit } from "../storage/audit-store.ts";
 import { completeConnect } from "./complete-connect.ts";
 import { type Caller, connectorNamed, type Dependencies } from "./dependencies.ts";
 
@@ -10,12 +12,25 @@ export interface EndedConsent {
   /** Undefined for a state nobody was given, or one whose consent the caller ends himself. */
   readonly returnUrl: string | undefined;
   readonly outcome: { readonly connection: Connection } | { readonly error: DomainError };
+  /** Nothing was done: the browser has to come once more, with its cookies, to be known. */
+  readonly isVeiled?: true;
 }
 
-/** Ends a consent with what the user's browser brought back from the provider; nothing but the state says whose it is. */
+/** The browser that came back, as far as it is known. */
+export interface ReturningBrowser {
+  /** The mark its cookie holds; undefined when none was sent along. */
+  readonly mark: string | undefined;
+  /** Whether its cookies could not be sent: what a page of the provider posts comes without those that are SameSite=Lax. */
+  readonly isVeiled: boolean;
+}
+
+/**
+ * Ends a consent with what the user's browser brought back from the provider. The state says whose it is; one that was begun in a browser
+ * ends in that browser alone: in another it is `OTHER_BROWSER`, with an alert, and stays as it is for the right one.
+ */
 export async function endConsentByCallback(
   deps: Dependencies,
-  callback: { connector: string; query: URLSearchParams },
+  callback: { connector: string; query: URLSearchParams; browser?: ReturningBrowser },
   caller: Caller,
 ): Promise<EndedConsent> {
   const connector = connectorNamed(deps, callback.connector);
@@ -25,6 +40,12 @@ export async function endConsentByCallback(
     return { returnUrl: undefined, outcome: { error: new DomainError("INVALID_STATE") } };
   }
   const { owner, returnUrl } = found;
+  if (!mayEnd(deps.storage, found, callback.browser?.mark)) {
+    const outcome = { error: new DomainError("OTHER_BROWSER") };
+    if (callback.browser?.isVeiled === true) return { returnUrl, outcome, isVeiled: true };
+    await alertOwner(deps, found, caller);
+    return { returnUrl, outcome };
+  }
   const { state, code, iss, error } = facts;
   try {
     const { connection } = await completeConnect(deps, { owner, attempt: { state }, code, iss, error }, caller);
@@ -33,6 +54,13 @@ export async function endConsentByCallback(
     if (!(failure instanceof DomainError)) throw failure;
     return { returnUrl, outcome: { error: failure } };
   }
+}
+
+async function alertOwner(deps: Dependencies, found: FoundAttempt, { actor }: Caller): Promise<void> {
+  const { owner, institutionId } = found;
+  const act = { action: "security_alert", outcome: "other_browser", institutionId, durationMs: 0 } as const;
+  const subject = { owner, actor, now: deps.clock.now() };
+  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [act]));
 }
 
 /** RFC 6749, 4.1.2, with the issuer of RFC 9207. */

@@ -26,14 +26,15 @@ export type ExtendedConsent = { readonly connection: Connection } | { readonly l
 export async function extendConsent(
   parts: ExtendParts,
   connection: Connection,
-  given: { readonly returnUrl: string },
+  given: { readonly returnUrl: string; readonly browserMark?: string | undefined },
   caller: Caller,
 ): Promise<ExtendedConsent> {
   const { deps, refresher, addresses } = parts;
   const { owner, connector: name, institutionId, connectionId } = connection;
   const connector = connectorOf(deps, connection);
   const way = wayBack(addresses, connector, given.returnUrl);
-  const command = { owner, connector: name, institutionId, connectionId, ...way };
+  const { browserMark } = given;
+  const command = { owner, connector: name, institutionId, connectionId, browserMark, ...way };
   const renewal = async () => ({ link: await linkConnector(deps, addresses, command, caller) });
   if (connector.extendConsent === undefined || !connection.hasRefreshToken) return await renewal();
   const state = randomToken(32);

@@ -24,6 +24,8 @@ export interface LinkCommand {
   readonly returnUrl: string;
   /** Empty: a new connection. */
   readonly connectionId: string;
+  /** The mark of the browser he is at; undefined for an app, which has no say over the browser it opens. */
+  readonly browserMark?: string | undefined;
 }
 
 /** Begins it. Throws `CONNECTOR_NOT_FOUND`, `INVALID_ARGUMENT` for a return address that is not registered, and as `beginConnect`. */
@@ -34,10 +36,11 @@ export async function linkConnector(
   caller: Caller,
 ): Promise<BegunConnect> {
   const connector = connectorNamed(deps, command.connector);
-  const { owner, institutionId } = command;
+  const { owner, institutionId, browserMark } = command;
   const way = wayBack(addresses, connector, command.returnUrl);
   const connectionId = command.connectionId === "" ? undefined : command.connectionId;
-  return await beginConnect(deps, { owner, connector: connector.name, institutionId, connectionId, ...way }, caller);
+  const consent = { owner, connector: connector.name, institutionId, connectionId, browserMark };
+  return await beginConnect(deps, { ...consent, ...way }, caller);
 }
 
 /** How a user comes back from a provider, and where he goes in the end. Throws `INVALID_ARGUMENT` for an address not registered here. */

@@ -8,6 +8,7 @@ import { credentialErrors } from "../rpc/error-table.ts";
 import { asPhoneOf, testAddresses } from "../testing/credential-world.ts";
 import { createPlaidWorld, type PlaidWorld, visitPlaid } from "../testing/plaid-world.ts";
 import { addConnectorRoutes } from "./connector-routes.ts";
+import { createConsentBrowsers } from "./consent-browsers.ts";
 
 let its: PlaidWorld;
 let app: FastifyInstance;
@@ -24,6 +25,7 @@ beforeAll(async () => {
   addConnectorRoutes(app, {
     deps,
     limiter: createRateLimiter({ db: deps.storage.db }),
+    browsers: createConsentBrowsers({ key: deps.storage.browserMarkKey, secure: false }),
     mobileUser: async (ctx) => {
       const userId = /^Bearer (.+)$/.exec(ctx.header("authorization") ?? "")?.[1];
       return userId === undefined ? undefined : { kind: "mobile_user", userId, deviceId: "d" };

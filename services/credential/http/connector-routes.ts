@@ -11,10 +11,12 @@ import type { Dependencies } from "../flows/dependencies.ts";
 import { type EndedConsent, endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
 import { appendAudit } from "../storage/audit-store.ts";
+import type { ConsentBrowsers } from "./consent-browsers.ts";
 import { actorOfRequest, patientCaller } from "./request-caller.ts";
 
 const callbackTimeoutMs = 25_000;
 const formBytesMax = 16 * 1024;
+const addressLengthMax = 8 * 1024;
 const callbacksPerAddress = { class: "consent_callbacks", limit: 60, windowSeconds: 60 };
 // Each leaves an audit row; whoever sends them must not fill the trail.
 const alertsPerAddress = { class: "token_in_query", limit: 30, windowSeconds: 60 };
@@ -32,6 +34,7 @@ export interface ConnectorRouteParts {
   readonly limiter: RateLimiter;
   /** Proves a phone's user; undefined where phones are not served. */
   readonly mobileUser: Authenticator | undefined;
+  readonly browsers: ConsentBrowsers;
 }
 
 /** Where browsers come back from providers, and where the gateway leads requests with a token in their address. */
@@ -70,7 +73,11 @@ async function receive(
   const taken = await parts.limiter.take({ ...callbacksPerAddress, key: request.clientAddress });
   if (!taken.allowed) throw new DomainError("RATE_LIMITED", { retryAfterSeconds: taken.retryAfterSeconds });
   const caller = patientCaller(actorOf(request), callbackTimeoutMs);
-  const ended = await endConsentByCallback(parts.deps, { connector, query }, caller);
+  const mark = parts.browsers.of(request);
+  const again = `${new URL(request.url, "http://localhost").pathname}?${query}`;
+  const isVeiled = request.method === "POST" && mark === undefined && again.length <= addressLengthMax;
+  const ended = await endConsentByCallback(parts.deps, { connector, query, browser: { mark, isVeiled } }, caller);
+  if (ended.isVeiled) return reply.redirect(again, 303);
   if (ended.returnUrl === undefined) throw new DomainError("INVALID_STATE");
   return reply.redirect(returnAddress(ended.returnUrl, connector, ended.outcome), 302);
 }

@@ -58,6 +58,12 @@ export const credentialErrors: ErrorTable = Object.freeze({
     error: "invalid_state",
     message: "This consent is unknown, has been used or has expired",
   },
+  OTHER_BROWSER: {
+    code: GrpcCode.PERMISSION_DENIED,
+    http: 403,
+    error: "invalid_session",
+    message: "This consent was begun in another browser",
+  },
   CONSENT_REFUSED: {
     code: GrpcCode.PERMISSION_DENIED,
     http: 403,

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from "node:crypto";
 import type { Selectable } from "kysely";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
@@ -19,6 +20,8 @@ export interface ConnectAttempt {
   readonly connectionId?: string | undefined;
   /** Where the user's browser goes in the end; undefined where the caller takes the callback himself. */
   readonly returnUrl?: string | undefined;
+  /** The mark of the browser that alone may end it; kept as a keyed hash. Undefined where an app began it. */
+  readonly browserMark?: string | undefined;
 }
 
 /** What names a stored consent. */
@@ -60,6 +63,7 @@ export async function insertAttempt(storage: Storage, tx: Tx, attempt: NewAttemp
       exchanging_since: null,
       connection_id: attempt.connectionId ?? null,
       return_url: attempt.returnUrl ?? null,
+      browser_hash: attempt.browserMark === undefined ? null : markHash(storage, attempt.browserMark),
     })
     .execute();
 }
@@ -74,6 +78,23 @@ export interface FoundAttempt {
   readonly stateHash: Uint8Array;
   readonly connectionId: string | undefined;
   readonly returnUrl: string | undefined;
+  readonly institutionId: string;
+  /** The hash of the mark of the browser that alone may end it. */
+  readonly browserHash: Uint8Array | undefined;
+}
+
+/** Whether a browser with this mark, or with none, may end a consent. */
+export function mayEnd(
+  storage: Pick<Storage, "browserMarkKey">,
+  attempt: Pick<FoundAttempt, "browserHash">,
+  browserMark: string | undefined,
+): boolean {
+  if (attempt.browserHash === undefined) return true;
+  return browserMark !== undefined && timingSafeEqual(attempt.browserHash, markHash(storage, browserMark));
+}
+
+function markHash({ browserMarkKey }: Pick<Storage, "browserMarkKey">, browserMark: string): Buffer {
+  return keyedHash(browserMarkKey, `stored\n${browserMark}`);
 }
 
 /** The consent of a state, whatever became of it; undefined for a state nobody was given. */
@@ -114,6 +135,8 @@ function foundAttempt(row: Selectable<Tables["connect_attempts"]>): FoundAttempt
     stateHash: row.state_hash,
     connectionId: row.connection_id ?? undefined,
     returnUrl: row.return_url ?? undefined,
+    institutionId: row.institution_id,
+    browserHash: row.browser_hash ?? undefined,
   };
 }
 

@@ -42,6 +42,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     auditKey,
     auditHeadsKey: await newInstallationKey(db, keyring, "credential audit heads"),
     pageFormsKey: await newInstallationKey(db, keyring, "credential page forms"),
+    browserMarkKey: await newInstallationKey(db, keyring, "credential browser marks"),
     stateHashKey: await key("credential consent state"),
     userReferenceKey: await key("credential user reference"),
   });

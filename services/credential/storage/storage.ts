@@ -18,6 +18,8 @@ export interface Storage {
   readonly auditKey: Uint8Array;
   /** Signs the forms of pages. */
   readonly pageFormsKey: Uint8Array;
+  /** Signs the marks of browsers that begin consents, and keys their hashes. */
+  readonly browserMarkKey: Uint8Array;
   /** Seed of the Ed25519 key that signs the heads of the chains, 32 bytes. */
   readonly auditHeadsKey: Uint8Array;
   /** Keys the hashes of consent states, 32 bytes. */

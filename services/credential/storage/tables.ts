@@ -40,6 +40,7 @@ interface ConnectAttemptRow extends OwnedRow {
   exchanging_since: Date | null;
   connection_id: string | null;
   return_url: string | null;
+  browser_hash: Uint8Array | null;
 }
 
 /** A connection as stored. */

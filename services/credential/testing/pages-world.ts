@@ -2,6 +2,7 @@ import { createHttpServer } from "../../platform/http/create-http-server.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
 import { addConnectorRoutes } from "../http/connector-routes.ts";
+import { createConsentBrowsers } from "../http/consent-browsers.ts";
 import { addConnectionPages } from "../http/pages/connection-pages.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
 import { createPlaidWorld, type PlaidWorld } from "./plaid-world.ts";
@@ -24,9 +25,10 @@ export async function createPagesWorld(): Promise<PagesWorld> {
     userOf: async (cookie: string | undefined) => /(?:^|; )wsim\.sid=([\w-]+)/.exec(cookie ?? "")?.[1],
     close: () => undefined,
   };
-  const parts = { deps, refresher, limiter, visitors, publicUrl: "" };
+  const browsers = createConsentBrowsers({ key: deps.storage.browserMarkKey, secure: false });
+  const parts = { deps, refresher, limiter, visitors, publicUrl: "", browsers };
   addConnectionPages(app, parts);
-  addConnectorRoutes(app, { deps, limiter, mobileUser: undefined });
+  addConnectorRoutes(app, { deps, limiter, mobileUser: undefined, browsers });
   app.get("/login", async () => "the wallet's sign-in");
   app.get("/sign-in-as/:user", async (request, reply) => {
     const user = String(Reflect.get(Object(request.params), "user"));

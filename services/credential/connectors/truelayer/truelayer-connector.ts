@@ -42,6 +42,7 @@ export function createTrueLayerConnector(options: TrueLayerConnectorOptions): Co
     complete: (answer, call) => completeConsent(consent, answer, call),
     refresh: (grant, call) => refreshTokens(api, grant.refreshToken, call),
     extendConsent: (grant, call) => extendConsent(consent, grant, call),
+    extensionDays: 90,
     revoke: (_institutionId, secrets, call) => endConnection(api, secrets, call),
     listAccounts: (access, call) => listAccounts(api, access, scopes, call),
     ...(scopes.includes("transactions")

@@ -59,10 +59,12 @@ describe("a person at the pages of connections", () => {
     expect(pathOf(connected)).toMatch(/^\/connections\/[0-9a-f-]{36}$/);
     expect(plainText(connected.text)).toContain("Connected. Accounts and transactions are being fetched.");
     expect(plainText(connected.text)).toMatch(/First Platypus Bank Connected Through Plaid/);
+    expect(plainText(connected.text)).toContain("Being fetched for the first time, which may take a few minutes.");
     await fetchAll();
     const shown = await browser.open(`${world.origin}${pathOf(connected)}`);
     const words = plainText(shown.text);
     expect(words).toMatch(/Everyday Checking checking · \*{4}\d{4} US\$/);
+    expect(words).toMatch(/Transactions Up to date as of [^.]+ UTC \. They begin on [^.]+\d{4}\./);
     expect(words).toMatch(/Accounts and transactions fetched after you connected .* new done/);
     expect(words).toContain("Secret stored, sealed, from a browser");
 
@@ -154,6 +156,73 @@ describe("a person at the pages of connections", () => {
     const none = await browser.open(`${world.origin}/connections?search=${encodeURIComponent('"><b>nobody')}`);
     expect(plainText(none.text)).toContain("Nothing of that name.");
     expect(none.text).not.toContain("<b>nobody");
+  });
+});
+
+describe("a consent begun at these pages", () => {
+  /** The address with which a browser comes back from the provider, as its person allowed it there. */
+  async function comeBack(): Promise<string> {
+    const bank = await browser.press(await list(), connectPlatypus);
+    const consent = await browser.press(bank, "Sign in", { "User name": "user_good", Password: "pass_good" });
+    const isBack = (location: string) => location.startsWith(`${world.origin}/api/connectors/`);
+    return (await browser.press(consent, "Allow", {}, isBack)).url;
+  }
+  const alerts = async () =>
+    (
+      await world.replica.deps.storage.db.query
+        .selectFrom("audit_entries")
+        .select("outcome")
+        .where("action", "=", "security_alert")
+        .where("outcome", "=", "other_browser")
+        .execute()
+    ).length;
+
+  it("ends in the browser that began it alone: a victim's gives the attacker nothing, and is told so", async () => {
+    const before = await alerts();
+    const back = await comeBack();
+    const victim = await person();
+    const shown = await victim.browser.open(back);
+    expect(plainText(shown.text)).toContain("This was started in another browser, so nothing was connected.");
+    expect(await connections()).toEqual([]);
+    expect(await alerts()).toBe(before + 1);
+    const cookies = { headers: { cookie: `connections.consent=${"a".repeat(43)}.${"b".repeat(43)}` } };
+    const forged = await fetch(back, { redirect: "manual", ...cookies });
+    expect(forged.headers.get("location")).toContain("error=invalid_session");
+    // Untouched by all that, it ends where it began.
+    expect(pathOf(await browser.open(back))).toMatch(/^\/connections\/[0-9a-f-]{36}$/);
+    expect(await connections()).toHaveLength(1);
+  });
+
+  it("comes once more by itself where the provider's page posted it, since such a post carries no cookies", async () => {
+    const back = new URL(await comeBack());
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const body = back.searchParams.toString();
+    const posted = await fetch(`${back.origin}${back.pathname}`, { method: "POST", headers, body, redirect: "manual" });
+    expect([posted.status, posted.headers.get("location")]).toEqual([303, `${back.pathname}?${body}`]);
+    expect(await connections()).toEqual([]);
+    expect(pathOf(await browser.open(`${world.origin}${posted.headers.get("location")}`))).toMatch(/^\/connections\//);
+  });
+
+  it("marks the browser as its person's, with a cookie scripts cannot read, and replaces a mark that is not", async () => {
+    await comeBack();
+    const mark = browser.cookie("connections.consent");
+    await comeBack();
+    expect(browser.cookie("connections.consent")).toBe(mark);
+    await browser.open(world.signInUrl(`user-${crypto.randomUUID()}`));
+    await comeBack();
+    expect(browser.cookie("connections.consent")).not.toBe(mark);
+    const form = formsOf((await list()).text).find((each) => each.action === "/connections/start");
+    const names = ["wsim.sid", "connections.csrf"] as const;
+    const started = await fetch(`${world.origin}/connections/start`, {
+      method: "POST",
+      redirect: "manual",
+      headers: { cookie: names.map((name) => `${name}=${browser.cookie(name)}`).join("; ") },
+      body: new URLSearchParams(form?.values ?? {}),
+    });
+    expect(started.status).toBe(303);
+    expect(started.headers.get("set-cookie")).toMatch(
+      /^connections\.consent=[\w-]{43}\.[\w-]{43}; Max-Age=14400; Path=\/; HttpOnly; SameSite=Lax$/,
+    );
   });
 });
 

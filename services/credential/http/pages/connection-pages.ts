@@ -13,6 +13,7 @@ import { listConnections } from "../../storage/connection-store.ts";
 import { connectionsView, nameOf } from "./connections-view.ts";
 import { disconnectedView, disconnectView } from "./disconnect-views.ts";
 import { addErasePages } from "./erase-pages.ts";
+import { addExtendPages, extensionDaysOf } from "./extend-pages.ts";
 import { createInstitutionShelf, type InstitutionShelf } from "./institution-shelf.ts";
 import {
   type ConnectionPageParts,
@@ -22,7 +23,7 @@ import {
   type Visit,
 } from "./page-context.ts";
 import { showConnection } from "./show-connection.ts";
-import { consentProblem } from "./words.ts";
+import { consentProblem, startProblem } from "./words.ts";
 
 const searchLengthMax = 60;
 
@@ -82,6 +83,7 @@ async function showList(
     connections: all.filter((connection) => !knowsCards(deps, connection)),
     offers: await shelf.offers(search),
     providerName: (connector) => providerName(deps, connector),
+    extensionDays: (connection) => extensionDaysOf(deps, connection),
     search,
     problem,
   });
@@ -89,8 +91,9 @@ async function showList(
 }
 
 /** The address of the provider's page. */
-async function beginAtProvider(parts: ConnectionPageParts, { request, owner, caller }: Visit): Promise<string> {
+async function beginAtProvider(parts: ConnectionPageParts, visit: Visit): Promise<string> {
   const { deps, publicUrl } = parts;
+  const { request, owner, caller } = visit;
   const field = (name: string) => formText(request.body, name) ?? "";
   const connector = field("connector");
   if (deps.connectors.get(connector)?.cards !== undefined) throw new DomainError("CONNECTOR_NOT_FOUND");
@@ -101,27 +104,12 @@ async function beginAtProvider(parts: ConnectionPageParts, { request, owner, cal
     institutionId: field("institutionId"),
     returnUrl,
     connectionId: field("connectionId"),
+    browserMark: parts.browsers.mark(request, visit.reply, owner.userId),
   };
   const begun = await linkConnector(deps, { publicUrl, returnUrls: [returnUrl] }, command, caller);
   // A widget alone: its script would have to come from the provider's origin, which these pages let in nowhere.
   if (begun.authUrl === undefined) throw new DomainError("PROVIDER_NOT_CONFIGURED");
   return begun.authUrl;
-}
-
-function startProblem(error: unknown): string | undefined {
-  if (!(error instanceof DomainError)) return undefined;
-  switch (error.reason) {
-    case "PROVIDER_UNAVAILABLE":
-    case "PROVIDER_RATE_LIMITED":
-      return "The provider cannot be reached right now. Please try again in a moment.";
-    case "PROVIDER_NOT_CONFIGURED":
-      return "This provider cannot be used from a browser here.";
-    case "BANK_NOT_FOUND":
-    case "CONNECTOR_NOT_FOUND":
-      return "This is not offered here any more.";
-    default:
-      return undefined;
-  }
 }
 
 function addOnePages(context: PageContext, parts: ConnectionPageParts): void {
@@ -135,6 +123,10 @@ function addOnePages(context: PageContext, parts: ConnectionPageParts): void {
   context.get("/connections/:id", async (visit) => {
     const connection = await found(visit);
     return await showConnection(context, parts, visit, { connection, providerName: named(connection).providerName });
+  });
+  addExtendPages(context, parts, async (visit) => {
+    const connection = await found(visit);
+    return { connection, ...named(connection) };
   });
   for (const [path, kind] of [
     ["sync", "transactions"],

@@ -2,11 +2,11 @@ import { parseCurrency } from "../../../platform/money/currency.ts";
 import { alert, badge, button, form, linkButton, moneyText, panel } from "../../../platform/pages/components.ts";
 import { html, type SafeHtml } from "../../../platform/pages/html.ts";
 import type { ProviderAccount, ProviderTransaction } from "../../connectors/provider-data.ts";
-import type { Connection } from "../../domain/connection.ts";
+import { type Connection, isUsableFor } from "../../domain/connection.ts";
 import type { SyncRun } from "../../domain/sync-run.ts";
 import type { ConnectionAuditEntry } from "../../storage/audit-read.ts";
-import { nameOf, startForm } from "./connections-view.ts";
-import { actInWords, dayText, runInWords, standingInWords, timeElement } from "./words.ts";
+import { keepLink, nameOf, startForm } from "./connections-view.ts";
+import { actInWords, dayText, runInWords, standingInWords, syncInWords, timeElement } from "./words.ts";
 
 /** What the page of one connection shows. */
 export interface ConnectionPage {
@@ -15,6 +15,10 @@ export interface ConnectionPage {
   readonly connection: Connection;
   readonly providerName: string;
   readonly canRenew: boolean;
+  /** For how long the consent can be kept without going to the provider; undefined where it cannot. */
+  readonly extensionDays: number | undefined;
+  /** Since when transactions are there; undefined before the first were fetched. */
+  readonly syncedSince: Date | undefined;
   readonly accounts: readonly ProviderAccount[];
   /** Why the accounts are not of now. */
   readonly accountsProblem?: string | undefined;
@@ -60,8 +64,10 @@ function deeds(view: ConnectionPage, here: string, needsConsent: boolean): SafeH
   const { connector, institutionId, connectionId } = connection;
   const post = (action: string, label: string) =>
     form({ action: `${here}/${action}`, csrf, body: button({ label, kind: "secondary", small: true }) });
-  const again = button({ label: "Connect again", kind: needsConsent ? "primary" : "secondary", small: true });
-  return html`<div class="does">${!needsConsent && html`${post("sync", "Sync now")}${view.canRenew && post("refresh", "Refresh access")}`}
+  const kind = needsConsent ? "primary" : "secondary";
+  const keep = keepLink(connection, view.extensionDays, kind);
+  const again = button({ label: "Connect again", kind: keep === undefined ? kind : "secondary", small: true });
+  return html`<div class="does">${keep}${isUsableFor(connection, "accounts") && html`${post("sync", "Sync now")}${view.canRenew && post("refresh", "Refresh access")}`}
 ${startForm(csrf, { connector, institutionId, connectionId }, again)}${linkButton({ label: "Disconnect", href: `${here}/disconnect`, kind: "secondary", small: true })}</div>`;
 }
 
@@ -70,7 +76,8 @@ function transactionsPanel(view: ConnectionPage, here: string): SafeHtml {
   const of = account === undefined ? "" : `account=${encodeURIComponent(account.accountId)}&`;
   const names = new Map(view.accounts.map((each) => [each.accountId, each.displayName]));
   return panel(html`<div class="head" id="transactions"><h2>Transactions${account !== undefined && html` of ${account.displayName}`}</h2>${account !== undefined && html`<a href="${here}#transactions">Of all accounts</a>`}</div>
-${transactions.length === 0 && html`<p>None here.</p>`}<ul class="rows">${transactions.map((each) => transactionRow(each, account === undefined ? names.get(each.accountId) : undefined))}</ul>
+<p class="hint">${syncInWords({ runs: view.runs, lastSyncAt: view.connection.lastSyncAt, since: view.syncedSince })}</p>
+${transactions.length === 0 && html`<p>${view.syncedSince === undefined ? "No transactions have come yet." : "There are no transactions here."}</p>`}<ul class="rows">${transactions.map((each) => transactionRow(each, account === undefined ? names.get(each.accountId) : undefined))}</ul>
 ${olderToken !== "" && html`<p class="pages">${linkButton({ label: "Older transactions", href: `${here}?${of}page=${encodeURIComponent(olderToken)}#transactions`, kind: "secondary", small: true })}</p>`}`);
 }
 

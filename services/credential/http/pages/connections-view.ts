@@ -13,6 +13,8 @@ export interface ConnectionsPage {
   readonly offers: readonly ProviderOffer[];
   /** Name of a connection's provider. */
   readonly providerName: (connector: string) => string;
+  /** For how long a consent can be kept without going to the provider; undefined where it cannot. */
+  readonly extensionDays: (connection: Connection) => number | undefined;
   readonly search: string;
   /** What went wrong just before. */
   readonly problem?: string | undefined;
@@ -36,11 +38,28 @@ function connectionPanel(view: ConnectionsPage, connection: Connection): SafeHtm
   const name = nameOf(connection, provider);
   const standing = standingInWords(connection, view.now);
   const { lastSyncAt } = connection;
+  const keep = standing.needsConsent ? keepLink(connection, view.extensionDays(connection), "primary") : undefined;
+  const again = button({
+    label: `Connect ${name} again`,
+    kind: keep === undefined ? "primary" : "secondary",
+    small: true,
+  });
   return panel(html`<div class="head"><h2>${name}</h2>${badge(standing.badge, standing.kind)}</div>
 <p class="hint">Through ${provider} · ${lastSyncAt === undefined ? "not fetched yet" : html`fetched ${timeElement(lastSyncAt)}`}</p>
 ${standing.advice !== undefined && html`<p>${standing.advice}</p>`}
 <div class="does">${linkButton({ label: `Open ${name}`, href: `/connections/${connection.connectionId}`, kind: "secondary", small: true })}
-${standing.needsConsent && startForm(view.csrf, { connector: connection.connector, institutionId: connection.institutionId, connectionId: connection.connectionId }, button({ label: `Connect ${name} again`, small: true }))}</div>`);
+${keep}${standing.needsConsent && startForm(view.csrf, { connector: connection.connector, institutionId: connection.institutionId, connectionId: connection.connectionId }, again)}</div>`);
+}
+
+/** The way to keep a consent that ends one day; undefined where its provider extends none. */
+export function keepLink(
+  connection: Connection,
+  days: number | undefined,
+  kind: "primary" | "secondary",
+): SafeHtml | undefined {
+  if (days === undefined || connection.consentExpiresAt === undefined) return undefined;
+  const href = `/connections/${connection.connectionId}/extend`;
+  return linkButton({ label: `Keep access for another ${days} days`, href, kind, small: true });
 }
 
 /** A form that begins a consent. */

@@ -13,6 +13,7 @@ import type { WebVisitors } from "../../clients/web-visitors.ts";
 import type { Owner } from "../../domain/connection.ts";
 import type { Caller, Dependencies } from "../../flows/dependencies.ts";
 import type { Refresher } from "../../flows/refresh.ts";
+import type { ConsentBrowsers } from "../consent-browsers.ts";
 import { actorOfRequest, patientCaller } from "../request-caller.ts";
 import { connectionsStyle } from "./connections-style.ts";
 
@@ -32,6 +33,7 @@ export interface ConnectionPageParts {
   readonly visitors: WebVisitors;
   /** Where browsers reach the gateway. */
   readonly publicUrl: string;
+  readonly browsers: ConsentBrowsers;
 }
 
 /** A request of a person who is signed in. */

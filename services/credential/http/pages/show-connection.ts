@@ -8,8 +8,10 @@ import { readPage, tokenAfter } from "../../rpc/request-parts.ts";
 import { listAuditEntries } from "../../storage/audit-read.ts";
 import { listStoredAccounts, listStoredTransactions } from "../../storage/provider-data-store.ts";
 import { listRuns } from "../../storage/sync-run-store.ts";
+import { findSyncState } from "../../storage/sync-state-store.ts";
 import { connectionView } from "./connection-view.ts";
 import { nameOf } from "./connections-view.ts";
+import { extensionDaysOf } from "./extend-pages.ts";
 import type { ConnectionPageParts, PageContext, Visit } from "./page-context.ts";
 
 const transactionsPerPage = 25;
@@ -21,6 +23,7 @@ const notices: Readonly<Record<string, string>> = {
   connected: "Connected. Accounts and transactions are being fetched.",
   sync: "Accounts and transactions are being fetched.",
   refresh: "Access is being renewed.",
+  extended: "Your consent goes on. Thank you.",
 };
 
 /** The page of one connection. An account that is not of it, or a page token that was not made here, is `INVALID_ARGUMENT`. */
@@ -45,6 +48,8 @@ export async function showConnection(
     now: clock.now(),
     connection,
     providerName,
+    extensionDays: extensionDaysOf(parts.deps, connection),
+    syncedSince: (await findSyncState(storage.db.query, connection))?.backfilledFrom,
     canRenew: connectors.get(connection.connector)?.refresh !== undefined,
     accounts: read.accounts,
     accountsProblem: read.problem,

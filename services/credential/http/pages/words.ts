@@ -1,3 +1,4 @@
+import { DomainError } from "../../../platform/errors/domain-error.ts";
 import { html, type SafeHtml } from "../../../platform/pages/html.ts";
 import type { Connection, StateReason } from "../../domain/connection.ts";
 import type { SyncRun } from "../../domain/sync-run.ts";
@@ -42,7 +43,7 @@ export function standingInWords(connection: Connection, now: Date): StandingInWo
   const ends = connection.consentExpiresAt;
   if (connection.stateReason !== "" || ends === undefined) return standing;
   if (ends.getTime() - now.getTime() > warnDays * dayMs) return standing;
-  const advice = `Your consent ends on ${dayText(ends)}. Connect again before that to keep it.`;
+  const advice = `Your consent ends on ${dayText(ends)}. Renew it before that to keep it.`;
   return { kind: "warning", badge: "Ends soon", advice, needsConsent: true };
 }
 
@@ -63,6 +64,30 @@ const states: Readonly<Record<SyncRun["state"], string>> = {
   succeeded: "done",
   failed: "failed",
 };
+
+/** How far the transactions of a connection are known, in a sentence or two. `runs` are its newest, the newest first. */
+export function syncInWords(sync: {
+  readonly runs: readonly SyncRun[];
+  readonly lastSyncAt: Date | undefined;
+  /** Undefined before the first run has ended. */
+  readonly since: Date | undefined;
+}): SafeHtml {
+  const run = sync.runs.find((each) => each.kind === "transactions");
+  const from = sync.since !== undefined && html` They begin on ${dayText(sync.since)}.`;
+  const last = sync.lastSyncAt === undefined ? "" : html`What is here is of ${timeElement(sync.lastSyncAt)}.`;
+  if (run?.state === "queued" || run?.state === "running") {
+    return sync.since === undefined
+      ? html`Being fetched for the first time, which may take a few minutes.`
+      : html`News is being fetched. ${last}${from}`;
+  }
+  if (run?.state === "failed") {
+    const failed = html`The last try, ${timeElement(run.finishedAt ?? run.requestedAt)}, did not work: ${failureInWords(run.error)}.`;
+    return html`${failed} ${last}${from}`;
+  }
+  return sync.lastSyncAt === undefined
+    ? html`Not fetched yet.`
+    : html`Up to date as of ${timeElement(sync.lastSyncAt)}.${from}`;
+}
 
 /** A run: what was fetched, why, and what came of it. */
 export function runInWords(run: SyncRun): { readonly title: string; readonly detail: string; readonly state: string } {
@@ -152,6 +177,8 @@ export function consentProblem(code: string): string {
   switch (code) {
     case "access_denied":
       return "You did not allow it at the provider. Nothing was connected.";
+    case "invalid_session":
+      return "This was started in another browser, so nothing was connected. If somebody sent you a link, they may have wanted to see your accounts. You can start here yourself.";
     case "invalid_state":
       return "This was finished already, was not started here, or took too long. Please start again.";
     case "provider_unavailable":
@@ -159,5 +186,22 @@ export function consentProblem(code: string): string {
       return "The provider cannot be reached right now. Please try again in a moment.";
     default:
       return "The account could not be connected. Please try again.";
+  }
+}
+
+/** Words for why a consent could not begin; undefined for what is no fault of the provider or of the choice. */
+export function startProblem(error: unknown): string | undefined {
+  if (!(error instanceof DomainError)) return undefined;
+  switch (error.reason) {
+    case "PROVIDER_UNAVAILABLE":
+    case "PROVIDER_RATE_LIMITED":
+      return "The provider cannot be reached right now. Please try again in a moment.";
+    case "PROVIDER_NOT_CONFIGURED":
+      return "This provider cannot be used from a browser here.";
+    case "BANK_NOT_FOUND":
+    case "CONNECTOR_NOT_FOUND":
+      return "This is not offered here any more.";
+    default:
+      return undefined;
   }
 }
