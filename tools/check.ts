@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { checkGuarantees } from "./check-guarantees.ts";
 import { checkImports, describeProblem } from "./check-imports.ts";
+import { checkMigrations } from "./check-migrations.ts";
 import { runCommand } from "./run-command.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,11 +16,11 @@ function program(label: string, command: string, ...args: string[]): Step {
   return { label, run: async () => (await runCommand(`${root}node_modules/.bin/${command}`, args)) === 0 };
 }
 
-function findings(label: string, find: () => readonly string[]): Step {
+function findings(label: string, find: () => readonly string[] | Promise<readonly string[]>): Step {
   return {
     label,
     run: async () => {
-      const found = find();
+      const found = await find();
       for (const line of found) process.stdout.write(`  ${line}\n`);
       return found.length === 0;
     },
@@ -30,6 +31,7 @@ const steps: readonly Step[] = [
   program("format and lint", "biome", "check", "--error-on-warnings", "."),
   program("types", "tsc", "--noEmit", "-p", "."),
   findings("imports", () => checkImports(root).map(describeProblem)),
+  findings("migrations", () => checkMigrations(root)),
   program("contract lint", "buf", "lint"),
   ...(existsSync(`${root}proto/baseline.binpb`)
     ? [program("contract compatibility", "buf", "breaking", "--against", "proto/baseline.binpb")]
