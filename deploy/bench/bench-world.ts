@@ -3,13 +3,25 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { loadMeshTls, type MeshTls } from "../../services/platform/tls/load-mesh-tls.ts";
 import { freePorts } from "../local/free-ports.ts";
-import { type Mesh, startMesh } from "../local/mesh.ts";
+import { type Mesh, type MeshOptions, startMesh } from "../local/mesh.ts";
 import { type PortName, type Ports, portNames } from "../local/ports.ts";
 import { releaseDataDirectory, startEmbeddedPostgres } from "../local/postgres.ts";
-import { demoWorld, repositoryRoot } from "../local/world.ts";
+import { demoWorld, repositoryRoot, type ServiceName } from "../local/world.ts";
 
 const run = promisify(execFile);
+/** What a payment and the reading of accounts need; stand-ins of data providers would only take from the machine. */
+const paymentServices: readonly ServiceName[] = [
+  "registry",
+  "router",
+  "wallet",
+  "credential",
+  "north-bank",
+  "maple-bank",
+  "shop",
+  "mail",
+];
 const outputBytesMax = 512 * 1024 * 1024;
 
 /** A mesh of the benchmark's own, on a durable PostgreSQL of its own, and the processes to account for. */
@@ -27,8 +39,13 @@ export interface BenchToken {
   readonly walletCardToken: string;
 }
 
+/** What of the mesh a benchmark needs; what a payment needs unless told. */
+export interface BenchWorldOptions extends Pick<MeshOptions, "services" | "env"> {
+  readonly progress: (text: string) => void;
+}
+
 /** Starts it on free ports with fsync on, as in production; nothing of it is left behind. */
-export async function startBenchWorld(progress: (text: string) => void): Promise<BenchWorld> {
+export async function startBenchWorld(options: BenchWorldOptions): Promise<BenchWorld> {
   const directory = await mkdtemp(path.join(tmpdir(), "paymesh-bench-"));
   const dataDirectory = await mkdtemp(path.join(tmpdir(), "paymesh-bench-postgres-"));
   const numbers = await freePorts(portNames.length);
@@ -48,8 +65,10 @@ export async function startBenchWorld(progress: (text: string) => void): Promise
       ports,
       databaseUrl: postgres.url,
       environment: { ...process.env, LOG_LEVEL: "warn" },
+      services: options.services ?? paymentServices,
+      ...(options.env === undefined ? {} : { env: options.env }),
       gatewayThreads: 2,
-      onProgress: progress,
+      onProgress: options.progress,
     });
     const pids: Record<string, number> = { postgres: postgres.pid, "load generator": process.pid };
     for (const name of mesh.processes) pids[name] = mesh.pid(name) ?? 0;
@@ -91,4 +110,14 @@ export async function mintTokens(world: BenchWorld, count: { cards: number; toke
       const [cardToken = "", walletCardToken = ""] = line.split(" ");
       return { cardToken, walletCardToken };
     });
+}
+
+/** The certificate of a program of the world, to call others in its name. */
+export async function benchTls(world: Pick<BenchWorld, "directory">, name: "gateway" | "wallet"): Promise<MeshTls> {
+  const certs = path.join(world.directory, "certs");
+  return await loadMeshTls({
+    certFile: path.join(certs, `${name}.pem`),
+    keyFile: path.join(certs, `${name}.key`),
+    caFile: path.join(certs, "ca.pem"),
+  });
 }

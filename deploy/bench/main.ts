@@ -9,7 +9,7 @@ import { describeMeasurement, type Measurement } from "./measure.ts";
 import { benchPayments } from "./payments.ts";
 
 // `npm run bench`: starts a mesh of its own, measures, prints, and writes deploy/bench/results/<date>-<commit>.json.
-// `npm run bench -- credential [vault] [refresh]` measures the Credential service by itself.
+// `npm run bench -- credential [vault] [calls] [webhooks] [refresh]` measures the Credential service by itself.
 // `npm run bench -- --quick` takes seconds and writes nothing: it shows that the benchmark works.
 
 const quick = process.argv.includes("--quick");
@@ -37,7 +37,7 @@ if (!quick) {
 if (measurements.some(({ load }) => load.wrong > 0)) process.exitCode = 1;
 
 async function benchMesh(): Promise<Measurement[]> {
-  const world = await startBenchWorld(say);
+  const world = await startBenchWorld({ progress: say });
   try {
     const report = (measurement: Measurement): void => say(describeMeasurement(measurement));
     const measured = await benchPayments(world, size, report);

@@ -1,11 +1,12 @@
 import { describeMeasurement, type Measurement } from "../measure.ts";
+import { benchInMesh } from "./mesh.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchVault, vaultShareMin, vaultShares } from "./vault.ts";
 
-const parts = ["vault", "refresh"] as const;
+const parts = ["vault", "calls", "webhooks", "refresh"] as const;
 
 /**
- * `npm run bench -- credential [vault] [refresh]`: measures the Credential service, all of it or the parts named. Throws for an unknown
+ * `npm run bench -- credential [vault] [calls] [webhooks] [refresh]`: measures the Credential service, all of it or the parts named. Throws for an unknown
  * part, and when the vault is slower than its share of the bare cipher.
  */
 export async function benchCredential(
@@ -27,6 +28,8 @@ export async function benchCredential(
     }
     measurements.push(...measured);
   }
+  const [calls, webhooks] = [wanted.includes("calls"), wanted.includes("webhooks")];
+  if (calls || webhooks) measurements.push(...(await benchInMesh({ ...options, calls, webhooks }, report)));
   if (wanted.includes("refresh")) {
     const size = options.quick
       ? { few: 500, many: 2_000, due: 1_000, steadyMs: 4_000 }
