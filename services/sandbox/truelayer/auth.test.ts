@@ -23,7 +23,7 @@ async function walk(parameters: Readonly<Record<string, string>>): Promise<{ bro
   const banks = await browser.open(world.link(parameters));
   const signIn = await browser.press(banks, "Saltire Bank");
   const consent = await browser.press(signIn, "Sign in", { "User name": "john", Password: "doe" });
-  expect(plainText(consent.text)).toContain("Saltire Bank will let Paymesh see");
+  expect(plainText(consent.text)).toContain("Paymesh asks Saltire Bank for");
   return { browser, url: (await browser.press(consent, "Allow", {}, isBack)).url };
 }
 
@@ -56,7 +56,7 @@ describe("the auth link", () => {
   it("carries access_denied when the person denies", async () => {
     const browser = new FormBrowser();
     const page = await browser.open(world.link({ state: "s", provider_id: "ob-heron" }));
-    expect(plainText(page.text)).toContain("Sign in to Heron Building Society");
+    expect(plainText(page.text)).toContain("Sign in at Heron Building Society");
     const { url } = await browser.press(page, "Deny", {}, isBack);
     const answer = new URL(url).searchParams;
     expect([answer.get("error"), answer.get("state"), answer.get("code")]).toEqual(["access_denied", "s", null]);

@@ -24,7 +24,7 @@ describe("the authorization page", () => {
     const wrong = await browser.press(signIn, "Sign in", { "User name": "oliver", Password: "wrong" });
     expect(wrong.status).toBe(401);
     const consent = await browser.press(wrong, "Sign in", { "User name": "oliver", Password: "wilson" });
-    expect(plainText(consent.text)).toContain("Give Paymesh access?");
+    expect(plainText(consent.text)).toContain("Paymesh asks Wise for");
     const { url } = await browser.press(consent, "Allow for Alderwick Studios Ltd", {}, isBack);
     const back = new URL(url).searchParams;
     expect(back.get("state")).toBe("s-1");

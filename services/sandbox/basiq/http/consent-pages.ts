@@ -145,7 +145,7 @@ async function signIn(
   const person = await personOf(deps, visit, request);
   if (person === undefined) {
     const problem = "The user name or password is not right.";
-    return show(reply, "Sign in", signInView(form, institution, problem));
+    return show(reply, "Sign in", signInView(form, institution, { problem }));
   }
   await deps.visits.signIn(hash, { institutionId: institution.id, username: person.loginId });
   const share = { institution, person, isRenewal: visit.connectionId !== null };

@@ -37,13 +37,14 @@ const pageErrors: ErrorTable = Object.freeze({
 export function createBasiqServer(
   deps: ApiDeps & { csrfKey: Uint8Array; log: HttpServerOptions["log"]; isReady: () => Promise<boolean> },
 ): FastifyInstance {
-  const app = createSandboxServer({
-    service: "sandbox-basiq",
-    errorTable: pageErrors,
-    log: deps.log,
-    errorPage: ({ message }) => consentPage("Problem", problemView(message)),
-    isReady: deps.isReady,
-  });
+  const app = createSandboxServer(
+    {
+      service: "sandbox-basiq",
+      errorTable: pageErrors,
+      problemPage: (text) => consentPage("Problem", problemView(text)),
+    },
+    deps,
+  );
   addConsentPages(app, deps);
   const reset = () => deps.users.clear();
   addControlRoutes(app, { ...deps, settingsShape, refusalOf, reset }, (scope) => addOwnControlRoutes(scope, deps));

@@ -17,6 +17,35 @@ export interface Entry<Category> {
   readonly category: Category;
 }
 
+/** A line beside the regular statement, as it is stored. */
+export interface PostedLine {
+  readonly posted_id: string;
+  readonly at: Date;
+  /** As {@link Entry.minor}. */
+  readonly minor: bigint;
+  readonly description: string;
+  /** It waits as purchases do. */
+  readonly pending: boolean;
+}
+
+/** How many lines beside its statement an account may have. */
+export const postedLinesMax = 10_000;
+
+/** The key of a line beside the statement. */
+export function postedKey(postedId: string): string {
+  return `posted/${postedId}`;
+}
+
+/** It as an entry. */
+export function postedEntry<Category>(
+  line: PostedLine,
+  more: { readonly category: Category; readonly merchant?: string | null },
+): Entry<Category> {
+  const { posted_id, at, minor, description, pending } = line;
+  const bookedAt = pending ? new Date(at.getTime() + pendingMs) : at;
+  return { key: postedKey(posted_id), at, bookedAt, minor, description, merchant: null, ...more };
+}
+
 /** A statement: what the account held before its first line, and its lines by booking time. */
 export interface Statement<Category> {
   readonly openingMinor: bigint;

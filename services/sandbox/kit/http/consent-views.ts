@@ -20,6 +20,13 @@ export interface ConsentForm {
   readonly carried: Readonly<Record<string, string>>;
   /** Who asks. */
   readonly clientName: string;
+  /** The button that ends the way without consent, and where it posts to below `basePath`; Cancel, to `/cancel`, unless told. */
+  readonly refusal?: { readonly label: string; readonly path: string };
+}
+
+/** Forms that carry nothing along, of a way that ends by Deny, at `/deny`. */
+export function denyableForm(form: Omit<ConsentForm, "carried" | "refusal">): ConsentForm {
+  return { ...form, carried: {}, refusal: { label: "Deny", path: "/deny" } };
 }
 
 /** A bank to choose. */
@@ -38,25 +45,38 @@ export function bankChoiceView(common: ConsentForm, banks: readonly OfferedBank[
     }),
   );
   return panel(
-    html`<h1>Choose your bank</h1>${counterparty(common.clientName, "wants to see your accounts")}${above ?? false}${choices}${cancelForm(common)}`,
+    html`<h1>Choose your bank</h1>${counterparty(common.clientName, "wants to see your accounts")}${above ?? false}${choices}${refusalForm(common)}`,
   );
 }
 
+/** What a sign-in may show beside its fields. */
+export interface SignInMore {
+  readonly problem?: string;
+  /** As typed before, when it was refused. */
+  readonly username?: string;
+  /** Whose passwords are told; the page's footer tells them otherwise. */
+  readonly people?: readonly { readonly username: string; readonly password: string }[];
+}
+
 /** The bank's sign-in; posts `username` and `password` to `/sign-in`. */
-export function signInView(common: ConsentForm, bank: OfferedBank, problem?: string): SafeHtml {
+export function signInView(common: ConsentForm, bank: OfferedBank, more: SignInMore = {}): SafeHtml {
+  const { problem, username, people } = more;
+  const known = people?.map((each) => html`<li><code>${each.username}</code> / <code>${each.password}</code></li>`);
   return panel(
     html`<h1>Sign in at ${bank.name}</h1>${problem !== undefined && alert({ kind: "error", text: problem })}${form({
       action: `${common.basePath}/sign-in`,
       csrf: common.csrf,
-      body: html`${carried(common)}${hidden("institution_id", bank.id)}${field({ name: "username", label: "User name", autocomplete: "username", maxLength: 100 })}${field({ name: "password", label: "Password", type: "password", autocomplete: "current-password", maxLength: 100 })}${actions([button({ label: "Sign in" })])}`,
-    })}${cancelForm(common)}`,
+      body: html`${carried(common)}${hidden("institution_id", bank.id)}${field({ name: "username", label: "User name", value: username, autocomplete: "username", maxLength: 100 })}${field({ name: "password", label: "Password", type: "password", autocomplete: "current-password", maxLength: 100 })}${actions([button({ label: "Sign in" })])}`,
+    })}${refusalForm(common)}${known !== undefined && html`<h2>Who you can be</h2><ul>${known}</ul>`}`,
   );
 }
 
 /** What a person is asked to allow. */
 export interface ConsentQuestion {
+  /** What to do, above all; said by what is offered unless told. */
+  readonly title?: string;
   readonly bankName: string;
-  /** None are offered when access is renewed: those shared before stay. */
+  /** None are offered when access is renewed, those shared before stay; and where a provider knows all or nothing. */
   readonly accounts: readonly { readonly key: string; readonly name: string; readonly mask: string }[];
   readonly permissions: readonly { readonly title: string; readonly detail?: string }[];
 }
@@ -68,13 +88,13 @@ export function consentView(common: ConsentForm, question: ConsentQuestion): Saf
     checkbox({ name: `account_${account.key}`, label: account.name, hint: `ending in ${account.mask}`, checked: true }),
   )}</fieldset>`;
   return panel(
-    html`<h1>${isRenewal ? "Renew access" : "Share your accounts"}</h1>${counterparty(common.clientName, `asks ${question.bankName} for`)}${permissionList(
+    html`<h1>${question.title ?? (isRenewal ? "Renew access" : "Share your accounts")}</h1>${counterparty(common.clientName, `asks ${question.bankName} for`)}${permissionList(
       question.permissions,
     )}${form({
       action: `${common.basePath}/consent`,
       csrf: common.csrf,
       body: html`${carried(common)}${!isRenewal && accounts}${actions([button({ label: "Allow" })])}`,
-    })}${cancelForm(common)}`,
+    })}${refusalForm(common)}`,
   );
 }
 
@@ -92,10 +112,12 @@ function carried(common: ConsentForm): SafeHtml {
   return html`${Object.entries(common.carried).map(([name, value]) => hidden(name, value))}`;
 }
 
-function cancelForm(common: ConsentForm): SafeHtml {
+/** The button that ends the way without consent. */
+export function refusalForm(common: ConsentForm): SafeHtml {
+  const { label, path } = common.refusal ?? { label: "Cancel", path: "/cancel" };
   return form({
-    action: `${common.basePath}/cancel`,
+    action: `${common.basePath}${path}`,
     csrf: common.csrf,
-    body: html`${carried(common)}${actions([button({ label: "Cancel", kind: "quiet", skipsValidation: true })])}`,
+    body: html`${carried(common)}${actions([button({ label, kind: "quiet", skipsValidation: true })])}`,
   });
 }

@@ -72,7 +72,7 @@ export function addConnectPages(app: FastifyInstance, { flow, csrf }: ConnectPag
     const person = await signedIn(flow, visit, institution, request);
     if (person !== undefined) return show(reply, "Consent", consentView(common, question(visit, institution, person)));
     const problem = "The user name or password is not right.";
-    return show(reply, "Sign in", signInView(common, offered(institution), problem), 401);
+    return show(reply, "Sign in", signInView(common, offered(institution), { problem }), 401);
   });
   app.post(`${basePath}/consent`, async (request, reply) => {
     const { visit } = await posted(request, reply);

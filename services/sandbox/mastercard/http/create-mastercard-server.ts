@@ -46,13 +46,14 @@ const pageErrors: ErrorTable = Object.freeze({
 export function createMastercardServer(
   deps: ApiDeps & ConnectPagesDeps & { log: HttpServerOptions["log"]; isReady: () => Promise<boolean> },
 ): FastifyInstance {
-  const app = createSandboxServer({
-    service: "sandbox-mastercard",
-    errorTable: pageErrors,
-    log: deps.log,
-    errorPage: ({ message }) => connectPage("Problem", problemView(message)),
-    isReady: deps.isReady,
-  });
+  const app = createSandboxServer(
+    {
+      service: "sandbox-mastercard",
+      errorTable: pageErrors,
+      problemPage: (text) => connectPage("Problem", problemView(text)),
+    },
+    deps,
+  );
   app.get("/webhook-key.pem", async (_request, reply) => {
     const { privateKey } = await deps.keys.current();
     const pem = createPublicKey(privateKey).export({ format: "pem", type: "spki" });

@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "../../../platform/db/open-database.ts";
-import { pendingMs } from "../../kit/domain/statement.ts";
+import { postedEntry, postedKey, postedLinesMax } from "../../kit/domain/statement.ts";
 import type { Entry } from "../domain/town.ts";
 import type { MastercardTables } from "./tables.ts";
-
-const listMax = 10_000;
 
 /** What stands on accounts beside their regular statements, and what is gone from those. */
 export interface PostedStore {
@@ -25,7 +23,7 @@ export function createPostedStore(db: Database<MastercardTables>): PostedStore {
         .insertInto("posted_transactions")
         .values({ posted_id: id, account_id: accountId, ...posted })
         .execute();
-      return keyOf(id);
+      return postedKey(id);
     },
     async list(accountId) {
       const rows = await db.query
@@ -33,17 +31,9 @@ export function createPostedStore(db: Database<MastercardTables>): PostedStore {
         .selectAll()
         .where("account_id", "=", accountId)
         .orderBy("at")
-        .limit(listMax)
+        .limit(postedLinesMax)
         .execute();
-      return rows.map(({ posted_id, at, minor, description, pending }) => ({
-        key: keyOf(posted_id),
-        at,
-        bookedAt: pending ? new Date(at.getTime() + pendingMs) : at,
-        minor,
-        description,
-        merchant: null,
-        category: { category: "Uncategorized", type: "other" },
-      }));
+      return rows.map((row) => postedEntry(row, { category: { category: "Uncategorized", type: "other" } }));
     },
     async shadow(accountId, entryKeys) {
       if (entryKeys.length === 0) return;
@@ -62,8 +52,4 @@ export function createPostedStore(db: Database<MastercardTables>): PostedStore {
       return new Set(rows.map((row) => row.entry_key));
     },
   };
-}
-
-function keyOf(postedId: string): string {
-  return `posted/${postedId}`;
 }

@@ -45,13 +45,10 @@ const pageErrors: ErrorTable = Object.freeze({
 export function createPlaidServer(
   deps: ApiDeps & { csrfKey: Uint8Array; log: HttpServerOptions["log"]; isReady: () => Promise<boolean> },
 ): FastifyInstance {
-  const app = createSandboxServer({
-    service: "sandbox-plaid",
-    errorTable: pageErrors,
-    log: deps.log,
-    errorPage: ({ message }) => linkPage("Problem", problemView(message)),
-    isReady: deps.isReady,
-  });
+  const app = createSandboxServer(
+    { service: "sandbox-plaid", errorTable: pageErrors, problemPage: (text) => linkPage("Problem", problemView(text)) },
+    deps,
+  );
   addLinkPages(app, deps);
   const reset = () => deps.items.clear();
   addControlRoutes(app, { ...deps, settingsShape, refusalOf, reset }, (scope) => addOwnControlRoutes(scope, deps));

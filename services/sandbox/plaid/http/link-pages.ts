@@ -50,7 +50,7 @@ export function addLinkPages(app: FastifyInstance, deps: ApiDeps & { csrfKey: Ui
     const person = await checkPerson(deps, visit.session, request);
     if (person === undefined) {
       const problem = "The user name or password is not right.";
-      return show(reply, "Sign in", signInView(visit.common, institution, problem));
+      return show(reply, "Sign in", signInView(visit.common, institution, { problem }));
     }
     await deps.links.signIn(visit.session.id, { institutionId: institution.id, username: person.username });
     const renewal = visit.session.updateItemId !== null;

@@ -4,13 +4,13 @@ import { formText } from "../../../platform/http/body-parsers.ts";
 import type { Csrf } from "../../../platform/pages/csrf.ts";
 import { pageHeaders } from "../../../platform/pages/security-headers.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
+import { denyableForm } from "../../kit/http/consent-views.ts";
 import { queryOf } from "../../kit/http/request-fields.ts";
 import type { ReadMoment } from "../../kit/sandbox-clock.ts";
 import { type AuthFlow, answerUrl, bankOf, type ReturnAnswer } from "../auth-flow.ts";
-import { people } from "../domain/banks.ts";
 import type { Settings } from "../domain/settings.ts";
 import type { AuthLink } from "../storage/link-store.ts";
-import { bankChoicePage, consentPage, type FormPlace, formPostPage, problemPage, signInPage } from "./auth-views.ts";
+import { bankChoicePage, consentPage, formPostPage, problemPage, signInPage } from "./auth-views.ts";
 
 /** What the pages need. */
 export interface AuthPagesDeps {
@@ -22,7 +22,6 @@ export interface AuthPagesDeps {
 }
 
 type LinkRequest = FastifyRequest<{ Params: { linkId: string } }>;
-type BankRequest = FastifyRequest<{ Params: { linkId: string; providerId: string } }>;
 
 /** The auth host's pages: choose a bank, sign in, consent or deny. */
 export function addAuthPages(app: FastifyInstance, deps: AuthPagesDeps): void {
@@ -37,10 +36,10 @@ export function addAuthPages(app: FastifyInstance, deps: AuthPagesDeps): void {
   app.get("/auth/:linkId", async (request: LinkRequest, reply) => {
     return showStep(deps, await flow.find(request.params.linkId), request, reply);
   });
-  app.post("/auth/:linkId/bank/:providerId", async (request: BankRequest, reply) => {
+  app.post("/auth/:linkId/institution", async (request: LinkRequest, reply) => {
     csrf.verify(request, request.params.linkId);
-    await flow.chooseBank(request.params.linkId, request.params.providerId);
-    return reply.redirect(pathOf(request.params.linkId), 303);
+    await flow.chooseBank(request.params.linkId, formText(request.body, "institution_id") ?? "");
+    return back(request, reply);
   });
   app.post("/auth/:linkId/sign-in", async (request: LinkRequest, reply) => {
     const { linkId } = request.params;
@@ -54,8 +53,8 @@ export function addAuthPages(app: FastifyInstance, deps: AuthPagesDeps): void {
     } catch (error) {
       if (!(error instanceof DomainError) || error.reason !== "SIGN_IN_REFUSED") throw error;
       const link = await flow.find(linkId);
-      const problem = { username: words.username.slice(0, 100) };
-      const page = signInPage(bankOf(link), people, placeOf(csrf, link, request, reply), problem);
+      const refused = { username: words.username.slice(0, 100) };
+      const page = signInPage(formsFor(deps, link, request, reply), bankOf(link), refused);
       return sendPage(reply, page, { status: 401, formTarget: "elsewhere" });
     }
     return back(request, reply);
@@ -76,26 +75,27 @@ async function showStep(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const place = placeOf(deps.csrf, link, request, reply);
+  const forms = formsFor(deps, link, request, reply);
   // Every step can end in the app: by Deny, and the last one by Allow.
   const options = { formTarget: "elsewhere" } as const;
   switch (link.stage) {
     case "open":
-      return sendPage(reply, bankChoicePage(deps.appName, deps.flow.banksFor(link), place), options);
+      return sendPage(reply, bankChoicePage(forms, deps.flow.banksFor(link)), options);
     case "bank_chosen":
-      return sendPage(reply, signInPage(bankOf(link), people, place), options);
+      return sendPage(reply, signInPage(forms, bankOf(link)), options);
     default: {
       const { settings, now } = await deps.moment();
       const until = new Date(now.getTime() + settings.consentSeconds * 1_000);
       const isRenewal = link.credentialsId !== null;
-      const consent = { app: deps.appName, bank: bankOf(link), scopes: link.request.scopes, until, isRenewal };
-      return sendPage(reply, consentPage(consent, place), options);
+      const consent = { bank: bankOf(link), scopes: link.request.scopes, until, isRenewal };
+      return sendPage(reply, consentPage(forms, consent), options);
     }
   }
 }
 
-function placeOf(csrf: Csrf, link: AuthLink, request: FastifyRequest, reply: FastifyReply): FormPlace {
-  return { linkPath: pathOf(link.linkId), csrf: csrf.token(request, reply, link.linkId) };
+function formsFor({ csrf, appName }: AuthPagesDeps, link: AuthLink, request: FastifyRequest, reply: FastifyReply) {
+  const { linkId } = link;
+  return denyableForm({ basePath: pathOf(linkId), csrf: csrf.token(request, reply, linkId), clientName: appName });
 }
 
 function pathOf(linkId: string): string {

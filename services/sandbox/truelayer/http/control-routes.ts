@@ -4,6 +4,7 @@ import { DomainError } from "../../../platform/errors/domain-error.ts";
 import { isUuid, uuidv7 } from "../../../platform/ids/uuidv7.ts";
 import { parseBalance } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
+import { postedKey } from "../../kit/domain/statement.ts";
 import { readControl } from "../../kit/http/request-fields.ts";
 import type { ReadMoment } from "../../kit/sandbox-clock.ts";
 import { type AuthFlow, answerUrl } from "../auth-flow.ts";
@@ -125,7 +126,7 @@ function addEventRoutes(scope: FastifyInstance, { connections, posted, events, m
     const { now } = await moment();
     const id = uuidv7(now.getTime());
     await posted.add({ ...asked, id, at: now, minor: parseBalance(amount, parseCurrency("GBP")) });
-    const transaction = transactionId({ key: `posted/${id}` }, asked.pending ? "pending" : "booked");
+    const transaction = transactionId({ key: postedKey(id) }, asked.pending ? "pending" : "booked");
     const told = notify ? await connections.listOf(owner.providerId, owner.username) : [];
     for (const { credentialsId } of told) {
       const about = { credentialsId, accountId: asked.accountId };

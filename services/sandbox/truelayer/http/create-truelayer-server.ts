@@ -1,14 +1,13 @@
 import type { FastifyInstance } from "fastify";
-import type { Logger } from "../../../platform/telemetry/logger.ts";
-import { addControlRoutes, type ControlDeps } from "../../kit/http/control-routes.ts";
-import { createSandboxServer } from "../../kit/http/create-sandbox-server.ts";
+import { addControlRoutes } from "../../kit/http/control-routes.ts";
+import { createSandboxServer, type SandboxServerDeps } from "../../kit/http/create-sandbox-server.ts";
 import type { WebhookKeys } from "../../kit/webhook-keys.ts";
 import { banks } from "../domain/banks.ts";
 import { settingsShape } from "../domain/settings.ts";
 import { addApiManners, refusalOf } from "./api-scope.ts";
 import { type AuthPagesDeps, addAuthPages } from "./auth-pages.ts";
 import { problemPage, sandboxBrand } from "./auth-views.ts";
-import { addOwnControlRoutes, type ControlDeps as OwnControlDeps } from "./control-routes.ts";
+import { addOwnControlRoutes, type ControlDeps } from "./control-routes.ts";
 import { addDataRoutes, type DataRoutesDeps } from "./data-routes.ts";
 import { sandboxErrors } from "./error-table.ts";
 import { addTokenRoutes } from "./token-routes.ts";
@@ -17,22 +16,15 @@ import { addTokenRoutes } from "./token-routes.ts";
 export interface TrueLayerServerDeps
   extends AuthPagesDeps,
     DataRoutesDeps,
-    OwnControlDeps,
-    Pick<ControlDeps<typeof settingsShape>, "control" | "deliveries" | "controlKey"> {
-  readonly keys: WebhookKeys;
-  readonly log: Logger;
-  readonly isReady: () => Promise<boolean>;
-}
+    ControlDeps,
+    SandboxServerDeps<typeof settingsShape> {}
 
 /** Auth host, data host, keys and control API on one port. The caller listens and closes. */
 export function createTrueLayerServer(deps: TrueLayerServerDeps): FastifyInstance {
-  const app = createSandboxServer({
-    service: sandboxBrand.id,
-    errorTable: sandboxErrors,
-    log: deps.log,
-    errorPage: ({ message }) => problemPage(message),
-    isReady: deps.isReady,
-  });
+  const app = createSandboxServer(
+    { service: sandboxBrand.id, errorTable: sandboxErrors, problemPage: problemPage },
+    deps,
+  );
   for (const bank of banks) {
     app.get(`/logos/${bank.providerId}.svg`, (_request, reply) => reply.type("image/svg+xml").send(logoOf(bank.name)));
   }

@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
 import type { Database } from "../../../platform/db/open-database.ts";
-import { pendingMs } from "../../kit/domain/statement.ts";
+import { postedEntry, postedLinesMax } from "../../kit/domain/statement.ts";
 import type { Category, Entry } from "../domain/town.ts";
 import type { TrueLayerTables } from "./tables.ts";
 
@@ -23,8 +23,6 @@ export interface PostedStore {
   clear(): Promise<void>;
 }
 
-const listMax = 10_000;
-
 /** Opens the store on the sandbox's schema. */
 export function createPostedStore(db: Database<TrueLayerTables>): PostedStore {
   return {
@@ -40,7 +38,7 @@ export function createPostedStore(db: Database<TrueLayerTables>): PostedStore {
         .selectAll()
         .where("account_id", "=", accountId)
         .orderBy("at")
-        .limit(listMax)
+        .limit(postedLinesMax)
         .execute();
       return rows.map(entryOf);
     },
@@ -51,9 +49,7 @@ export function createPostedStore(db: Database<TrueLayerTables>): PostedStore {
 }
 
 function entryOf(row: Selectable<TrueLayerTables["posted_transactions"]>): Entry {
-  const { posted_id: id, at, minor, description, merchant } = row;
-  const bookedAt = row.pending ? new Date(at.getTime() + pendingMs) : at;
   // Only `add` writes the category.
   const category = { category: row.category as Category, classification: [] };
-  return { key: `posted/${id}`, at, bookedAt, minor, description, merchant, category };
+  return postedEntry(row, { category, merchant: row.merchant });
 }

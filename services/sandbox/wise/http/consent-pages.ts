@@ -4,9 +4,10 @@ import { formText } from "../../../platform/http/body-parsers.ts";
 import type { Csrf } from "../../../platform/pages/csrf.ts";
 import type { Page } from "../../../platform/pages/layout.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
+import { type ConsentForm, denyableForm } from "../../kit/http/consent-views.ts";
 import { queryOf } from "../../kit/http/request-fields.ts";
 import { type ConsentFlow, signedIn } from "../consent-flow.ts";
-import { consentPage, type FormPlace, signInPage } from "./consent-views.ts";
+import { consentPage, signInPage } from "./consent-views.ts";
 
 /** What the pages need. */
 export interface ConsentPagesDeps {
@@ -21,11 +22,11 @@ type PageRequest = FastifyRequest<{ Params: { id: string } }>;
 /** The authorization page: sign in, choose a profile, allow or deny. */
 export function addConsentPages(app: FastifyInstance, deps: ConsentPagesDeps): void {
   const { flow, csrf } = deps;
-  const place = (request: PageRequest, reply: FastifyReply): FormPlace => ({
-    path: pathOf(request.params.id),
-    csrf: csrf.token(request, reply, request.params.id),
-    app: deps.appName,
-  });
+  const forms = (request: PageRequest, reply: FastifyReply): ConsentForm => {
+    const { id } = request.params;
+    const csrfToken = csrf.token(request, reply, id);
+    return denyableForm({ basePath: pathOf(id), csrf: csrfToken, clientName: deps.appName });
+  };
   // Every step can end in the application, by Deny.
   const show = (reply: FastifyReply, page: Page, status = 200) =>
     sendPage(reply, page, { status, formTarget: "elsewhere" });
@@ -36,7 +37,7 @@ export function addConsentPages(app: FastifyInstance, deps: ConsentPagesDeps): v
     const page = await flow.find(request.params.id);
     return show(
       reply,
-      page.stage === "open" ? signInPage(place(request, reply)) : consentPage(place(request, reply), signedIn(page)),
+      page.stage === "open" ? signInPage(forms(request, reply)) : consentPage(forms(request, reply), signedIn(page)),
     );
   });
   app.post("/oauth/authorize/:id/sign-in", async (request: PageRequest, reply) => {
@@ -48,7 +49,7 @@ export function addConsentPages(app: FastifyInstance, deps: ConsentPagesDeps): v
     } catch (error) {
       if (!(error instanceof DomainError) || error.reason !== "SIGN_IN_REFUSED") throw error;
       await flow.find(id);
-      return show(reply, signInPage(place(request, reply), { username: username.slice(0, 100) }), 401);
+      return show(reply, signInPage(forms(request, reply), { username: username.slice(0, 100) }), 401);
     }
     return reply.redirect(pathOf(id), 303);
   });

@@ -1,10 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import type { FastifyInstance } from "fastify";
-import type { Logger } from "../../../platform/telemetry/logger.ts";
-import type { Clock } from "../../../platform/time/clock.ts";
-import { addControlRoutes, type ControlDeps as SharedControlDeps } from "../../kit/http/control-routes.ts";
-import { createSandboxServer } from "../../kit/http/create-sandbox-server.ts";
-import type { WebhookKeys } from "../../kit/webhook-keys.ts";
+import { addControlRoutes } from "../../kit/http/control-routes.ts";
+import { createSandboxServer, type SandboxServerDeps } from "../../kit/http/create-sandbox-server.ts";
 import { settingsShape } from "../domain/settings.ts";
 import { addApiManners, refusalOf } from "./api-scope.ts";
 import { addConsentPages, type ConsentPagesDeps } from "./consent-pages.ts";
@@ -21,22 +18,14 @@ export interface WiseServerDeps
     DataRoutesDeps,
     SubscriptionRoutesDeps,
     ControlDeps,
-    Pick<SharedControlDeps<typeof settingsShape>, "control" | "deliveries" | "controlKey"> {
-  readonly keys: WebhookKeys;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly isReady: () => Promise<boolean>;
-}
+    SandboxServerDeps<typeof settingsShape> {}
 
 /** Authorization page, API, webhook keys and control API on one port. The caller listens and closes. */
 export function createWiseServer(deps: WiseServerDeps): FastifyInstance {
-  const app = createSandboxServer({
-    service: sandboxBrand.id,
-    errorTable: sandboxErrors,
-    log: deps.log,
-    errorPage: ({ message }) => problemPage(message),
-    isReady: deps.isReady,
-  });
+  const app = createSandboxServer(
+    { service: sandboxBrand.id, errorTable: sandboxErrors, problemPage: problemPage },
+    deps,
+  );
   // Wise prints its key in its documentation; this one is made at the first start, so it is told here.
   app.get("/webhook-public-key", async (_request, reply) => {
     const keys = await deps.keys.published();

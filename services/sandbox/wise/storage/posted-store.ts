@@ -1,5 +1,5 @@
 import type { Database } from "../../../platform/db/open-database.ts";
-import { pendingMs } from "../../kit/domain/statement.ts";
+import { postedEntry, postedLinesMax } from "../../kit/domain/statement.ts";
 import type { Entry, LineKind } from "../domain/town.ts";
 import type { WiseTables } from "./tables.ts";
 
@@ -22,8 +22,6 @@ export interface PostedStore {
   clear(): Promise<void>;
 }
 
-const listMax = 10_000;
-
 /** Opens the store on the sandbox's schema. */
 export function createPostedStore(db: Database<WiseTables>): PostedStore {
   return {
@@ -39,17 +37,9 @@ export function createPostedStore(db: Database<WiseTables>): PostedStore {
         .selectAll()
         .where("balance_id", "=", balanceId)
         .orderBy("at")
-        .limit(listMax)
+        .limit(postedLinesMax)
         .execute();
-      return rows.map(({ posted_id, at, minor, description, kind, pending }) => ({
-        key: `posted/${posted_id}`,
-        at,
-        bookedAt: pending ? new Date(at.getTime() + pendingMs) : at,
-        minor,
-        description,
-        merchant: null,
-        category: { kind, category: null },
-      }));
+      return rows.map((row) => postedEntry(row, { category: { kind: row.kind, category: null } }));
     },
     async clear() {
       await db.query.deleteFrom("posted_transactions").execute();
