@@ -56,7 +56,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
   const insecureAllowed = config.PAYMESH_ENV === "local";
   const providerClients = providerClientsOf(storage, clock);
   const holder = `${hostname()}-${process.pid}-${randomHex(4)}`;
-  const providerTokens = createProviderTokens({ storage, log, holder });
+  const providerTokens = createProviderTokens({ storage, log, clock, holder });
   const parts = { http, banks, providerClients, providerTokens, insecureAllowed, clock, log };
   const deps: Dependencies = {
     storage,

@@ -90,7 +90,7 @@ async function finishErasure(deps: Dependencies, erasure: Erasure, actor: Actor)
         transactions: await deleteTransactionsOf(tx, work.owner, transactionsPerStep),
       })),
     );
-    await repeat(() => step(deps, work, async (tx) => (await deleteOneConnection(tx, work.owner)) ?? {}));
+    await repeat(() => step(deps, work, (tx) => removeConnection(deps, tx, work)));
     await repeat(() => step(deps, work, async (tx) => ({ revocations: await moveTo(deps, tx, work) })));
     if (await shred(deps, work)) return;
   }
@@ -149,6 +149,14 @@ async function endConnections(deps: Dependencies, tx: Tx, work: ErasureWork): Pr
   }
   await appendAudit(storage, tx, { owner: work.owner, actor: work.actor, now }, acts);
   return { revocations: connections.length };
+}
+
+async function removeConnection(
+  deps: Dependencies,
+  tx: Tx,
+  { owner }: ErasureWork,
+): Promise<Partial<Erasure["counts"]>> {
+  return (await deleteOneConnection(deps.storage, tx, { owner, now: deps.clock.now() })) ?? {};
 }
 
 /** Revocations that wait since before: their secrets must outlive their owner's key. */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createLogger } from "../../platform/telemetry/logger.ts";
 import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
+import { systemClock } from "../../platform/time/clock.ts";
 import type { ProviderCall } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import { openProviderHttp, type ProviderHttp } from "../connectors/provider-http.ts";
@@ -37,7 +38,7 @@ beforeAll(async () => {
       masterKeys: secretsByVersion({ 1: encryptionKey }),
       log,
     });
-    replicas.push({ storage, tokens: createProviderTokens({ storage, log, holder }) });
+    replicas.push({ storage, tokens: createProviderTokens({ storage, log, clock: systemClock, holder }) });
   }
 });
 beforeEach(async () => {
@@ -104,15 +105,42 @@ describe("one token for all replicas", () => {
     expect(endpoint.logins()).toBe(1);
   });
 
+  it("put back as a whole row, newer or after it was forgotten, is found by the audit check, which names it", async () => {
+    const { storage, tokens } = replica(0);
+    const found = async () => (await verifyAudit(storage)).problems;
+    const older = await get();
+    const { rows } = await storage.db.pool.query("select * from provider_tokens where name = $1", [name]);
+    const putBack = () =>
+      storage.db.pool.query(
+        "update provider_tokens set data_key_id = $2, sealed_token = $3, token_epoch = $4 where name = $1",
+        [name, rows[0].data_key_id, rows[0].sealed_token, rows[0].token_epoch],
+      );
+    await tokens.reject(name, older);
+    expect(await found()).toEqual([]);
+    const problem = { kind: "secret_put_back", tenant: "operator", chain: -1, where: `${name}/provider_token` };
+    await putBack();
+    expect(await found()).toEqual([problem]);
+    await tokens.reject(name, older);
+    await age(15);
+    expect(await get()).not.toBe(older);
+    expect(await found()).toEqual([]);
+    await putBack();
+    expect(await found()).toEqual([problem]);
+    await storage.db.pool.query("delete from provider_tokens where name = $1", [name]);
+  });
+
   it("is sealed where it is kept, and its mint is in the audit", async () => {
     const token = await get();
     const { rows } = await replica(0).storage.db.pool.query("select * from provider_tokens where name = $1", [name]);
     expect(Buffer.from(rows[0].sealed_token).toString("latin1")).not.toContain(token);
     const { rows: acts } = await replica(0).storage.db.pool.query(
-      "select action, outcome from audit_entries where institution_id = $1",
+      "select action, outcome from audit_entries where institution_id = $1 order by sequence",
       [name],
     );
-    expect(acts).toEqual([{ action: "token_refresh", outcome: "ok" }]);
+    expect(acts).toEqual([
+      { action: "token_refresh", outcome: "ok" },
+      { action: "credential_store", outcome: "ok" },
+    ]);
     expect((await verifyAudit(replica(0).storage)).problems).toEqual([]);
   });
 

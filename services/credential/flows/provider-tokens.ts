@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import type { Logger } from "../../platform/telemetry/logger.ts";
+import type { Clock } from "../../platform/time/clock.ts";
 import type { ProviderCall } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { ProviderTokenPolicy, ProviderTokens } from "../connectors/provider-tokens.ts";
@@ -32,6 +33,7 @@ const betweenMintsMs = 2_000;
 export interface ProviderTokenParts {
   readonly storage: Storage;
   readonly log: Logger;
+  readonly clock: Clock;
   /** Names this process in the lease. */
   readonly holder: string;
 }
@@ -70,7 +72,17 @@ export function createProviderTokens(given: ProviderTokenParts): ProviderTokens 
       const { storage } = parts;
       const state = await readTokenState(storage.db.query, name);
       if (state.token === undefined || !(await isToken(storage, { name, token: state.token }, token))) return;
-      await forgetToken(storage.db.query, { name, epoch: state.token.epoch, waitMs: betweenMintsMs });
+      const { epoch } = state.token;
+      await inTransaction(storage.db, async (tx) => {
+        const forgotten = await forgetToken(tx, { name, epoch, waitMs: betweenMintsMs });
+        if (forgotten === undefined) return;
+        await appendAudit(
+          storage,
+          tx,
+          { owner: tokenOwner, actor: jobActor("provider-tokens"), now: parts.clock.now() },
+          [forgotten],
+        );
+      });
     },
   };
 }
@@ -139,9 +151,11 @@ async function mint(parts: ProviderTokenParts, { name, policy, call }: TokenWork
     () =>
       inTransaction(storage.db, async (tx) => {
         // An overtaken one is good all the same, for this caller; the newest is the one that is kept.
-        if (!(await storeToken(storage, tx, { name, epoch, token, lifeMs }))) return;
+        const stored = await storeToken(storage, tx, { name, epoch, token, lifeMs });
+        if (stored === undefined) return;
         await appendAudit(storage, tx, { owner: tokenOwner, actor: jobActor("provider-tokens"), now: call.now }, [
           { action: "token_refresh", outcome: "ok", institutionId: name, durationMs },
+          stored,
         ]);
       }),
     () => false,

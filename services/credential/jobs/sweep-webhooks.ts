@@ -1,5 +1,5 @@
 import type { Dependencies } from "../flows/dependencies.ts";
-import { deleteOldWebhooks, destroyOldPayloads } from "../storage/webhook-admin-store.ts";
+import { deleteOldWebhooks, destroyOldPayloads } from "../storage/forget-webhooks.ts";
 import { deleteOldRejections } from "../storage/webhook-statistics.ts";
 
 const dayMs = 86_400_000;
@@ -11,17 +11,18 @@ const rejectionsKeptMs = 90 * dayMs;
 const batchSize = 1_000;
 
 /** Destroys bodies after a week and forgets events, dead letters included, a month after they ended. Returns how many it forgot. */
-export async function sweepWebhooks(deps: Dependencies, signal: AbortSignal): Promise<bigint> {
-  const db = deps.storage.db.query;
-  const nowMs = deps.clock.now().getTime();
-  let forgotten = 0n;
-  for (let count = BigInt(batchSize); count === BigInt(batchSize) && !signal.aborted; ) {
-    count = await deleteOldWebhooks(db, new Date(nowMs - eventKeptMs), batchSize);
+export async function sweepWebhooks(deps: Dependencies, signal: AbortSignal): Promise<number> {
+  const { storage } = deps;
+  const now = deps.clock.now();
+  const before = (keptMs: number) => ({ endedBefore: new Date(now.getTime() - keptMs), limit: batchSize, now });
+  let forgotten = 0;
+  for (let count = batchSize; count === batchSize && !signal.aborted; ) {
+    count = await deleteOldWebhooks(storage, before(eventKeptMs));
     forgotten += count;
   }
-  for (let count = BigInt(batchSize); count === BigInt(batchSize) && !signal.aborted; ) {
-    count = await destroyOldPayloads(db, new Date(nowMs - payloadKeptMs), batchSize);
+  for (let count = batchSize; count === batchSize && !signal.aborted; ) {
+    count = await destroyOldPayloads(storage, before(payloadKeptMs));
   }
-  await deleteOldRejections(db, new Date(nowMs - rejectionsKeptMs));
+  await deleteOldRejections(storage.db.query, new Date(now.getTime() - rejectionsKeptMs));
   return forgotten;
 }

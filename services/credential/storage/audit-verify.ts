@@ -1,8 +1,8 @@
-import { sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { hashesEqual } from "../../platform/secrets/keyed-hash.ts";
 import { type ChainedEntry, entryHash, genesisHash } from "./audit-chain.ts";
 import { type ChainHead, headKeys, type SignedHeads } from "./head-signature.ts";
+import { findPutBack, type SecretCheck } from "./put-back-secrets.ts";
 import { secretFingerprint, unkeyedFingerprint } from "./secret-store.ts";
 import { signedHeadsAfter } from "./signed-head-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
@@ -24,7 +24,10 @@ export interface AuditProblem {
   readonly tenant: string;
   /** The chain, or -1 for a secret and a signed head. */
   readonly chain: number;
-  /** The entry, or the connection (for an OAuth client the bank) and purpose of a secret. */
+  /**
+   * The entry, or what a secret is and of what: the connection, for an OAuth client the bank, for a token of the installation its name,
+   * for a webhook the provider.
+   */
   readonly where: string;
 }
 
@@ -81,7 +84,7 @@ async function verifySnapshot(
       last === unkeyedFingerprint(purpose, version, ciphertext)
     );
   };
-  problems.push(...(await compareSecrets(tx, isLastStored)), ...(await compareClients(tx, isLastStored)));
+  problems.push(...(await findPutBack(tx, isLastStored)));
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 
@@ -190,41 +193,4 @@ function namedIn(details: string, member: "stored" | "deleted"): string[] {
     // Altered; the hash says so.
     return [];
   }
-}
-
-/** Whether a stored ciphertext is the one the audit saw stored last at this place. */
-type SecretCheck = (where: string, purpose: string, version: number, ciphertext: Uint8Array) => boolean;
-
-async function compareSecrets(tx: Tx, isLastStored: SecretCheck): Promise<AuditProblem[]> {
-  const problems: AuditProblem[] = [];
-  let after = { connectionId: "00000000-0000-0000-0000-000000000000", purpose: "" };
-  for (;;) {
-    const rows = await tx
-      .selectFrom("connection_secrets")
-      .select(["tenant", "connection_id", "purpose", "record_version", "ciphertext"])
-      .where(sql<boolean>`(connection_id, purpose) > (${after.connectionId}::uuid, ${after.purpose}::text)`)
-      .orderBy("connection_id")
-      .orderBy("purpose")
-      .limit(batchSize)
-      .execute();
-    for (const row of rows) {
-      const where = `${row.connection_id}/${row.purpose}`;
-      if (!isLastStored(where, row.purpose, row.record_version, row.ciphertext)) {
-        problems.push({ kind: "secret_put_back", tenant: row.tenant, chain: -1, where });
-      }
-    }
-    const last = rows.at(-1);
-    if (last === undefined) return problems;
-    after = { connectionId: last.connection_id, purpose: last.purpose };
-  }
-}
-
-async function compareClients(tx: Tx, isLastStored: SecretCheck): Promise<AuditProblem[]> {
-  const columns = ["bsim_id", "record_version", "sealed_secret"] as const;
-  const rows = await tx.selectFrom("provider_clients").select(columns).orderBy("bsim_id").execute();
-  return rows.flatMap((row): AuditProblem[] => {
-    const where = `${row.bsim_id}/client_secret`;
-    if (isLastStored(where, "client_secret", row.record_version, row.sealed_secret)) return [];
-    return [{ kind: "secret_put_back", tenant: "operator", chain: -1, where }];
-  });
 }

@@ -2,7 +2,8 @@ import { sql } from "kysely";
 import type { Connection, Owner } from "../domain/connection.ts";
 import { toConnection } from "./connection-store.ts";
 import type { ErasedCounts } from "./erasure-store.ts";
-import type { Tx } from "./storage.ts";
+import { eraseWebhooksOf } from "./forget-webhooks.ts";
+import type { Storage, Tx } from "./storage.ts";
 
 /** Locks connections of an owner that have not ended, a few at a time. */
 export async function lockLiveConnections(tx: Tx, owner: Owner, limit: number): Promise<Connection[]> {
@@ -42,8 +43,9 @@ export async function deleteTransactionsOf(tx: Tx, owner: Owner, limit: number):
  * undefined when none is left.
  */
 export async function deleteOneConnection(
+  storage: Pick<Storage, "auditKey">,
   tx: Tx,
-  owner: Owner,
+  { owner, now }: { readonly owner: Owner; readonly now: Date },
 ): Promise<Omit<ErasedCounts, "connectAttempts" | "revocations" | "dataKeys"> | undefined> {
   const row = await tx
     .selectFrom("connections")
@@ -74,15 +76,12 @@ export async function deleteOneConnection(
       .executeTakeFirst();
     return Number(numDeletedRows);
   };
-  // Also those that named it before it was found: its reference is all that tells whose they are.
-  const events = await sql`delete from webhook_events
-    where (tenant = ${owner.tenant} and user_id = ${owner.userId} and connection_id = ${connectionId}::uuid)
-      or (connector = ${row.connector} and provider_reference = ${reference}::text)`.execute(tx);
+  const named = { owner, connectionId, connector: row.connector, providerReference: reference ?? "" };
   const counts = {
     accounts: await remove("provider_accounts"),
     transactions: await remove("provider_transactions"),
     syncRuns: await remove("sync_runs"),
-    webhookEvents: Number(events.numAffectedRows ?? 0n),
+    webhookEvents: await eraseWebhooksOf(storage, tx, named, now),
   };
   await remove("sync_states");
   await remove("refresh_journal");

@@ -1,11 +1,14 @@
 import { sql } from "kysely";
 import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
-import { jobActor } from "../domain/audit.ts";
+import { type AuditAct, jobActor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
+import { secretFingerprint } from "./secret-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 const listMax = 100;
+/** How the audit names such a token, beside its own name. */
+export const tokenPurpose = "provider_token";
 
 /** The installation itself: tokens that belong to no user have a data key of their own. */
 export const tokenOwner: Owner = Object.freeze({ tenant: "operator", userId: "provider-tokens" });
@@ -124,12 +127,15 @@ export async function claimMint(db: Queryable, claim: MintClaim): Promise<number
   return row?.mint_epoch;
 }
 
-/** Seals and stores what a mint brought, if it still is the newest; false when it was overtaken. Harmless to repeat. */
+/**
+ * Seals and stores what a mint brought, if it still is the newest; harmless to repeat. Returns the audit act, by which a row put back later
+ * is found; undefined when it was overtaken.
+ */
 export async function storeToken(
   storage: Storage,
   tx: Tx,
   minted: { name: string; epoch: number; token: string; lifeMs: number | undefined },
-): Promise<boolean> {
+): Promise<AuditAct | undefined> {
   const { name, epoch } = minted;
   const sealed = await storage.vault.seal(createVaultStore(tx), placeOf(name, epoch), minted.token);
   const life = minted.lifeMs === undefined ? null : minted.lifeMs / 1000;
@@ -152,7 +158,9 @@ export async function storeToken(
     .where("name", "=", name)
     .where("mint_epoch", "=", epoch)
     .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  if (result.numUpdatedRows !== 1n) return undefined;
+  const stored = [secretFingerprint(storage.auditKey, tokenPurpose, epoch, sealed.ciphertext)];
+  return { action: "credential_store", outcome: "ok", institutionId: name, durationMs: 0, details: { stored } };
 }
 
 /** Ends a mint without a token. `wasLogin`: it counts as a login that failed. */
@@ -177,12 +185,15 @@ export async function failMint(
   return result.numUpdatedRows === 1n;
 }
 
-/** Forgets the token minted at this epoch, and lets the next mint begin no sooner than `waitMs` after the last began. */
+/**
+ * Forgets the token minted at this epoch, and lets the next mint begin no sooner than `waitMs` after the last began. Returns the audit act;
+ * undefined when there was nothing left to forget.
+ */
 export async function forgetToken(
-  db: Queryable,
+  tx: Tx,
   rejected: { name: string; epoch: number; waitMs: number },
-): Promise<void> {
-  await db
+): Promise<AuditAct | undefined> {
+  const result = await tx
     .updateTable("provider_tokens")
     .set({
       data_key_id: null,
@@ -192,7 +203,10 @@ export async function forgetToken(
     .where("name", "=", rejected.name)
     .where("token_epoch", "=", rejected.epoch)
     .where("sealed_token", "is not", null)
-    .execute();
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) return undefined;
+  const details = { deleted: [tokenPurpose] };
+  return { action: "credential_delete", outcome: "rejected", institutionId: rejected.name, durationMs: 0, details };
 }
 
 /** Lets minting begin anew after it was stopped; false for a name nobody has asked for. */
@@ -254,5 +268,5 @@ function placed(name: string, token: SealedToken): PlacedSecret {
 }
 
 function placeOf(name: string, epoch: number): SecretPlace {
-  return { owner: tokenOwner, recordId: name, provider: name, purpose: "provider_token", recordVersion: epoch };
+  return { owner: tokenOwner, recordId: name, provider: name, purpose: tokenPurpose, recordVersion: epoch };
 }

@@ -1,7 +1,6 @@
 import { sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Actor } from "../domain/audit.ts";
-import type { ConnectionKey } from "../domain/connection.ts";
 import { appendAudit } from "./audit-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import type { WebhookEventRow } from "./tables.ts";
@@ -162,54 +161,6 @@ export async function openWebhookPayload(
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_payload };
   const text = await storage.openings.open({ place, sealed, operation: "read_webhook", ...reader });
   return { text, receivedAt: row.received_at };
-}
-
-/** Forgets events that ended before a time, a bounded number at once; how many. */
-export async function deleteOldWebhooks(db: Queryable, endedBefore: Date, limit: number): Promise<bigint> {
-  const result = await db
-    .deleteFrom("webhook_events")
-    .where(
-      sql<boolean>`(connector, webhook_id) in (select connector, webhook_id from webhook_events
-        where finished_at < ${endedBefore}::timestamptz order by finished_at limit ${limit}::int for update skip locked)`,
-    )
-    .executeTakeFirst();
-  return result.numDeletedRows;
-}
-
-/** Destroys what applied events held; dead letters keep theirs until they go themselves, since a replay may have to read it. */
-export async function destroyOldPayloads(db: Queryable, endedBefore: Date, limit: number): Promise<bigint> {
-  const result = await db
-    .updateTable("webhook_events")
-    .set({ data_key_id: null, sealed_payload: null })
-    .where(
-      sql<boolean>`(connector, webhook_id) in (select connector, webhook_id from webhook_events
-        where state = 'done' and sealed_payload is not null and finished_at < ${endedBefore}::timestamptz
-        order by finished_at limit ${limit}::int for update skip locked)`,
-    )
-    .executeTakeFirst();
-  return result.numUpdatedRows;
-}
-
-/** Forgets everything webhooks told of a connection, what is still waiting for it included. For erasure. */
-export async function eraseWebhooksOf(
-  tx: Tx,
-  connection: ConnectionKey & { readonly connector: string; readonly providerReference: string },
-): Promise<bigint> {
-  const { owner, connectionId, connector, providerReference } = connection;
-  const byConnection = await tx
-    .deleteFrom("webhook_events")
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .where("connection_id", "=", connectionId)
-    .executeTakeFirst();
-  if (providerReference === "") return byConnection.numDeletedRows;
-  const byReference = await tx
-    .deleteFrom("webhook_events")
-    .where("connector", "=", connector)
-    .where("provider_reference", "=", providerReference)
-    .where("connection_id", "is", null)
-    .executeTakeFirst();
-  return byConnection.numDeletedRows + byReference.numDeletedRows;
 }
 
 function toSummary(row: Pick<WebhookEventRow, (typeof summaryColumns)[number]>): WebhookEventSummary {

@@ -5,6 +5,9 @@ import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { associatedData } from "../../platform/vault/associated-data.ts";
 import type { SecretPlace } from "../../platform/vault/vault.ts";
 import type { ProviderEvent } from "../connectors/webhook-reader.ts";
+import { jobActor } from "../domain/audit.ts";
+import { appendAudit } from "./audit-store.ts";
+import { secretFingerprint } from "./secret-store.ts";
 import type { Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
@@ -33,18 +36,29 @@ export interface StoredWebhook {
   readonly repeated: number;
 }
 
-/** Stores the events of a webhook, each once, in one transaction. A repeat is counted on the event it repeats. */
+/**
+ * Stores the events of a webhook, each once, in one transaction with the audit row that tells the payload's place, so that one put back
+ * later is found. A repeat is counted on the event it repeats.
+ */
 export async function storeWebhook(storage: Storage, webhook: WebhookToStore): Promise<StoredWebhook> {
   return await inTransaction(storage.db, async (tx) => {
     let accepted = 0;
+    let sealed: SealedPayload | undefined;
     for (const [part, event] of webhook.events.entries()) {
       const webhookId = uuidv7(webhook.receivedAt.getTime());
       const isNew = await insertEvent(tx, webhook, event, { part, webhookId });
-      if (isNew && part === 0) await attachPayload(storage, tx, webhook, webhookId);
+      if (isNew && part === 0) sealed = await attachPayload(storage, tx, webhook, webhookId);
       if (isNew || (await reviveEvent(tx, webhook, event, part))) accepted += 1;
     }
+    // The last thing: until the end of the transaction others wait for the chain.
+    if (sealed !== undefined) await auditPayload(storage, tx, webhook, sealed);
     return { accepted, repeated: webhook.events.length - accepted };
   });
+}
+
+interface SealedPayload {
+  readonly webhookId: string;
+  readonly ciphertext: Uint8Array;
 }
 
 async function insertEvent(
@@ -121,7 +135,12 @@ async function reviveEvent(tx: Tx, webhook: WebhookToStore, event: ProviderEvent
   return result.numUpdatedRows === 1n;
 }
 
-async function attachPayload(storage: Storage, tx: Tx, webhook: WebhookToStore, webhookId: string): Promise<void> {
+async function attachPayload(
+  storage: Storage,
+  tx: Tx,
+  webhook: WebhookToStore,
+  webhookId: string,
+): Promise<SealedPayload> {
   const { connector, bodyDigest, payload } = webhook;
   const place = payloadPlace({ connector, webhookId, bodyDigest });
   const sealed = await storage.vault.seal(createVaultStore(tx), place, payload);
@@ -131,6 +150,25 @@ async function attachPayload(storage: Storage, tx: Tx, webhook: WebhookToStore, 
     .where("connector", "=", connector)
     .where("webhook_id", "=", webhookId)
     .execute();
+  return { webhookId, ciphertext: sealed.ciphertext };
+}
+
+async function auditPayload(
+  storage: Storage,
+  tx: Tx,
+  { connector, bodyDigest, receivedAt }: WebhookToStore,
+  { webhookId, ciphertext }: SealedPayload,
+): Promise<void> {
+  const { owner, recordVersion } = payloadPlace({ connector, webhookId, bodyDigest });
+  const stored = [secretFingerprint(storage.auditKey, payloadName(webhookId), recordVersion, ciphertext)];
+  await appendAudit(storage, tx, { owner, actor: jobActor("webhooks"), now: receivedAt }, [
+    { action: "credential_store", outcome: "ok", institutionId: connector, durationMs: 0, details: { stored } },
+  ]);
+}
+
+/** How the audit names the payload of a webhook, beside its provider. */
+export function payloadName(webhookId: string): string {
+  return `webhook_payload/${webhookId}`;
 }
 
 /** Where the payload of a webhook is sealed for. It belongs to no user of ours before its connection is found. */

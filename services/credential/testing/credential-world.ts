@@ -187,7 +187,7 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
   const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };
   const providerClients = providerClientsOf(storage, parts.clock);
   const { clock } = parts;
-  const providerTokens = createProviderTokens({ storage, log, holder: crypto.randomUUID() });
+  const providerTokens = createProviderTokens({ storage, log, clock, holder: crypto.randomUUID() });
   const connectorParts = { http, banks, providerClients, providerTokens, insecureAllowed: true, clock, log };
   const deps: Dependencies = {
     storage,

@@ -1,11 +1,14 @@
 import type { FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { WebhookEffectKind } from "../connectors/webhook-reader.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { eventKeptMs, payloadKeptMs, sweepWebhooks } from "../jobs/sweep-webhooks.ts";
-import { eraseWebhooksOf, listWebhooks, replayWebhook } from "../storage/webhook-admin-store.ts";
+import { verifyAudit } from "../storage/audit-verify.ts";
+import { eraseWebhooksOf } from "../storage/forget-webhooks.ts";
+import { listWebhooks, replayWebhook } from "../storage/webhook-admin-store.ts";
 import { claimWebhooks, finishWebhook } from "../storage/webhook-queue.ts";
 import { countWebhooks } from "../storage/webhook-statistics.ts";
 import { type CredentialWorld, createCredentialWorld } from "../testing/credential-world.ts";
@@ -409,12 +412,44 @@ describe("what is kept", () => {
     expect(await stored()).toEqual([]);
   });
 
+  it("is known to the audit: a body that went and was put back is found by its check, which names it", async () => {
+    const db = deps.storage.db.query;
+    const found = async () => (await verifyAudit(deps.storage)).problems;
+    const [mine, others] = [await connect(), await connect()];
+    await send(event(mine, "kept", "sync_accounts"));
+    await send(event(others, "swept", "sync_accounts"));
+    await work();
+    const all = await db.selectFrom("webhook_events").selectAll().execute();
+    expect([all.length, await found()]).toEqual([2, []]);
+    await inTransaction(deps.storage.db, (tx) => eraseWebhooksOf(deps.storage, tx, mine, world.clock.now()));
+    world.clock.advance(payloadKeptMs + 10_000);
+    await sweepWebhooks(deps, signal);
+    expect(await found()).toEqual([]);
+    const named = (row: { connector: string; webhook_id: string } | undefined) => ({
+      kind: "secret_put_back",
+      where: `${row?.connector}/webhook_payload/${row?.webhook_id}`,
+    });
+    const [gone, emptied] = ["kept", "swept"].map((id) => all.find((row) => row.provider_event_id === id));
+    if (gone === undefined || emptied === undefined) throw new Error("not stored");
+    const { arrival: _, ...row } = gone;
+    await db.insertInto("webhook_events").values(row).execute();
+    expect(await found()).toMatchObject([named(gone)]);
+    await db.deleteFrom("webhook_events").where("webhook_id", "=", gone.webhook_id).execute();
+    const { data_key_id, sealed_payload } = emptied;
+    await db
+      .updateTable("webhook_events")
+      .set({ data_key_id, sealed_payload })
+      .where("webhook_id", "=", emptied.webhook_id)
+      .execute();
+    expect(await found()).toMatchObject([named(emptied)]);
+  });
+
   it("of an erased connection is nothing, whether it was worked off or not", async () => {
     const [mine, others] = [await connect(), await connect()];
     await send(event(mine, "m1", "sync_accounts"), event(others, "o1", "sync_accounts"));
     await work();
     await send(event(mine, "m2", "sync_accounts"));
-    await deps.storage.db.query.transaction().execute((tx) => eraseWebhooksOf(tx, mine));
+    await inTransaction(deps.storage.db, (tx) => eraseWebhooksOf(deps.storage, tx, mine, world.clock.now()));
     expect((await stored()).map(({ providerEventId }) => providerEventId)).toEqual(["o1"]);
   });
 

@@ -88,7 +88,7 @@ export async function startMastercardWorld(): Promise<MastercardWorld> {
   const replica = await world.startReplica();
   const http = openProviderHttp();
   const { storage, clock, log } = replica.deps;
-  const providerTokens = createProviderTokens({ storage, log, holder: "connector-of-the-test" });
+  const providerTokens = createProviderTokens({ storage, log, clock, holder: "connector-of-the-test" });
   const parts = {
     banks: { find: () => undefined, list: () => [] },
     providerClients: { find: async () => undefined },
