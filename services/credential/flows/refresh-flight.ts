@@ -16,6 +16,7 @@ import {
   clearIntent,
   type FlightOutcome,
   findJournaledAnswer,
+  hasAnswerForGood,
   hasUnsettledIntent,
   releaseFlight,
 } from "../storage/refresh-store.ts";
@@ -181,22 +182,26 @@ async function settleFailure(
 ): Promise<FlightOutcome | "overtaken"> {
   const { deps, landings } = parts;
   const { flight } = work;
-  if (failed.failure !== "reauth_required") return await end(deps, work, failed);
+  if (failed.failure !== "reauth_required") return (await end(deps, work, failed)) ? failed.failure : "overtaken";
   // A refusal is believed only once nobody else can have used the token: the loser of a race is refused as well.
-  const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
-  if (journaled !== undefined) {
-    const answer = parseAnswerText(journaled);
-    return (await landings.land({ ...work, answer, startedMs: failed.startedMs })) ? "refreshed" : "overtaken";
+  for (;;) {
+    const journaled = await findJournaledAnswer(deps.storage, flight, { actor: work.actor, now: deps.clock.now() });
+    if (journaled !== undefined) {
+      const answer = parseAnswerText(journaled);
+      return (await landings.land({ ...work, answer, startedMs: failed.startedMs })) ? "refreshed" : "overtaken";
+    }
+    const current = await findConnection(deps.storage.db.query, flight);
+    const isSame = current?.tokenVersion === flight.tokenVersion && current.refreshEpoch === flight.refreshEpoch;
+    if (!isSame) return "overtaken";
+    // The user has to come all the same, but whoever reads the audit is not told of a revocation that was none.
+    const wasLost = await hasUnsettledIntent(deps.storage.db.query, flight);
+    const ended = await end(deps, work, wasLost ? { ...failed, reason: "answer_lost" } : failed);
+    if (ended !== "answered") return ended ? failed.failure : "overtaken";
   }
-  const current = await findConnection(deps.storage.db.query, flight);
-  const isSame = current?.tokenVersion === flight.tokenVersion && current.refreshEpoch === flight.refreshEpoch;
-  if (!isSame) return "overtaken";
-  // The user has to come all the same, but whoever reads the audit is not told of a revocation that was none.
-  const wasLost = await hasUnsettledIntent(deps.storage.db.query, flight);
-  return await end(deps, work, wasLost ? { ...failed, reason: "answer_lost" } : failed);
 }
 
-async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promise<FlightOutcome | "overtaken"> {
+/** False when the flight was overtaken; `answered` when it was to end with a refusal, while an answer has come to the journal. */
+async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promise<boolean | "answered"> {
   const { flight } = work;
   const outcome = failed.failure;
   const now = deps.clock.now();
@@ -204,6 +209,7 @@ async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promis
   const { retryAfterMs } = failed;
   const next = postpone(outcome, { now, failures: flight.refreshFailures, share: Math.random(), retryAfterMs });
   const ended = await inTransaction(deps.storage.db, async (tx) => {
+    if (outcome === "reauth_required" && (await hasAnswerForGood(tx, flight))) return "answered";
     const { dueAt: retryAt, failures } = next;
     if (!(await abortFlight(tx, flight, { outcome, standing, retryAt, failures, now }))) return false;
     if (!failed.isUnsettled) await clearIntent(tx, flight);
@@ -216,10 +222,11 @@ async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promis
     ]);
     return true;
   });
-  if (!ended) return "overtaken";
-  const facts = { connectionId: flight.connectionId, bankId: flight.institutionId, outcome };
-  deps.log.warn({ ...facts, reason: failed.reason }, "refresh without new tokens");
-  return outcome;
+  if (ended === true) {
+    const facts = { connectionId: flight.connectionId, bankId: flight.institutionId, outcome };
+    deps.log.warn({ ...facts, reason: failed.reason }, "refresh without new tokens");
+  }
+  return ended;
 }
 
 function standingAfter(flight: Connection, failure: RefreshFailure, now: Date): Standing {

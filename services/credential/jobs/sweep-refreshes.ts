@@ -5,9 +5,8 @@ import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import type { Refresher } from "../flows/refresh.ts";
 import {
-  claimAbandoned,
   claimDue,
-  claimUnsettled,
+  claimOutOfTurn,
   type DueInstitution,
   type DueRoom,
   findDueInstitutions,
@@ -52,15 +51,11 @@ export async function sweepRefreshes(parts: SweepParts, signal: AbortSignal): Pr
   return flights.started();
 }
 
-/** Flights nobody works on any more, and those whose provider may have rotated unheard: they go before whatever is merely due. */
+/** Before whatever is merely due. */
 async function flyOutOfTurn({ deps, refresher }: SweepParts, flights: FlightCount): Promise<void> {
-  const { storage } = deps;
   const claimedMs = performance.now();
   const due = { now: deps.clock.now(), limit: outOfTurnMax };
-  const claimed = [
-    ...(await claimAbandoned(storage, refresher.claimant, outOfTurnMax)),
-    ...(await claimUnsettled(storage, refresher.claimant, due)),
-  ];
+  const claimed = await claimOutOfTurn(deps.storage, refresher.claimant, due);
   for (const flight of claimed) fly(refresher, flights, flight, claimedMs);
 }
 

@@ -178,6 +178,46 @@ describe("an overtaken flight", () => {
   });
 });
 
+describe("a refusal that another flight's use of the token brought about", () => {
+  const refusedAfter = { outcome: "reauth_required", retryAt: undefined, failures: 1, now: new Date() } as const;
+
+  it("is not believed when the answer comes to the journal at the last moment", async () => {
+    Object.assign(world.bank.behaviour, { graceMs: 0, tokenDelayMs: 300 });
+    const connection = await connected();
+    const slow = await claimAndDie(connection);
+    const answer = await askBank(slow);
+    const refused = replica.wallet.refreshConnection(connection);
+    await expect.poll(async () => (await reread(connection)).refreshHolder).not.toBe("dead");
+    const { storage } = replica.deps;
+    // Unseen until it is committed, after the loser has been refused and has looked into the journal.
+    await inTransaction(storage.db, async (tx) => {
+      await journalAnswers(storage, tx, [{ flight: slow, text: formatAnswer(answer), now: new Date() }]);
+      await new Promise((resolve) => setTimeout(resolve, 900));
+    });
+    expect((await refused).state).toBe("ACTIVE");
+    expect(await refreshTokenOf(connection)).toBe(answer.refreshToken);
+    const told = storage.db.query.selectFrom("owner_notices").selectAll().where("user_id", "=", user);
+    expect(await told.execute()).toEqual([]);
+  });
+
+  it("and was believed, is undone by the sweep when the answer's flight died with it in the journal", async () => {
+    const connection = await connected();
+    const slow = await claimAndDie(connection);
+    const answer = await askBank(slow);
+    const loser = await claimAndDie(connection);
+    const standing = { state: "EXPIRED", reason: "consent_ended" } as const;
+    const { storage } = replica.deps;
+    await inTransaction(storage.db, (tx) => abortFlight(tx, loser, { ...refusedAfter, standing }));
+    const late = [{ flight: slow, text: formatAnswer(answer), now: new Date() }];
+    await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late));
+    const before = world.bank.count(refreshes);
+    await sweepRefreshes(replica, live);
+    expect(world.bank.count(refreshes)).toBe(before);
+    expect(await reread(connection)).toMatchObject({ state: "ACTIVE", stateReason: "", tokenVersion: 2n });
+    expect(await refreshTokenOf(connection)).toBe(answer.refreshToken);
+  });
+});
+
 describe("refreshing ahead", () => {
   it("happens in the last fifth of the token's life, once over two replicas", async () => {
     const other = await world.startReplica();

@@ -81,40 +81,49 @@ export async function claimDue(
   return rows.map((row) => ({ flight: toConnection(row), dueAt: row.refresh_due_at ?? due.now }));
 }
 
-/** Claims flights that a dead process left: their leases have ended. */
-export async function claimAbandoned(storage: Storage, claimant: Claimant, limit: number): Promise<Connection[]> {
-  const rows = await inTransaction(storage.db, (tx) =>
-    claim(
-      tx,
-      claimant,
-      sql`select ctid as place from connections
-        where refresh_holder is not null and refresh_lease_until < clock_timestamp() and state <> 'REVOKED'
-        order by refresh_lease_until limit ${limit}::integer for update skip locked`,
-    ),
-  );
-  return rows.map(toConnection);
-}
-
-/** Claims due connections whose provider may have rotated the token without our having the answer. */
-export async function claimUnsettled(
+/**
+ * Claims what goes before whatever is merely due, up to `limit` of each kind: flights that a dead process left, whose leases have ended;
+ * due connections whose provider may have rotated the token without our having the answer; and connections whose flight died with new
+ * tokens in the journal, while the refusal of another flight was believed.
+ */
+export async function claimOutOfTurn(
   storage: Storage,
   claimant: Claimant,
   due: { now: Date; limit: number },
 ): Promise<Connection[]> {
   const rows = await inTransaction(storage.db, async (tx) => {
     await planByIndex(tx);
-    return await claim(
-      tx,
-      claimant,
-      sql`select held.ctid as place from refresh_intents intent join connections held
-          on held.tenant = intent.tenant and held.user_id = intent.user_id and held.connection_id = intent.connection_id
-            and held.refresh_epoch = intent.epoch
-        where held.refresh_holder is null and held.refresh_due_at <= ${due.now} and held.state <> 'REVOKED'
-          and held.token_version = intent.token_version and held.refresh_failures <= ${unsettledAsksMax}
-        limit ${due.limit}::integer for update of held skip locked`,
-    );
+    const claimed: ConnectionRow[] = [];
+    for (const places of [abandonedPlaces(due.limit), unsettledPlaces(due), unlandedPlaces(due.limit)]) {
+      claimed.push(...(await claim(tx, claimant, places)));
+    }
+    return claimed;
   });
   return rows.map(toConnection);
+}
+
+function abandonedPlaces(limit: number): RawBuilder<unknown> {
+  return sql`select ctid as place from connections
+    where refresh_holder is not null and refresh_lease_until < clock_timestamp() and state <> 'REVOKED'
+    order by refresh_lease_until limit ${limit}::integer for update skip locked`;
+}
+
+function unsettledPlaces(due: { now: Date; limit: number }): RawBuilder<unknown> {
+  return sql`select held.ctid as place from refresh_intents intent join connections held
+      on held.tenant = intent.tenant and held.user_id = intent.user_id and held.connection_id = intent.connection_id
+        and held.refresh_epoch = intent.epoch
+    where held.refresh_holder is null and held.refresh_due_at <= ${due.now} and held.state <> 'REVOKED'
+      and held.token_version = intent.token_version and held.refresh_failures <= ${unsettledAsksMax}
+    limit ${due.limit}::integer for update of held skip locked`;
+}
+
+// Only right after the refusal: an answer that does not open any more must not be tried at every sweep.
+function unlandedPlaces(limit: number): RawBuilder<unknown> {
+  return sql`select held.ctid as place from refresh_journal kept join connections held
+      on held.tenant = kept.tenant and held.user_id = kept.user_id and held.connection_id = kept.connection_id
+        and held.generation = kept.generation
+    where held.refresh_holder is null and held.refresh_outcome = 'reauth_required' and held.state_reason = 'consent_ended'
+    limit ${limit}::integer for update of held skip locked`;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Connection } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import type { RefreshFailure } from "../domain/refresh-schedule.ts";
 import { countSealsAhead } from "./batch-vault-store.ts";
+import { lockConnection } from "./connection-store.ts";
 import { planByIndex } from "./index-plans.ts";
 import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
@@ -212,6 +213,12 @@ export async function connectionsWithAnswers(db: Queryable, flights: readonly Co
         and connection_id = flown.connection_id and generation = flown.generation limit 1
     ) as kept`.execute(db);
   return new Set(rows.map((row) => row.connection_id));
+}
+
+/** Whether a flight's connection has an answer in the journal. Until the transaction ends none can come to it. */
+export async function hasAnswerForGood(tx: Tx, flight: Connection): Promise<boolean> {
+  await lockConnection(tx, flight);
+  return (await connectionsWithAnswers(tx, [flight])).size > 0;
 }
 
 /** Forgets the journal and the intents of connections up to and including these flights. */
