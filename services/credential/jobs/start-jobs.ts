@@ -9,9 +9,10 @@ import { sweepAttempts } from "./sweep-attempts.ts";
 import { sweepConsents } from "./sweep-consents.ts";
 import { sweepCredentials } from "./sweep-credentials.ts";
 import { sweepRefreshes } from "./sweep-refreshes.ts";
-import { scheduleSyncs, sweepRetention, sweepSyncs } from "./sweep-syncs.ts";
+import { scheduleSyncs, sweepRetention } from "./sweep-syncs.ts";
 import { sweepUnscheduled } from "./sweep-unscheduled.ts";
 import { sweepWebhooks } from "./sweep-webhooks.ts";
+import { createSyncLanes } from "./sync-lanes.ts";
 import { countWraps, watchMasterKeys } from "./watch-master-keys.ts";
 
 // A flight left by a dead process has to be flown again while the bank honours the old token: lease plus this is under 30 s.
@@ -39,6 +40,7 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
   const { deps, holder: replica } = parts;
   const { clock, log, storage } = deps;
   const watched = { storage, replica, log };
+  const syncs = createSyncLanes(parts);
   const sweeps = [
     every({ label: "master keys", intervalMs: masterKeysMs, log, work: () => watchMasterKeys(watched) }),
     every({ label: "audit heads", intervalMs: auditHeadsMs, log, work: () => signMovedHeads(storage, clock.now()) }),
@@ -51,13 +53,14 @@ export function startJobs(parts: SyncParts & { holder: string }): () => Promise<
     every({ label: "credentials", intervalMs: credentialsMs, log, work: (signal) => sweepCredentials(deps, signal) }),
     every({ label: "consents", intervalMs: consentsMs, log, work: (signal) => sweepConsents(deps, signal) }),
     every({ label: "unscheduled", intervalMs: unscheduledMs, log, work: (signal) => sweepUnscheduled(deps, signal) }),
-    every({ label: "syncs", intervalMs: syncsMs, log, work: (signal) => sweepSyncs(parts, signal) }),
+    every({ label: "syncs", intervalMs: syncsMs, log, work: (signal) => syncs.fill(signal) }),
     every({ label: "sync schedule", intervalMs: scheduleMs, log, work: () => scheduleSyncs(deps) }),
     every({ label: "retention", intervalMs: retentionMs, log, work: (signal) => sweepRetention(parts, signal) }),
     every({ label: "old webhooks", intervalMs: retentionMs, log, work: (signal) => sweepWebhooks(deps, signal) }),
   ];
   return async () => {
     await Promise.all(sweeps.map((sweep) => sweep.stop()));
+    await syncs.idle();
     await forgetReplica(storage.db.query, replica);
   };
 }

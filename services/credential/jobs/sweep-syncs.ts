@@ -1,10 +1,9 @@
 import type { Dependencies } from "../flows/dependencies.ts";
-import { runSync, type SyncParts, syncLeaseMs } from "../flows/run-sync.ts";
+import type { SyncParts } from "../flows/run-sync.ts";
 import { deleteAbsentAccounts, deleteOldTransactions } from "../storage/provider-data-store.ts";
-import { claimRun, deleteOldRuns, enqueueRun, findStaleConnections } from "../storage/sync-run-store.ts";
+import { deleteOldRuns, enqueueRun, findStaleConnections } from "../storage/sync-run-store.ts";
+import { createSyncLanes } from "./sync-lanes.ts";
 
-const concurrency = 4;
-const perSweepMax = 100;
 const staleAfterMs = 6 * 3_600_000;
 const scheduleBatchSize = 200;
 const runsKeptMs = 90 * 86_400_000;
@@ -15,23 +14,10 @@ const deleteBatchesMax = 100;
 
 /** Works off due runs until none is left or the signal aborts; safe on several replicas. Returns how many it ran. */
 export async function sweepSyncs(parts: SyncParts & { holder: string }, signal: AbortSignal): Promise<number> {
-  const { deps, holder } = parts;
-  let ran = 0;
-  const claim = () => claimRun(deps.storage.db.query, { now: deps.clock.now(), holder, leaseMs: syncLeaseMs });
-  // Mostly there is none: one question tells.
-  let waiting = await claim();
-  if (waiting === undefined) return 0;
-  const work = async (): Promise<void> => {
-    while (!signal.aborted && ran < perSweepMax) {
-      const run = waiting ?? (await claim());
-      waiting = undefined;
-      if (run === undefined) return;
-      ran += 1;
-      await runSync(parts, { run, holder }, signal);
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
-  return ran;
+  const lanes = createSyncLanes(parts);
+  await lanes.fill(signal);
+  await lanes.idle();
+  return lanes.begun();
 }
 
 /** Queues a run for every connection with transactions whose data is older than six hours. Returns how many. */
