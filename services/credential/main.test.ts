@@ -1,23 +1,19 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../platform/testing/postgres.ts";
 import { ensureAuthority } from "../platform/tls/authority.ts";
 import { freePort } from "./testing/real-bank.ts";
+import { processEncryptionKey, type ServiceProcess, startServiceProcess } from "./testing/service-process.ts";
 
 // Whole processes start here, on machines that may be busy with other tests.
 vi.setConfig({ testTimeout: 60_000 });
 
-const mainFile = fileURLToPath(new URL("./main.ts", import.meta.url));
-const encryptionKey = "encryption-key-of-the-process-tests-0123";
 let database: TestDatabase;
 let certificates: string;
-let child: ChildProcess | undefined;
+let running: ServiceProcess | undefined;
 
 beforeAll(async () => {
   database = await createTestDatabase({
@@ -27,48 +23,21 @@ beforeAll(async () => {
   certificates = await mkdtemp(join(tmpdir(), "paymesh-credential-main-"));
   await ensureAuthority({ directory: certificates, services: ["credential"] });
 });
-afterEach(() => child?.kill("SIGKILL"));
+afterEach(() => running?.signal("SIGKILL"));
 afterAll(async () => {
   await database.drop();
   await rm(certificates, { recursive: true });
 });
 
-/** Starts the process; `output` grows with what it writes. */
-async function start(change: Record<string, string | undefined> = {}) {
-  const adminPort = await freePort();
-  const file = (name: string) => join(certificates, name);
-  const started = spawn(process.execPath, [mainFile], {
-    env: {
-      PATH: process.env["PATH"],
-      PAYMESH_ENV: "local",
-      GRPC_PORT: String(await freePort()),
-      HTTP_PORT: String(await freePort()),
-      ADMIN_PORT: String(adminPort),
-      DATABASE_URL: database.url,
-      TLS_CERT_FILE: file("credential.pem"),
-      TLS_KEY_FILE: file("credential.key"),
-      TLS_CA_FILE: file("ca.pem"),
-      API_KEY_PEPPER: "pepper-of-the-process-tests-0123456789",
-      OPERATOR_KEYS: "tester:operator-key-of-the-process-tests",
-      REGISTRY_ADDRESS: `127.0.0.1:${await freePort()}`,
-      CREDENTIAL_ENCRYPTION_KEY: encryptionKey,
-      ...change,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  child = started;
-  let output = "";
-  started.stdout.on("data", (chunk) => {
-    output += String(chunk);
-  });
-  started.stderr.on("data", (chunk) => {
-    output += String(chunk);
-  });
-  return { child: started, adminPort, output: () => output };
+/** Starts the process. */
+async function start(env: Record<string, string | undefined> = {}): Promise<ServiceProcess> {
+  const REGISTRY_ADDRESS = `127.0.0.1:${await freePort()}`;
+  running = await startServiceProcess({ databaseUrl: database.url, certificates, env: { REGISTRY_ADDRESS, ...env } });
+  return running;
 }
 
-async function exitOf(started: Awaited<ReturnType<typeof start>>): Promise<{ code: number | null; output: string }> {
-  const [code] = (await once(started.child, "close")) as [number | null];
+async function exitOf(started: ServiceProcess): Promise<{ code: number | null; output: string }> {
+  const code = await started.exited;
   return { code, output: started.output() };
 }
 
@@ -80,10 +49,10 @@ it("says that storage is ready, lives without a Registry, and stops cleanly", as
   const ready = await request(`http://127.0.0.1:${started.adminPort}/health/ready`);
   expect(ready.statusCode).toBe(503);
   expect(await ready.body.text()).toContain("registry");
-  started.child.kill("SIGTERM");
+  started.signal("SIGTERM");
   const { code, output } = await exitOf(started);
   expect(code).toBe(0);
-  expect(output).not.toContain(encryptionKey);
+  expect(output).not.toContain(processEncryptionKey);
 });
 
 it("refuses to start without an encryption key, and with a short one", async () => {
@@ -97,7 +66,7 @@ it("refuses to start without an encryption key, and with a short one", async () 
 it("refuses to start with a key that is not this installation's", async () => {
   const first = await start();
   await vi.waitFor(() => expect(first.output()).toContain("Secure Credential Storage ready"), { timeout: 30_000 });
-  first.child.kill("SIGTERM");
+  first.signal("SIGTERM");
   await exitOf(first);
   const { code, output } = await exitOf(
     await start({ CREDENTIAL_ENCRYPTION_KEY: "another-key-0123456789-0123456789-01" }),

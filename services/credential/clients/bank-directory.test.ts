@@ -2,26 +2,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Registry } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
-import { genericErrors } from "../../platform/errors/error-table.ts";
-import { type RpcServer, startRpcServer } from "../../platform/rpc/grpc-server.ts";
-import { type Handlers, implement } from "../../platform/rpc/service-implementation.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
-import { loadMeshTls } from "../../platform/tls/load-mesh-tls.ts";
+import {
+  bankEvent as bank,
+  snapshotComplete as complete,
+  startWatchedRegistry,
+  tlsIn,
+  type WatchEvent,
+} from "../testing/watched-registry.ts";
 import { type WatchedBankDirectory, watchBanks } from "./bank-directory.ts";
 
 const log = createLogger({ service: "test", level: "silent" });
-type WatchEvent =
-  | { case: "bank"; value: { bank: object } }
-  | { case: "merchant"; value: object }
-  | { case: "snapshotComplete"; value: object };
-
 let certificates: string;
-let server: RpcServer | undefined;
+let registry: Awaited<ReturnType<typeof startWatchedRegistry>> | undefined;
 let directory: WatchedBankDirectory | undefined;
 let port = 0;
-const endStreams: (() => void)[] = [];
 
 beforeEach(async () => {
   certificates = await mkdtemp(join(tmpdir(), "paymesh-directory-test-"));
@@ -33,53 +29,19 @@ afterEach(async () => {
   await rm(certificates, { recursive: true });
 });
 
-const bank = (bsimId: string, change: object = {}): WatchEvent => ({
-  case: "bank",
-  value: {
-    bank: { bsimId, name: bsimId, authServerUrl: "https://a", status: "active", health: "healthy", ...change },
-  },
-});
-const complete: WatchEvent = { case: "snapshotComplete", value: {} };
-
-/** A Registry that sends these events and then stays silent until its caller leaves. */
 async function startRegistry(events: readonly WatchEvent[], onPort = 0): Promise<void> {
-  const refuse = async (): Promise<never> => {
-    throw new Error("not asked here");
-  };
-  const others = Object.fromEntries(Registry.methods.map((method) => [method.localName, refuse]));
-  const watch: Handlers<typeof Registry>["watchRegistry"] = async function* (_request, ctx) {
-    for (const event of events) yield { revision: 1n, event };
-    await new Promise<void>((resolve) => {
-      endStreams.push(resolve);
-      ctx.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-  };
-  server = await startRpcServer({
-    service: "registry",
-    implementations: [implement(Registry, { ...others, watchRegistry: watch } as unknown as Handlers<typeof Registry>)],
-    authenticators: {},
-    errorTable: genericErrors,
-    log,
-    tls: await tlsOf("registry"),
-    host: "127.0.0.1",
-    grpcPort: onPort,
-  });
-  port = server.port;
+  registry = await startWatchedRegistry({ certificates, events, port: onPort });
+  port = registry.port;
 }
 
 async function stopRegistry(): Promise<void> {
-  for (const end of endStreams.splice(0)) end();
-  await server?.stop();
+  await registry?.stop();
 }
 
 async function watch(): Promise<WatchedBankDirectory> {
-  directory = watchBanks({ address: `127.0.0.1:${port}`, tls: await tlsOf("credential"), log });
+  const tls = await tlsIn(certificates, "credential");
+  directory = watchBanks({ address: `127.0.0.1:${port}`, tls, log });
   return directory;
-}
-
-function tlsOf(service: string) {
-  const file = (name: string) => join(certificates, name);
-  return loadMeshTls({ certFile: file(`${service}.pem`), keyFile: file(`${service}.key`), caFile: file("ca.pem") });
 }
 
 it("knows the banks of a snapshot and says before it that it cannot tell", async () => {
