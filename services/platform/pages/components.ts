@@ -38,6 +38,8 @@ ${options.hint !== undefined && html`<p class="hint" id="${id}-hint">${options.h
 /** Options of `button`. */
 export interface ButtonOptions {
   readonly label: string;
+  /** What a screen reader says, where the label alone does not tell what of; begins with the label (WCAG 2.5.3). */
+  readonly spokenLabel?: string;
   readonly kind?: "primary" | "secondary" | "danger" | "quiet";
   readonly name?: string;
   readonly value?: string;
@@ -50,14 +52,14 @@ export interface ButtonOptions {
 
 /** A submit button. */
 export function button(options: ButtonOptions): SafeHtml {
-  return html`<button type="submit" class="${buttonClass(options)}"${attribute("name", options.name)}${attribute("value", options.value)}${attribute("formaction", options.action)}${options.skipsValidation === true && raw(" formnovalidate")}>${options.label}</button>`;
+  return html`<button type="submit" class="${buttonClass(options)}"${attribute("name", options.name)}${attribute("value", options.value)}${attribute("formaction", options.action)}${options.skipsValidation === true && raw(" formnovalidate")}${attribute("aria-label", options.spokenLabel)}>${options.label}</button>`;
 }
 
 /** A link that looks like a button. */
 export function linkButton(
-  options: { readonly label: string; readonly href: string } & Pick<ButtonOptions, "kind" | "small">,
+  options: { readonly label: string; readonly href: string } & Pick<ButtonOptions, "kind" | "small" | "spokenLabel">,
 ): SafeHtml {
-  return html`<a class="${buttonClass(options)}" href="${options.href}">${options.label}</a>`;
+  return html`<a class="${buttonClass(options)}" href="${options.href}"${attribute("aria-label", options.spokenLabel)}>${options.label}</a>`;
 }
 
 function buttonClass(options: Pick<ButtonOptions, "kind" | "small">): string {

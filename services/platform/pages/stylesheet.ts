@@ -36,6 +36,7 @@ body{margin:0;min-height:100vh;min-height:100dvh;display:flex;flex-direction:col
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:1.5rem;line-height:1.25;letter-spacing:-.015em;margin:0 0 .5rem;text-wrap:balance}
 h2{font-size:1rem;line-height:1.4;margin:1.5rem 0 .5rem}
+body{overflow-wrap:break-word}:is(h1,h2,h3,p,a,label,td,th,li,.button){overflow-wrap:anywhere}
 p{margin:0 0 1rem}a{color:var(--accent);text-underline-offset:.2em}
 form+.hint{margin-top:1.25rem}.nowrap{white-space:nowrap}
 .lead,.hint{color:var(--soft)}.lead{margin-bottom:1.5rem}.hint{font-size:.875rem;margin:.25rem 0 0}

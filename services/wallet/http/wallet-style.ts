@@ -6,8 +6,8 @@ export const walletStyle = [
   ".held{list-style:none;margin:.75rem 0 1rem;padding:0}.held li{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .875rem;padding:.875rem 0;border-top:1px solid var(--line)}",
   ".held .text{flex:1 1 15rem;min-width:0}.held .name{display:block;font-weight:600;font-variant-numeric:tabular-nums}",
   ".held .detail{display:block;color:var(--soft);font-size:.875rem}.held .does{display:flex;margin-left:auto}.held .does .button{padding:.375rem .625rem}",
-  ".bank{display:flex;align-items:center;justify-content:space-between;gap:.75rem}.bank h2{margin:0;font-size:1.125rem}",
+  ".bank{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:.75rem}.bank .badge{white-space:nowrap}.hint+:is(p,form){margin-top:.75rem}.bank h2{margin:0;font-size:1.125rem}",
   ".ends{display:flex;flex-wrap:wrap;gap:.625rem}.ends form{flex:1 1 auto}.ends .button{width:100%;white-space:nowrap}",
-  ".notice h2{margin:0;font-size:1.0625rem}.notice{border-left:4px solid var(--warn,#a15c00)}.notice .ends form{flex:0 0 auto}.notice .ends .button{width:auto}",
-  "details>summary{cursor:pointer;font-weight:600;min-height:2.75rem;display:flex;align-items:center}details form{margin-top:.75rem}",
+  ".notice h2{margin:0 0 .375rem;font-size:1.0625rem}.notice{border-left:4px solid var(--warn)}.notice .ends form{flex:0 0 auto}.notice .ends .button{width:auto}",
+  "details>summary{cursor:pointer;font-weight:600;padding:.625rem 0}details form{margin-top:.75rem}",
 ].join("");

@@ -45,7 +45,7 @@ function noticePanel(view: WalletPage, notice: Notice): SafeHtml | undefined {
   const there = !isOfBank(notice) && view.connectionsUrl !== undefined && words.needsPerson;
   const look =
     there && linkButton({ label: "Look at connected accounts", href: view.connectionsUrl ?? "", small: true });
-  const hide = html`<button type="submit" class="button quiet small" aria-label="Hide: ${words.title}">Hide</button>`;
+  const hide = button({ label: "Hide", spokenLabel: `Hide: ${words.title}`, kind: "quiet", small: true });
   return html`<section class="panel notice" aria-label="${words.title}"><h2>${words.title}</h2><p>${words.detail}</p>
 <div class="ends">${look}${post(view, `/wallet/notices/${encodeURIComponent(notice.noticeId)}/hide`, hide)}</div></section>`;
 }
@@ -64,7 +64,7 @@ function bankPanel(view: WalletPage, enrolment: EnrolmentWithCount): SafeHtml {
 <ul class="held">${cards.map((card) => cardRow(view, card))}</ul>
 <div class="ends">${post(view, `/enroll/${encodeURIComponent(enrolment.bsimId)}`, again)}
 ${post(view, `/wallet/enrolments/${enrolment.enrolmentId}/remove`, button({ label: `Remove ${name}`, kind: "secondary", small: true }))}</div>
-${expiry !== undefined && html`<p class="hint">You allowed this until ${expiry}.</p>`}`);
+${expiry !== undefined && !stale && html`<p class="hint">You allowed this until ${expiry}.</p>`}`);
 }
 
 function cardRow(view: WalletPage, card: Card): SafeHtml {
@@ -73,8 +73,8 @@ function cardRow(view: WalletPage, card: Card): SafeHtml {
   const expiry = `${String(card.expiryMonth).padStart(2, "0")}/${String(card.expiryYear).slice(-2)}`;
   return html`<li><span class="text"><span class="name">${network} <span aria-hidden="true">••••</span><span class="sr">ending in</span> ${card.lastFour} ${card.isDefault && badge("Default")}</span>
 <span class="detail">${card.cardHolder} · expires ${expiry}</span></span><span class="does">
-${!card.isDefault && post(view, `/wallet/cards/${card.cardId}/default`, html`<button type="submit" class="button quiet small" aria-label="Make default: ${name}">Make default</button>`)}
-${post(view, `/wallet/cards/${card.cardId}/remove`, html`<button type="submit" class="button quiet small" aria-label="Remove ${name}">Remove</button>`)}</span></li>`;
+${!card.isDefault && post(view, `/wallet/cards/${card.cardId}/default`, button({ label: "Make default", spokenLabel: `Make default: ${name}`, kind: "quiet", small: true }))}
+${post(view, `/wallet/cards/${card.cardId}/remove`, button({ label: "Remove", spokenLabel: `Remove ${name}`, kind: "quiet", small: true }))}</span></li>`;
 }
 
 function addPanel(view: WalletPage): SafeHtml | undefined {

@@ -40,6 +40,7 @@ async function shoot(page: Page, name: string) {
 async function expectToFit(page: Page, width: number) {
   const main = page.locator("main");
   expect((await main.boundingBox())?.width).toBeLessThanOrEqual(width);
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
   for (const element of await main
     .locator("button:visible, a.button:visible, input:visible:not([type=checkbox])")
     .all()) {
@@ -47,6 +48,45 @@ async function expectToFit(page: Page, width: number) {
     expect(box?.height, (await element.textContent()) ?? undefined).toBeGreaterThanOrEqual(40);
     expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(width);
   }
+}
+
+/** Names, descriptions and amounts as long as they come, in currencies of no and of three decimals, while `work` looks at them. */
+async function withLongWords(user: string, work: () => Promise<void>): Promise<void> {
+  const { query } = world.replica.deps.storage.db;
+  const name =
+    "The Cooperative Building Society of Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch & District";
+  const rename = (institution_name: string) =>
+    query.updateTable("connections").set({ institution_name }).where("user_id", "=", user).execute();
+  const [{ institution_name: before = "" } = {}] = await query
+    .selectFrom("connections")
+    .select("institution_name")
+    .where("user_id", "=", user)
+    .execute();
+  await rename(name);
+  const [account] = await query.selectFrom("provider_accounts").selectAll().where("user_id", "=", user).execute();
+  const [line] = await query.selectFrom("provider_transactions").selectAll().where("user_id", "=", user).execute();
+  if (account === undefined || line === undefined) throw new Error("nothing was fetched");
+  for (const [currency, minor] of [
+    ["KWD", 1_234_567_891n],
+    ["JPY", 1_234_567_891n],
+  ] as const) {
+    const ofAccount = { account_id: currency, display_name: `${name} ${currency}`, currency, balance_minor: minor };
+    await query
+      .insertInto("provider_accounts")
+      .values({ ...account, ...ofAccount, position: 90 })
+      .execute();
+    const ofLine = { transaction_id: currency, account_id: currency, currency, amount_minor: -minor };
+    const told = { description: "X".repeat(90), status: "pending" as const, posted_at: new Date() };
+    await query
+      .insertInto("provider_transactions")
+      .values({ ...line, ...ofLine, ...told })
+      .execute();
+  }
+  await work();
+  for (const table of ["provider_accounts", "provider_transactions"] as const) {
+    await query.deleteFrom(table).where("user_id", "=", user).where("account_id", "in", ["KWD", "JPY"]).execute();
+  }
+  await rename(before);
 }
 
 async function signInAtPlaid(page: Page) {
@@ -85,6 +125,17 @@ describe.each([
     await page.goto(page.url().split("?")[0] ?? "");
     await expectToFit(page, viewport.width);
     await shot("connection");
+    if (viewport.width < 500 && scheme === "light")
+      await withLongWords(user, async () => {
+        await page.reload();
+        await expectToFit(page, viewport.width);
+        await shot("connection-long");
+        await page.goto(`${world.origin}/connections`);
+        await expectToFit(page, viewport.width);
+        await shot("list-long");
+        await page.goBack();
+      });
+    await page.reload();
     await page.getByRole("link", { name: "Older transactions" }).click();
     await page.getByRole("link", { name: "Disconnect" }).click();
     await expectToFit(page, viewport.width);

@@ -42,20 +42,23 @@ export function connectionView(view: ConnectionPage): SafeHtml {
   return html`<p class="back"><a href="/connections">All connected accounts</a></p>
 ${view.notice !== undefined && alert({ kind: "success", text: view.notice })}${standing.advice !== undefined && alert({ kind: "warning", text: standing.advice })}${view.accountsProblem !== undefined && alert({ kind: "warning", text: view.accountsProblem })}
 ${panel(html`<div class="head"><h1>${nameOf(connection, providerName)}</h1>${badge(standing.badge, standing.kind)}</div>
-<p class="hint">Through ${providerName} · connected ${dayText(connection.connectedAt)}${connection.consentExpiresAt !== undefined && html` · consent until ${dayText(connection.consentExpiresAt)}`}<br>
-${connection.lastSyncAt === undefined ? "Not fetched yet" : html`Fetched ${timeElement(connection.lastSyncAt)}`}${isBusy && html` · <a href="${here}">Fetching now; look again</a>`}</p>${accountRows(view, here)}${deeds(view, here, standing.needsConsent)}`)}
+<p class="hint">Through ${providerName} · connected ${dayText(connection.connectedAt)}${connection.stateReason === "" && connection.consentExpiresAt !== undefined && html` · consent until ${dayText(connection.consentExpiresAt)}`}<br>
+${connection.lastSyncAt !== undefined && html`Fetched ${timeElement(connection.lastSyncAt)}`}${connection.lastSyncAt === undefined && !isBusy && "Not fetched yet"}${isBusy && html`${connection.lastSyncAt !== undefined && " · "}Fetching now · <a href="${here}">Look again</a>`}</p>${accountRows(view, here)}${deeds(view, here, standing.needsConsent)}`)}
 ${transactionsPanel(view, here)}${historyPanel(view)}`;
 }
 
 function accountRows(view: ConnectionPage, here: string): SafeHtml {
-  if (view.accounts.length === 0) return html`<p>No accounts have been fetched yet.</p>`;
+  if (view.accounts.length === 0) {
+    const isKnown = view.connection.lastSyncAt !== undefined;
+    return html`<p>${isKnown ? "No account is shared here." : "No accounts have been fetched yet."}</p>`;
+  }
   return html`<ul class="rows">${view.accounts.map((account) => {
     const chosen = account.accountId === view.account?.accountId;
     const detail = [account.accountType.replaceAll("_", " ").toLowerCase(), account.maskedNumber].filter(
       (each) => each !== "",
     );
     return html`<li><span class="text"><a class="name" href="${here}?account=${encodeURIComponent(account.accountId)}#transactions"${chosen && html` aria-current="true"`}>${account.displayName}</a><span class="detail">${detail.join(" · ")}</span></span>
-<span class="sum">${account.balanceMinor === undefined ? "not told" : moneyText(account.balanceMinor, parseCurrency(account.currency))}${account.availableMinor !== undefined && account.availableMinor !== account.balanceMinor && html`<span class="detail">${moneyText(account.availableMinor, parseCurrency(account.currency))} available</span>`}</span></li>`;
+<span class="sum">${account.balanceMinor === undefined ? html`<span class="detail">balance not known</span>` : moneyText(account.balanceMinor, parseCurrency(account.currency))}${account.availableMinor !== undefined && account.availableMinor !== account.balanceMinor && html`<span class="detail">${moneyText(account.availableMinor, parseCurrency(account.currency))} available</span>`}</span></li>`;
   })}</ul>`;
 }
 
@@ -77,13 +80,14 @@ function transactionsPanel(view: ConnectionPage, here: string): SafeHtml {
   const names = new Map(view.accounts.map((each) => [each.accountId, each.displayName]));
   return panel(html`<div class="head" id="transactions"><h2>Transactions${account !== undefined && html` of ${account.displayName}`}</h2>${account !== undefined && html`<a href="${here}#transactions">Of all accounts</a>`}</div>
 <p class="hint">${syncInWords({ runs: view.runs, lastSyncAt: view.connection.lastSyncAt, since: view.syncedSince })}</p>
-${transactions.length === 0 && html`<p>${view.syncedSince === undefined ? "No transactions have come yet." : "There are no transactions here."}</p>`}<ul class="rows">${transactions.map((each) => transactionRow(each, account === undefined ? names.get(each.accountId) : undefined))}</ul>
+${transactions.length === 0 && view.syncedSince !== undefined && html`<p>There are no transactions here.</p>`}
+${transactions.length > 0 && html`<ul class="rows">${transactions.map((each) => transactionRow(each, account === undefined ? names.get(each.accountId) : undefined))}</ul>`}
 ${olderToken !== "" && html`<p class="pages">${linkButton({ label: "Older transactions", href: `${here}?${of}page=${encodeURIComponent(olderToken)}#transactions`, kind: "secondary", small: true })}</p>`}`);
 }
 
 function transactionRow(each: ProviderTransaction, accountName: string | undefined): SafeHtml {
   const detail = [dayText(each.postedAt), accountName].filter((part) => part !== undefined);
-  return html`<li><span class="text"><span class="name">${each.description}</span><span class="detail">${detail.join(" · ")} ${each.status === "pending" && badge("Pending")}</span></span>
+  return html`<li><span class="text"><span class="name">${each.description || "No description"}</span><span class="detail">${detail.join(" · ")} ${each.status === "pending" && badge("Pending")}</span></span>
 <span class="sum ${each.amountMinor > 0n && "in"}">${moneyText(each.amountMinor, parseCurrency(each.currency))}</span></li>`;
 }
 

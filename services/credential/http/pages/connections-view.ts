@@ -40,14 +40,15 @@ function connectionPanel(view: ConnectionsPage, connection: Connection): SafeHtm
   const { lastSyncAt } = connection;
   const keep = standing.needsConsent ? keepLink(connection, view.extensionDays(connection), "primary") : undefined;
   const again = button({
-    label: `Connect ${name} again`,
+    label: "Connect again",
+    spokenLabel: `Connect again: ${name}`,
     kind: keep === undefined ? "primary" : "secondary",
     small: true,
   });
   return panel(html`<div class="head"><h2>${name}</h2>${badge(standing.badge, standing.kind)}</div>
 <p class="hint">Through ${provider} · ${lastSyncAt === undefined ? "not fetched yet" : html`fetched ${timeElement(lastSyncAt)}`}</p>
 ${standing.advice !== undefined && html`<p>${standing.advice}</p>`}
-<div class="does">${linkButton({ label: `Open ${name}`, href: `/connections/${connection.connectionId}`, kind: "secondary", small: true })}
+<div class="does">${linkButton({ label: "Open", spokenLabel: `Open ${name}`, href: `/connections/${connection.connectionId}`, kind: "secondary", small: true })}
 ${keep}${standing.needsConsent && startForm(view.csrf, { connector: connection.connector, institutionId: connection.institutionId, connectionId: connection.connectionId }, again)}</div>`);
 }
 
@@ -108,7 +109,7 @@ function institutionRow(
   { institutionId, name, countries }: Institution,
 ): SafeHtml {
   const label = `Connect ${name} through ${offer.displayName}`;
-  const submit = html`<button type="submit" class="button secondary small" aria-label="${label}">Connect</button>`;
+  const submit = button({ label: "Connect", spokenLabel: label, kind: "secondary", small: true });
   return html`<li><span class="text"><span class="name">${name}</span>${countries.length > 0 && html`<span class="detail">${countries.slice(0, 6).join(", ")}</span>`}</span>
 ${startForm(view.csrf, { connector: offer.connector, institutionId }, submit)}</li>`;
 }
