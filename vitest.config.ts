@@ -4,9 +4,8 @@ const postgres = "services/platform/testing/global-setup.ts";
 
 export default defineConfig({
   test: {
-    // Processes, not threads: a test may change its environment, and a crash takes one file along. Two cores, two workers.
+    // Processes, not threads: a test may change its environment, and a crash takes one file along.
     pool: "forks",
-    maxWorkers: 2,
     testTimeout: 20_000,
     // A shared machine that stalls for seconds can fail a test whose code is right. Where a landing depends on it, a test may prove
     // itself once more; the report names it, and one that fails twice is broken.
@@ -18,6 +17,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
+          // Two cores, and a third of the time is spent waiting for what a test has started.
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
           include: ["services/**/*.test.ts", "deploy/**/*.test.ts", "tools/**/*.test.ts"],
           globalSetup: [postgres],
         },
@@ -27,6 +29,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "e2e",
+          // Each of them keeps a mesh of a dozen processes busy.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           include: ["e2e/**/*.test.ts"],
           globalSetup: [postgres, "e2e/harness/global-mesh.ts"],
         },
