@@ -20,6 +20,7 @@ import {
   hasUnsettledIntent,
   releaseFlight,
 } from "../storage/refresh-store.ts";
+import { countRefresh } from "./count-refresh.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
@@ -75,6 +76,12 @@ interface Failed {
  * it becomes the connection's own. `overtaken`: someone else's flight has the connection now, look again.
  */
 export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
+  const outcome = await flyToEnd(parts, work);
+  if (work.ask === undefined) countRefresh(work.flight.connector, outcome);
+  return outcome;
+}
+
+async function flyToEnd(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
   const { landings } = parts;
   const startedMs = performance.now();
   try {

@@ -30,7 +30,7 @@ const retentionMs = 600_000;
 const masterKeysMs = 10_000;
 const wrapsMs = 300_000;
 const erasuresMs = 5_000;
-// Counting every connection takes a second at a million of them.
+// Counting every connection takes a second at a million of them, of one replica.
 const statisticsMs = 60_000;
 // What a chain can lose at its end unseen, to someone who may write every table.
 const auditHeadsMs = 300_000;

@@ -1,7 +1,7 @@
 import type { Attributes } from "@opentelemetry/api";
 import { type Gauge, gauge } from "../../platform/telemetry/metrics.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
-import { readStatistics } from "../storage/statistics-store.ts";
+import { readCounts } from "../storage/statistics-store.ts";
 
 const connections = gauge("connections", "Connections by provider and state");
 const expiring = gauge("connections_expiring", "Access tokens and consents that end within 24 hours");
@@ -30,9 +30,16 @@ const set = {
   webhooks: series(webhooks),
 };
 
-/** Shows the numbers of the statistics as metrics. Every replica shows the same: take the maximum over them, never the sum. */
+// Replicas look about once a minute, each at its own moment; whoever finds the numbers this old counts them for all.
+const maxAgeMs = 50_000;
+
+/**
+ * Shows the numbers of the statistics as metrics. One replica counts, and every replica shows the same: take the maximum over them, never
+ * the sum.
+ */
 export async function recordStatistics(deps: Pick<Dependencies, "storage" | "clock">): Promise<void> {
-  const read = await readStatistics(deps.storage.db.query, deps.clock.now());
+  const query = { now: deps.clock.now(), maxAgeMs };
+  const { numbers: read } = await readCounts(deps.storage.db.query, query);
   set.connections(read.connections.map(({ connector, state, count }) => [count, { connector, state }]));
   set.expiring([
     [read.accessTokensExpiring, { what: "access_token" }],

@@ -20,6 +20,7 @@ import type { SyncRun } from "../domain/sync-run.ts";
 import type { BegunConnect } from "../flows/begin-connect.ts";
 import type { ExtendedConsent } from "../flows/extend-consent.ts";
 import type { ConnectionAuditEntry } from "../storage/audit-read.ts";
+import type { Snapshot } from "../storage/shared-snapshot.ts";
 import type { Statistics } from "../storage/statistics-store.ts";
 import { credentialErrors } from "./error-table.ts";
 
@@ -127,14 +128,14 @@ export function auditEntryMessage(entry: ConnectionAuditEntry): MessageInitShape
   return { action, outcome, at: timestampFromDate(at), durationMs, actor };
 }
 
+/** How old the statistics may be that an operator is told; more where there is much to count. */
+export const statisticsAgeMsMax = 5_000;
+
 /** Counts and ages. */
-export function statisticsMessage(
-  statistics: Statistics,
-  now: Date,
-): MessageInitShape<typeof ConnectorStatisticsSchema> {
-  const { connections, refreshes, syncRuns, webhooks, durations, ...numbers } = statistics;
+export function statisticsMessage(told: Snapshot<Statistics>): MessageInitShape<typeof ConnectorStatisticsSchema> {
+  const { connections, refreshes, syncRuns, webhooks, durations, ...numbers } = told.numbers;
   return {
-    at: timestampFromDate(now),
+    at: timestampFromDate(told.at),
     connections: [...connections],
     refreshes: [...refreshes],
     syncRuns: [...syncRuns],

@@ -1,13 +1,11 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { writeMetrics } from "../../platform/telemetry/metrics.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { recordStatistics } from "../jobs/statistics-metrics.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { asOperator, asPhoneOf, ownerNamed, testAddresses } from "../testing/credential-world.ts";
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory, visitPlaid } from "../testing/plaid-world.ts";
+import { scrapeMetrics } from "../testing/scrape-metrics.ts";
 
 let its: PlaidWorld;
 let user: string;
@@ -278,19 +276,8 @@ describe("statistics", () => {
     expect(exchange?.count).toBeGreaterThan(0);
     expect(exchange?.p95Ms).toBeGreaterThanOrEqual(exchange?.p50Ms ?? Number.NaN);
     await recordStatistics(its.replica.deps);
-    const metrics = await scrape();
+    const metrics = await scrapeMetrics();
     expect(metrics).toMatch(/^paymesh_connections\{connector="plaid",state="ACTIVE"[^}]*\} [1-9]/m);
     expect(metrics).toMatch(/^paymesh_oldest_due_seconds\{what="refresh"[^}]*\} \d/m);
   });
 });
-
-async function scrape(): Promise<string> {
-  const server = createServer(writeMetrics);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    const { port } = server.address() as AddressInfo; // a TCP server that listens
-    return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  } finally {
-    server.close();
-  }
-}

@@ -20,6 +20,7 @@ import {
   connectedTransactionMessage,
   providerAccountMessage,
   providerAccountsErrorMessage,
+  statisticsAgeMsMax,
   statisticsMessage,
   syncRunMessage,
 } from "./connector-messages.ts";
@@ -86,8 +87,8 @@ export function connectionHistoryHandlers({
       return { runs: page.map(syncRunMessage), nextPageToken };
     },
     getConnectorStatistics: async () => {
-      const now = deps.clock.now();
-      return statisticsMessage(await readStatistics(deps.storage.db.query, now), now);
+      const query = { now: deps.clock.now(), maxAgeMs: statisticsAgeMsMax };
+      return statisticsMessage(await readStatistics(deps.storage.db.query, query));
     },
   };
 }

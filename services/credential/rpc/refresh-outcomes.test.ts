@@ -13,6 +13,7 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
+import { scrapeMetrics } from "../testing/scrape-metrics.ts";
 
 const refreshes = "POST /oidc/token refresh_token";
 const hourMs = 3_600_000;
@@ -97,6 +98,23 @@ describe("an intent", () => {
     await sweepRefreshes(replica, live);
     expect(await reread(next)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
     expect(await lastRefreshAct(next)).toEqual({ outcome: "reauth_required", reason: "answer_lost" });
+  });
+});
+
+describe("the metrics", () => {
+  it("count refreshes by provider and how they ended", async () => {
+    const countOf = async (outcome: string) => {
+      const line = new RegExp(`^paymesh_refreshes_total\\{connector="bsim",outcome="${outcome}"[^}]*\\} (\\d+)`, "m");
+      return Number(line.exec(await scrapeMetrics())?.[1] ?? 0);
+    };
+    const counts = () => Promise.all(["refreshed", "reauth_required"].map(countOf));
+    const [refreshed = 0, refused = 0] = await counts();
+    const connection = await connected();
+    await replica.wallet.refreshConnection(connection);
+    expect(await counts()).toEqual([refreshed + 1, refused]);
+    await world.bank.endGrants();
+    await replica.wallet.refreshConnection(connection);
+    expect(await counts()).toEqual([refreshed + 1, refused + 1]);
   });
 });
 

@@ -2,7 +2,7 @@ import type { Credential } from "../../../gen/es/paymesh/credential/v1/credentia
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import { readStatistics } from "../storage/statistics-store.ts";
 import { type ConnectorHandlerParts, link } from "./connector-handlers.ts";
-import { statisticsMessage } from "./connector-messages.ts";
+import { statisticsAgeMsMax, statisticsMessage } from "./connector-messages.ts";
 import { startRun } from "./provider-data-handlers.ts";
 
 const connector = "truelayer";
@@ -22,8 +22,8 @@ export function trueLayerHandlers(
     refreshTrueLayerConnection: ({ connectionId }, ctx) =>
       startRun(deps, { request: { connector, connectionId }, kind: "tokens", ctx }),
     getTrueLayerStatistics: async () => {
-      const now = deps.clock.now();
-      return statisticsMessage(await readStatistics(deps.storage.db.query, now, connector), now);
+      const query = { now: deps.clock.now(), maxAgeMs: statisticsAgeMsMax, connector };
+      return statisticsMessage(await readStatistics(deps.storage.db.query, query));
     },
   };
 }

@@ -1,29 +1,98 @@
 import { sql } from "kysely";
+import { z } from "zod";
+import { readShared, type Snapshot } from "./shared-snapshot.ts";
 import type { Queryable } from "./storage.ts";
-import { countWebhooks, type WebhookCounts } from "./webhook-statistics.ts";
+import { countWebhooks } from "./webhook-statistics.ts";
 
 const soonMs = 86_400_000;
+const time = z.iso.datetime().transform((text) => new Date(text));
+const number = z.number();
+const outcomesShape = z.array(z.object({ outcome: z.string(), count: number }));
+const webhooksShape = z.array(
+  z.object({
+    connector: z.string(),
+    accepted: number,
+    repeated: number,
+    rejected: number,
+    queued: number,
+    dead: number,
+    oldestDueAt: time.optional(),
+  }),
+);
+const countsShape = z.object({
+  connections: z.array(z.object({ connector: z.string(), state: z.string(), count: number })),
+  accessTokensExpiring: number,
+  consentsExpiring: number,
+  refreshes: outcomesShape,
+  oldestDueRefreshSeconds: number,
+  syncRuns: outcomesShape,
+  oldestDueSyncSeconds: number,
+  /** Of the last 24 hours. */
+  webhooks: webhooksShape,
+});
+const durationsShape = z.array(z.object({ action: z.string(), count: number, p50Ms: number, p95Ms: number }));
 
 /** Counts and ages over all connections. */
-export interface Statistics {
-  readonly connections: readonly { readonly connector: string; readonly state: string; readonly count: number }[];
-  readonly accessTokensExpiring: number;
-  readonly consentsExpiring: number;
-  readonly refreshes: readonly OutcomeCount[];
-  readonly oldestDueRefreshSeconds: number;
-  readonly syncRuns: readonly OutcomeCount[];
-  readonly oldestDueSyncSeconds: number;
-  /** Of the last 24 hours. */
-  readonly webhooks: readonly WebhookCounts[];
+export type Counts = Readonly<z.infer<typeof countsShape>>;
+
+/** How long one kind of act took in the last 24 hours, milliseconds. */
+export type ActDuration = Readonly<z.infer<typeof durationsShape>[number]>;
+
+/** What operators are told. */
+export interface Statistics extends Counts {
   readonly durations: readonly ActDuration[];
 }
 
-/** How long one kind of act took in the last 24 hours, milliseconds. */
-export interface ActDuration {
-  readonly action: string;
-  readonly count: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
+/** What is counted: of one connector's connections where it is named, not older than this unless counting takes long. */
+export interface StatisticsQuery {
+  readonly now: Date;
+  readonly maxAgeMs: number;
+  readonly connector?: string | undefined;
+}
+
+/** The counts, from the one source of API and metrics: counted by one replica, told by all. */
+export async function readCounts(db: Queryable, query: StatisticsQuery): Promise<Snapshot<Counts>> {
+  const { now, maxAgeMs, connector } = query;
+  const name = connector === undefined ? "counts" : `counts of ${connector}`;
+  return await readShared(db, { name, maxAgeMs, now, shape: countsShape, count: () => countAll(db, now, connector) });
+}
+
+/** The counts with how long acts took. */
+export async function readStatistics(db: Queryable, query: StatisticsQuery): Promise<Snapshot<Statistics>> {
+  const { now, maxAgeMs } = query;
+  const counts = await readCounts(db, query);
+  const count = () => readDurations(db, new Date(now.getTime() - soonMs));
+  const durations = await readShared(db, { name: "durations", maxAgeMs, now, shape: durationsShape, count });
+  return { at: counts.at, numbers: { ...counts.numbers, durations: durations.numbers } };
+}
+
+async function countAll(db: Queryable, now: Date, connector: string | undefined): Promise<Counts> {
+  const dayAgo = new Date(now.getTime() - soonMs);
+  const groups = await countConnections(db, now, connector);
+  const { rows: syncRuns } = await sql<OutcomeCount>`
+    select state as outcome, count(*)::int as count from sync_runs
+    where requested_at >= ${dayAgo} and ${ofConnector(connector)} group by 1 order by 1`.execute(db);
+  const { rows: due } = await sql<{ at: Date | null }>`
+    select min(due_at) as at from sync_runs where state = 'queued' and due_at <= ${now} and ${ofConnector(connector)}`.execute(
+    db,
+  );
+  const age = (since: Date | null | undefined) =>
+    since === null || since === undefined ? 0 : Math.max(0, Math.floor((now.getTime() - since.getTime()) / 1000));
+  const sum = (of: (group: ConnectionGroup) => number) => groups.reduce((total, group) => total + of(group), 0);
+  const dueAt = groups
+    .flatMap((group) => group.refresh_due ?? [])
+    .sort((one, other) => one.getTime() - other.getTime());
+  const refreshed = groups.filter((group) => group.outcome !== null && group.state !== "REVOKED");
+  return {
+    connections: sumBy(groups, ({ connector, state }) => ({ connector, state })),
+    accessTokensExpiring: sum((group) => group.tokens),
+    consentsExpiring: sum((group) => group.consents),
+    refreshes: sumBy(refreshed, ({ outcome }) => ({ outcome: outcome ?? "" })),
+    oldestDueRefreshSeconds: age(dueAt[0]),
+    syncRuns,
+    oldestDueSyncSeconds: age(due[0]?.at),
+    webhooks: await countWebhooks(db, dayAgo),
+  };
 }
 
 interface OutcomeCount {
@@ -31,49 +100,53 @@ interface OutcomeCount {
   readonly count: number;
 }
 
-/** Reads them, of one connector's connections where it is named; the one source of API, metrics and views. */
-export async function readStatistics(db: Queryable, now: Date, connector?: string): Promise<Statistics> {
-  const ofConnector = connector === undefined ? sql`true` : sql`connector = ${connector}`;
-  const soon = new Date(now.getTime() + soonMs);
-  const dayAgo = new Date(now.getTime() - soonMs);
-  const connections = await sql<{ connector: string; state: string; count: number }>`
-    select connector, state, count(*)::int as count from connections where ${ofConnector} group by connector, state order by connector, state`.execute(
-    db,
-  );
-  const refreshes = await sql<OutcomeCount>`
-    select refresh_outcome as outcome, count(*)::int as count from connections
-    where refresh_outcome is not null and state <> 'REVOKED' and ${ofConnector} group by 1 order by 1`.execute(db);
-  const syncRuns = await sql<OutcomeCount>`
-    select state as outcome, count(*)::int as count from sync_runs where requested_at >= ${dayAgo} and ${ofConnector} group by 1 order by 1`.execute(
-    db,
-  );
-  const ages = await sql<{ tokens: number; consents: number; refresh_due: Date | null; sync_due: Date | null }>`
-    select
-      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR') and ${ofConnector}
-        and access_token_expires_at > ${now} and access_token_expires_at <= ${soon}) as tokens,
-      (select count(*)::int from connections where state in ('ACTIVE', 'ERROR') and ${ofConnector}
-        and consent_expires_at > ${now} and consent_expires_at <= ${soon}) as consents,
-      (select min(refresh_due_at) from connections where state <> 'REVOKED' and ${ofConnector} and refresh_due_at <= ${now}) as refresh_due,
-      (select min(due_at) from sync_runs where state = 'queued' and ${ofConnector} and due_at <= ${now}) as sync_due`.execute(
-    db,
-  );
-  const [row] = ages.rows;
-  const age = (since: Date | null | undefined) =>
-    since === null || since === undefined ? 0 : Math.floor((now.getTime() - since.getTime()) / 1000);
-  return {
-    connections: connections.rows,
-    accessTokensExpiring: row?.tokens ?? 0,
-    consentsExpiring: row?.consents ?? 0,
-    refreshes: refreshes.rows,
-    oldestDueRefreshSeconds: age(row?.refresh_due),
-    syncRuns: syncRuns.rows,
-    oldestDueSyncSeconds: age(row?.sync_due),
-    webhooks: await countWebhooks(db, dayAgo),
-    durations: await readDurations(db, dayAgo),
-  };
+interface ConnectionGroup {
+  readonly connector: string;
+  readonly state: string;
+  readonly outcome: string | null;
+  readonly count: number;
+  readonly tokens: number;
+  readonly consents: number;
+  readonly refresh_due: Date | null;
 }
 
-async function readDurations(db: Queryable, since: Date): Promise<readonly ActDuration[]> {
+/** Everything that is to be known of connections, in one walk over them. */
+async function countConnections(
+  db: Queryable,
+  now: Date,
+  connector: string | undefined,
+): Promise<readonly ConnectionGroup[]> {
+  const soon = new Date(now.getTime() + soonMs);
+  const { rows } = await sql<ConnectionGroup>`
+    select connector, state, refresh_outcome as outcome, count(*)::int as count,
+      (count(*) filter (where state in ('ACTIVE', 'ERROR')
+        and access_token_expires_at > ${now} and access_token_expires_at <= ${soon}))::int as tokens,
+      (count(*) filter (where state in ('ACTIVE', 'ERROR')
+        and consent_expires_at > ${now} and consent_expires_at <= ${soon}))::int as consents,
+      min(refresh_due_at) filter (where state <> 'REVOKED' and refresh_due_at <= ${now}) as refresh_due
+    from connections where ${ofConnector(connector)} group by 1, 2, 3 order by 1, 2, 3`.execute(db);
+  return rows;
+}
+
+/** Counts of groups that read the same by these names, in the order they come. */
+function sumBy<N extends object>(
+  groups: readonly ConnectionGroup[],
+  namesOf: (group: ConnectionGroup) => N,
+): (N & { count: number })[] {
+  const sums = new Map<string, N & { count: number }>();
+  for (const group of groups) {
+    const names = namesOf(group);
+    const key = JSON.stringify(names);
+    sums.set(key, { ...names, count: (sums.get(key)?.count ?? 0) + group.count });
+  }
+  return [...sums.values()];
+}
+
+function ofConnector(connector: string | undefined) {
+  return connector === undefined ? sql<boolean>`true` : sql<boolean>`connector = ${connector}`;
+}
+
+async function readDurations(db: Queryable, since: Date): Promise<ActDuration[]> {
   const { rows } = await sql<ActDuration>`
     select action, count(*)::int as count,
       percentile_cont(0.5) within group (order by duration_ms)::int as "p50Ms",

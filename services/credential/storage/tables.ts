@@ -368,6 +368,14 @@ export interface Tables {
     salt: Uint8Array;
   };
   erasures: ErasureRow;
+  statistics_snapshots: {
+    name: string;
+    taken_at: Date | null;
+    told_at: Date | null;
+    took_ms: Generated<number>;
+    lease_until: Date | null;
+    numbers: JSONColumnType<object> | null;
+  };
   audit_signed_heads: {
     number: bigint;
     signed_at: Date;

@@ -2502,6 +2502,8 @@ export declare const GetConnectorStatisticsRequestSchema: GenMessage<GetConnecto
  */
 export declare type ConnectorStatistics = Message<"paymesh.credential.v1.ConnectorStatistics"> & {
   /**
+   * When it was counted: some seconds ago, or longer where counting takes long. One replica counts for all.
+   *
    * @generated from field: google.protobuf.Timestamp at = 1;
    */
   at?: Timestamp | undefined;
