@@ -196,6 +196,19 @@ describe("a phone and its wallet, through the gateway", { timeout: 90_000 }, () 
     expect(await owner.cards()).toHaveLength(2);
   });
 
+  it("deletes an account at once, for every phone of it, and frees its address", async () => {
+    const phone = new Phone();
+    await phone.signUp();
+    const answer = await phone.delete("/account");
+    expect(answer).toMatchObject({ status: 200, body: { success: true } });
+    expect(answer.body).not.toHaveProperty("message");
+    expect(await phone.get("/wallet/summary")).toMatchObject({ status: 401, body: unauthorized });
+    expect(await phone.post("/auth/token/refresh", { refreshToken: phone.refreshToken })).toMatchObject({
+      status: 401,
+    });
+    expect((await new Phone(phone.email).signUp()).status).toBe(201);
+  });
+
   it("gives a browser a session with the start of an enrolment and an account at its end", async () => {
     const start = await call("POST", `${urls.gateway}/api/enrollment/start/maple-bank`, { body: {} });
     expect(start.status).toBe(200);

@@ -4,6 +4,7 @@ import { randomToken } from "../../platform/secrets/random-token.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
+import { dropNotices } from "../storage/notice-store.ts";
 import { type BegunConnect, keepAttempt } from "./begin-connect.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { type LinkAddresses, linkConnector, wayBack } from "./link-connector.ts";
@@ -77,10 +78,12 @@ async function confirmed(
   const subject = { owner, actor: act.caller.actor, now: deps.clock.now() };
   const durationMs = performance.now() - act.startedMs;
   const details = { until: current.consentExpiresAt?.toISOString() ?? "" };
-  await inTransaction(deps.storage.db, (tx) =>
-    appendAudit(deps.storage, tx, subject, [
+  await inTransaction(deps.storage.db, async (tx) => {
+    // Nobody is to be reminded of what he has just done.
+    await dropNotices(tx, connection);
+    await appendAudit(deps.storage, tx, subject, [
       { action: "connect", outcome: "consent_extended", connectionId, institutionId, durationMs, details },
-    ]),
-  );
+    ]);
+  });
   return current;
 }

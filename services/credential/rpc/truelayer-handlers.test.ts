@@ -4,6 +4,7 @@ import { must } from "../connectors/truelayer/testing/truelayer-world.ts";
 import type { Connection } from "../domain/connection.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
+import { sweepConsents } from "../jobs/sweep-consents.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { asOperator, asPhoneOf, connectUser, ownerNamed } from "../testing/credential-world.ts";
 import { testCaller } from "../testing/plaid-world.ts";
@@ -157,10 +158,14 @@ describe("extending a consent", () => {
     await expect(foreign).rejects.toMatchObject({ reason: "connection_not_found" });
   });
 
-  it("goes on for another 90 days, and keeps his word in the audit", async () => {
+  it("goes on for another 90 days, keeps his word in the audit, and reminds nobody any more", async () => {
     const connection = await connected();
-    its.advance(30 * dayMs);
+    its.advance(84 * dayMs);
+    await sweepConsents(its.parts.deps, new AbortController().signal);
+    const reminders = () => its.query("select 1 from owner_notices where user_id = $1", [user]);
+    expect(await reminders()).toHaveLength(1);
     const answer = await extend(connection);
+    expect(await reminders()).toEqual([]);
     expect(answer).toMatchObject({ extended: true, connectionId: connection.connectionId });
     expect(timestampDate(must(answer.consentExpiresAt)).getTime()).toBe(await endOf(connection));
     expect(await daysLeft(connection)).toBe(90);

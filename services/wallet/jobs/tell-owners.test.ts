@@ -153,7 +153,8 @@ it("what has gathered is one mail, without what is settled by then; unproved add
 it("a closed account is nobody's at once and gone once the holder of its secrets has confirmed, whatever is down meanwhile", async () => {
   const ada = await person();
   await enrol(wallet, ada, "north-bank");
-  notice(connected(ada, "EXPIRED"), "reauthorization_required");
+  const connection = connected(ada, "EXPIRED");
+  notice(connection, "reauthorization_required");
   await tell();
   wallet.credential.erasing = "down";
   const answer = await wallet.api.deleteAccount({}, ada.auth);
@@ -165,6 +166,9 @@ it("a closed account is nobody's at once and gone once the holder of its secrets
 
   const rowsOf = async (table: "users" | "cards" | "enrolments" | "owner_notices" | "account_erasures") =>
     (await wallet.db.query.selectFrom(table).selectAll().where("user_id", "=", ada.userId).execute()).length;
+  notice(connection, "consent_revoked");
+  await tell();
+  expect([await rowsOf("owner_notices"), wallet.credential.notices.length]).toEqual([0, 0]);
   for (const erasing of ["down", "running"] as const) {
     wallet.credential.erasing = erasing;
     wallet.clock.advance(20 * minuteMs);
