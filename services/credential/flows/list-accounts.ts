@@ -4,13 +4,12 @@ import type { ProviderAccount } from "../connectors/provider-data.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
-import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
+import { accountListAct, askAccounts } from "./ask-accounts.ts";
+import type { Caller, Dependencies } from "./dependencies.ts";
 import type { Refresher } from "./refresh.ts";
-import { useAccess } from "./use-access.ts";
 
 /**
- * Accounts and balances of a connection, asked from the bank. An expired access token is refreshed first, and one the bank refuses is
- * refreshed once and tried again; all callers share that refresh.
+ * Accounts and balances of a connection, asked from the bank as by `askAccounts`, in the words of banks.
  * Throws `PROVIDER_NOT_CONFIGURED`, `MISSING_ACCESS_TOKEN`, `BSIM_TOKEN_EXPIRED`, `BSIM_UNAUTHORIZED`,
  * `BSIM_INVALID_CREDENTIALS`, `BSIM_UNAVAILABLE`.
  */
@@ -22,11 +21,7 @@ export async function listAccounts(
   const { deps } = parts;
   const startedMs = performance.now();
   try {
-    const accounts = await useAccess(parts, {
-      connection,
-      caller,
-      run: (connector, access) => connector.listAccounts(access, callFor(deps, caller)),
-    });
+    const accounts = await askAccounts(parts, connection, caller);
     await audit(deps, connection, caller, { outcome: "ok", startedMs });
     return accounts;
   } catch (error) {
@@ -58,9 +53,7 @@ async function audit(
   caller: Caller,
   end: { outcome: string; startedMs: number },
 ): Promise<void> {
-  const { owner, connectionId, institutionId } = connection;
-  const durationMs = performance.now() - end.startedMs;
-  const act = { action: "account_list", outcome: end.outcome, connectionId, institutionId, durationMs } as const;
-  const subject = { owner, actor: caller.actor, now: deps.clock.now() };
+  const subject = { owner: connection.owner, actor: caller.actor, now: deps.clock.now() };
+  const act = accountListAct(connection, end);
   await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [act]));
 }

@@ -6,10 +6,10 @@ import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
-import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
+import { accountListAct, askAccounts } from "./ask-accounts.ts";
+import type { Caller, Dependencies } from "./dependencies.ts";
 import { useFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
-import { useAccess } from "./use-access.ts";
 
 const freshMs = 15 * 60_000;
 // What is left of the caller's time when a slow provider is given up, for the answer from storage.
@@ -57,21 +57,14 @@ async function askAndStore(
 ): Promise<readonly ProviderAccount[]> {
   const { deps } = parts;
   const startedMs = performance.now();
-  const accounts = await useAccess(parts, {
-    connection,
-    caller,
-    run: (connector, access) => connector.listAccounts(access, callFor(deps, caller)),
-  });
+  const accounts = await askAccounts(parts, connection, caller);
   const now = deps.clock.now();
   return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);
     if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
     await saveAccounts(tx, current, accounts, now);
-    const { owner, connectionId, institutionId } = current;
-    const durationMs = performance.now() - startedMs;
-    await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
-      { action: "account_list", outcome: "ok", connectionId, institutionId, durationMs },
-    ]);
+    const act = accountListAct(current, { outcome: "ok", startedMs });
+    await appendAudit(deps.storage, tx, { owner: current.owner, actor: caller.actor, now }, [act]);
     return await listStoredAccounts(tx, current);
   });
 }

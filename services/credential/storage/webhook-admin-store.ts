@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Actor } from "../domain/audit.ts";
 import { appendAudit } from "./audit-store.ts";
+import type { WebhookEventRow } from "./provider-tables.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
-import type { WebhookEventRow } from "./tables.ts";
 import { webhookAuditOwner } from "./webhook-statistics.ts";
 import { payloadPlace } from "./webhook-store.ts";
 

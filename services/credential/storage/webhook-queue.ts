@@ -3,8 +3,8 @@ import { sqlStateOf } from "../../platform/db/transaction.ts";
 import type { WebhookEffect } from "../connectors/webhook-reader.ts";
 import type { ConnectionKey } from "../domain/connection.ts";
 import { isEffectKind, standingKinds } from "../webhooks/event-rules.ts";
+import type { WebhookEventRow } from "./provider-tables.ts";
 import type { Queryable } from "./storage.ts";
-import type { WebhookEventRow } from "./tables.ts";
 
 const uniqueViolation = "23505";
 const candidatesMax = 500;

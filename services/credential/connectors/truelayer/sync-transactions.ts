@@ -1,6 +1,7 @@
 import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
 import { isScopeLimited, ProviderError } from "../provider-error.ts";
+import { beginningAgain, isPageFull } from "../transaction-pages.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { findAccounts, type TrueLayerAccount } from "./accounts.ts";
 import { accountsThatFit, fits, readCursor, type SyncCursor, type SyncRun, writeCursor } from "./sync-cursor.ts";
@@ -15,8 +16,6 @@ const lateBookingMs = 10 * dayMs;
 /** What banks show of the past without their user; before that they may ask for him. */
 const unattendedMs = 89 * dayMs;
 const historyMs = 730 * dayMs;
-/** A page ends with this many lines, or when half its time is over. */
-const pageSize = 1_000;
 
 /** What a page is read with. */
 export interface SyncParts {
@@ -35,9 +34,7 @@ export async function syncTransactions(
   call: ProviderCall,
 ): Promise<TransactionPage> {
   const stored = readCursor(page.cursor);
-  if (stored === undefined) {
-    return { added: [], changed: [], removed: [], nextCursor: "", hasMore: true, restart: "beginning" };
-  }
+  if (stored === undefined) return beginningAgain;
   const told: Told = { added: new Map(), removed: new Set() };
   const reading: Reading = { ...parts, access, told, next: withinOneTimeout(call) };
   let cursor: RunningCursor =
@@ -45,7 +42,7 @@ export async function syncTransactions(
       ? await beginRun(reading, stored, { now: call.now, from: page.from })
       : { ...stored, run: stored.run };
   let after: SyncCursor | undefined;
-  while (after === undefined && told.added.size < pageSize && reading.next().timeoutMs * 2 > call.timeoutMs) {
+  while (after === undefined && !isPageFull(told.added.size, { left: reading.next(), whole: call })) {
     const account = cursor.accounts[cursor.run.index];
     if (account === undefined) after = endRun(cursor);
     else cursor = await readAccount(reading, cursor, account);

@@ -2,6 +2,7 @@ import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
 import { ProviderError } from "../provider-error.ts";
 import { answerTooLarge } from "../provider-http.ts";
+import { beginningAgain, isPageFull } from "../transaction-pages.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { readBalances } from "./balances.ts";
 import { readStatement } from "./statement.ts";
@@ -15,8 +16,6 @@ const spanMsFirst = 90 * dayMs;
 const spanMsMin = hourMs;
 /** Lines appear days after the time they carry, such as card purchases that were cleared late. */
 const lateLinesMs = 10 * dayMs;
-/** A page ends with this many lines, or when half its time is over. */
-const pageSize = 1_000;
 
 /** What a page is read with. */
 export interface SyncParts {
@@ -37,9 +36,7 @@ export async function syncTransactions(
   call: ProviderCall,
 ): Promise<TransactionPage> {
   const stored = readCursor(page.cursor);
-  if (stored === undefined) {
-    return { added: [], changed: [], removed: [], nextCursor: "", hasMore: true, restart: "beginning" };
-  }
+  if (stored === undefined) return beginningAgain;
   const next = withinOneTimeout(call);
   const bounds = { now: call.now, from: page.from };
   let cursor: Running =
@@ -51,7 +48,7 @@ export async function syncTransactions(
     const { transactions, after } = await readSpan(parts, access, { cursor, mark }, next());
     for (const each of transactions) added.set(each.transactionId, each);
     cursor = after;
-    if (added.size >= pageSize || next().timeoutMs * 2 < call.timeoutMs) break;
+    if (isPageFull(added.size, { left: next(), whole: call })) break;
   }
   const hasMore = firstUnread(cursor) !== undefined;
   const end = hasMore ? cursor : { marks: cursor.marks, run: undefined };

@@ -1,0 +1,29 @@
+import type { ProviderAccount } from "../connectors/provider-data.ts";
+import type { AuditAct } from "../domain/audit.ts";
+import type { Connection } from "../domain/connection.ts";
+import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
+import type { Refresher } from "./refresh.ts";
+import { useAccess } from "./use-access.ts";
+
+/**
+ * The accounts of a connection as its provider tells them now. An expired access token is refreshed first, and one the provider refuses
+ * is refreshed once and tried again; all callers share that refresh. Errors as `useAccess`. The audit is the caller's, by `accountListAct`.
+ */
+export async function askAccounts(
+  parts: { deps: Dependencies; refresher: Refresher },
+  connection: Connection,
+  caller: Caller,
+): Promise<readonly ProviderAccount[]> {
+  return await useAccess(parts, {
+    connection,
+    caller,
+    run: (connector, access) => connector.listAccounts(access, callFor(parts.deps, caller)),
+  });
+}
+
+/** What the audit is told of it; `startedMs` by `performance.now()`. */
+export function accountListAct(connection: Connection, end: { outcome: string; startedMs: number }): AuditAct {
+  const { connectionId, institutionId } = connection;
+  const durationMs = performance.now() - end.startedMs;
+  return { action: "account_list", outcome: end.outcome, connectionId, institutionId, durationMs };
+}
