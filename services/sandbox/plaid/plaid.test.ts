@@ -116,6 +116,26 @@ async function verify(webhook: ReceivedWebhook): Promise<void> {
   if (payload["request_body_sha256"] !== digest) throw new Error("body");
 }
 
+describe("a wallet in bitcoin", () => {
+  it("is told with its transactions in a code that is none of ISO 4217", async () => {
+    const made = await plaid.client.sandboxPublicTokenCreate({
+      institution_id: "ins_109508",
+      initial_products: [Products.Transactions],
+      options: { override_username: "user_coin" },
+    });
+    const { data } = await plaid.client.itemPublicTokenExchange({ public_token: made.data.public_token });
+    await untilReady(plaid.client, data.access_token);
+    const { accounts } = (await plaid.client.accountsGet({ access_token: data.access_token })).data;
+    const wallet = accounts.find((each) => each.subtype === "crypto exchange");
+    const codes = { iso_currency_code: null, unofficial_currency_code: "BTC" };
+    expect(wallet).toMatchObject({ type: "investment", balances: codes });
+    const { added } = await syncAll(data.access_token);
+    const bought = added.filter((each) => each.account_id === wallet?.account_id);
+    expect(bought.length).toBeGreaterThan(5);
+    for (const each of bought) expect(each).toMatchObject(codes);
+  });
+});
+
 describe("Link", () => {
   it("lets the official client link, read, rotate and remove an item", async () => {
     const returned = await link({ state: "s-1" });

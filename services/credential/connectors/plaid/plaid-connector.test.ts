@@ -48,9 +48,9 @@ async function visit(authUrl: string, options: { bank?: string; username?: strin
 
 const start = { institutionId: "", redirectUri, state: "state-of-the-test", userReference: "ab".repeat(32) };
 
-async function connect(): Promise<Grant> {
+async function connect(username = "user_good"): Promise<Grant> {
   const begun = await connector.begin(start, call());
-  const query = await visit(begun.authUrl ?? "", { bank: "First Platypus Bank" });
+  const query = await visit(begun.authUrl ?? "", { bank: "First Platypus Bank", username });
   const facts = connector.readCallback?.(query);
   expect(facts?.state).toBe(start.state);
   return await connector.complete({ ...start, iss: "", code: facts?.code ?? "", proofs: begun.proofs }, call());
@@ -159,6 +159,18 @@ describe("accounts at Plaid", () => {
     expect(accounts[0]).toMatchObject({ maskedNumber: "****0000", currency: "USD" });
     expect(accounts[2]?.balanceMinor).toBeLessThan(0n);
     expect(accounts.every((account) => typeof account.balanceMinor === "bigint")).toBe(true);
+  });
+});
+
+describe("what is held in no currency of ISO 4217", () => {
+  it("is left out with all that happened on it, and costs nothing else of its item", async () => {
+    const access = accessOf(await connect("user_coin"));
+    const accounts = await connector.listAccounts(access, call());
+    expect(accounts.map((account) => account.accountType)).toEqual(["CHECKING"]);
+    const { pages } = await syncAll(access);
+    const added = pages.flatMap((page) => page.added);
+    expect(new Set(added.map((each) => each.accountId))).toEqual(new Set([accounts[0]?.accountId]));
+    expect(added.filter((each) => /bitcoin/i.test(each.description))).toEqual([]);
   });
 });
 

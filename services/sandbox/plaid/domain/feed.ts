@@ -37,7 +37,7 @@ export function feedOfDays(owner: FeedOwner, first: Day, last: Day, today: Day):
 /** What a refresh finds: new purchases of today. The number of the refresh makes them different each time. */
 export function feedOfRefresh(owner: FeedOwner, today: Day, refreshNumber: number): readonly FeedTransaction[] {
   return accountsOf(owner)
-    .filter((account) => account.kind !== "savings")
+    .filter((account) => account.kind === "checking" || account.kind === "credit card")
     .slice(0, purchasesPerRefresh)
     .map((account) => feedEntry(owner, freshPurchase(owner.person, account, today, `refresh-${refreshNumber}`), today));
 }

@@ -1,5 +1,5 @@
 /** What an account is. */
-export type AccountKind = "checking" | "savings" | "credit card";
+export type AccountKind = "checking" | "savings" | "credit card" | "crypto exchange";
 
 /** An account as the bank opened it. Amounts in minor units. */
 export interface PersonAccount {
@@ -13,6 +13,14 @@ export interface PersonAccount {
   readonly openingMinor: bigint;
   /** Of a credit card. */
   readonly limitMinor?: bigint;
+  /** Held in something that is no currency of ISO 4217, told in hundredths; the bank's currency otherwise. */
+  readonly unofficialCurrency?: string;
+}
+
+/** What Plaid calls an account of this kind. */
+export function accountType(kind: AccountKind): "credit" | "depository" | "investment" {
+  if (kind === "credit card") return "credit";
+  return kind === "crypto exchange" ? "investment" : "depository";
 }
 
 /** Somebody who may sign in at any institution here. */
@@ -53,6 +61,16 @@ const card = (mask: string, limitMinor: bigint): PersonAccount => ({
   limitMinor,
 });
 
+const coins = (mask: string, openingMinor: bigint): PersonAccount => ({
+  key: "coins",
+  kind: "crypto exchange",
+  name: "Bitcoin Wallet",
+  officialName: "Bitcoin Wallet",
+  mask,
+  openingMinor,
+  unofficialCurrency: "BTC",
+});
+
 /** The people of this sandbox. */
 export const people: readonly [Person, ...Person[]] = Object.freeze([
   {
@@ -75,6 +93,13 @@ export const people: readonly [Person, ...Person[]] = Object.freeze([
     payMinor: 198_000,
     rentMinor: 112_000,
     accounts: [checking("7755", 236_700n), card("6120", 300_000n)],
+  },
+  {
+    username: "user_coin",
+    fullName: "Robin Vale",
+    payMinor: 221_000,
+    rentMinor: 131_000,
+    accounts: [checking("2580", 318_400n), coins("8080", 140n)],
   },
 ]);
 

@@ -50,7 +50,12 @@ const cardShops: readonly [Shop, ...Shop[]] = [
 /** The lines of one account on one day, the same whenever they are asked for. */
 export function entriesOfDay(person: Person, account: PersonAccount, day: Day): readonly Entry[] {
   const random = seededRandom(`${person.username}/${account.key}/${day}`);
-  const linesOf = { checking: checkingLines, savings: savingsLines, "credit card": cardLines }[account.kind];
+  const linesOf = {
+    checking: checkingLines,
+    savings: savingsLines,
+    "credit card": cardLines,
+    "crypto exchange": coinLines,
+  }[account.kind];
   return linesOf(person, day, random).map((line, index) => ({
     ...line,
     key: `${account.key}/${day}/${index}`,
@@ -104,6 +109,10 @@ function cardLines(_person: Person, day: Day, random: SeededRandom): Line[] {
   const likely = chosen.primary === "TRAVEL" ? 0.08 : 0.3;
   if (random.next() < likely) lines.push(purchase(random, chosen));
   return lines;
+}
+
+function coinLines(_person: Person, day: Day): Line[] {
+  return day.endsWith("-10") ? [plain("Bitcoin Bought", -2, "TRANSFER_IN", "INVESTMENT_AND_RETIREMENT_FUNDS")] : [];
 }
 
 function shop(merchant: string, primary: string, detail: string, min: number, max: number): Shop {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { optional } from "../../kit/http/request-fields.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { findInstitution } from "../domain/institutions.ts";
+import { accountType } from "../domain/people.ts";
 import { plaidError } from "../domain/plaid-error.ts";
 import { historyDaysDefault, historyDaysMax } from "../link-sessions.ts";
 import type { LinkSession } from "../storage/link-store.ts";
@@ -158,7 +159,7 @@ async function itemResults(deps: ApiDeps, session: LinkSession) {
         id: accountIdOf(item.id, account.key),
         name: account.name,
         mask: account.mask,
-        type: account.kind === "credit card" ? "credit" : "depository",
+        type: accountType(account.kind),
         subtype: account.kind,
         verification_status: null,
         class_type: null,

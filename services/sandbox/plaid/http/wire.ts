@@ -3,7 +3,7 @@ import { derivedId } from "../domain/derived-id.ts";
 import { accountIdOf } from "../domain/feed.ts";
 import { findInstitution, type Institution, institutionProducts, institutions } from "../domain/institutions.ts";
 import type { Item } from "../domain/item.ts";
-import { findPerson, type PersonAccount } from "../domain/people.ts";
+import { accountType, findPerson, type PersonAccount } from "../domain/people.ts";
 import { embeddedError, plaidError } from "../domain/plaid-error.ts";
 import type { AccountSums, StoredTransaction } from "../storage/feed-store.ts";
 
@@ -49,7 +49,7 @@ export function accountsJson(item: Item, sums: ReadonlyMap<string, AccountSums>)
     mask: account.mask,
     name: account.name,
     official_name: account.officialName,
-    type: account.kind === "credit card" ? "credit" : "depository",
+    type: accountType(account.kind),
     subtype: account.kind,
     holder_category: "personal",
     ...persistentId(item, account),
@@ -58,7 +58,7 @@ export function accountsJson(item: Item, sums: ReadonlyMap<string, AccountSums>)
 
 /** The same in every item of a person; for deposits at banks with tokenised account numbers alone, here those that sign people in themselves. */
 function persistentId(item: Item, account: PersonAccount) {
-  if (!institutionOf(item).oauth || account.kind === "credit card") return {};
+  if (!institutionOf(item).oauth || accountType(account.kind) !== "depository") return {};
   return { persistent_account_id: derivedId(item.institutionId, "persistent", item.username, account.key) };
 }
 
@@ -73,9 +73,14 @@ function balancesJson(item: Item, account: PersonAccount, sums: AccountSums) {
     available: major(limit === undefined ? held - sums.pending : limit - owed - sums.pending),
     current: major(limit === undefined ? held : owed),
     limit: limit === undefined ? null : major(limit),
-    iso_currency_code: currency,
-    unofficial_currency_code: null,
+    ...currencyJson(currency, account),
   };
+}
+
+/** Exactly one of the two names it. */
+function currencyJson(currency: string, account: PersonAccount | undefined) {
+  const unofficial = account?.unofficialCurrency ?? null;
+  return { iso_currency_code: unofficial === null ? currency : null, unofficial_currency_code: unofficial };
 }
 
 /** A transaction as the API tells it; above zero leaves the account. */
@@ -95,7 +100,10 @@ export function transactionJson(item: Item, row: StoredTransaction, options: { o
     counterparties: merchant === null ? [] : [counterpartyJson(merchant)],
     date: row.pending ? row.day : row.posted_day,
     datetime: null,
-    iso_currency_code: bank.currency,
+    ...currencyJson(
+      bank.currency,
+      sharedAccounts(item).find((each) => each.key === row.account_key),
+    ),
     location: {
       address: null,
       city: inStore ? bank.city : null,
@@ -120,7 +128,6 @@ export function transactionJson(item: Item, row: StoredTransaction, options: { o
     transaction_code: null,
     transaction_id: row.transaction_id,
     transaction_type: inStore ? "place" : channel === "online" ? "digital" : "special",
-    unofficial_currency_code: null,
     website: null,
   };
 }

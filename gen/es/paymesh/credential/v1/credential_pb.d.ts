@@ -4182,7 +4182,8 @@ export declare const Credential: GenService<{
   },
   /**
    * Accounts and balances of a connection: as stored when they are newer than a quarter of an hour, else asked from the provider; while it
-   * is down those of last time, whose `asOf` tells their age. Errors: 404 `connection_not_found`; 409 `reauthorization_required` with
+   * is down those of last time, whose `asOf` tells their age. What is held in no currency of ISO 4217, such as bitcoin, has no minor units
+   * to be told in: it is left out here and of the transactions. Errors: 404 `connection_not_found`; 409 `reauthorization_required` with
    * `action: "reconnect"`; 429 `provider_rate_limited`; 502 `provider_unavailable`.
    *
    * @generated from rpc paymesh.credential.v1.Credential.ListConnectionAccounts
