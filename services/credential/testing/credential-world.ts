@@ -39,7 +39,8 @@ export const testOperatorKey = "operator-key-of-the-tests-0123456789abcdef";
 export const asOperator = { headers: { "x-admin-key": testOperatorKey } };
 const testPepper = "pepper-of-the-tests-0123456789abcdef";
 const testFirmNames = ["firm-one", "firm-two", "wallet"];
-const encryptionKey = "encryption-key-of-the-tests-0123456789";
+/** What every replica's secrets are sealed under, unless told otherwise. */
+export const testMasterKey = "encryption-key-of-the-tests-0123456789";
 
 /** Where consents of the tests come back to, and where people go in the end. */
 export const testAddresses = {
@@ -181,7 +182,7 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
   const http = openProviderHttp();
   const storage = await openStorage({
     db,
-    masterKeys: options.masterKeys ?? secretsByVersion({ 1: encryptionKey }),
+    masterKeys: options.masterKeys ?? secretsByVersion({ 1: testMasterKey }),
     log,
   });
   const banks = { find: (bankId: string) => parts.banks.get(bankId), list: () => [...parts.banks.values()] };

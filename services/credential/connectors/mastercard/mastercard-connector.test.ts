@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FormBrowser } from "../../../platform/testing/form-browser.ts";
 import type { ProviderError } from "../provider-error.ts";
 import { accessOf, type MastercardWorld, must, start, startMastercardWorld } from "./testing/mastercard-world.ts";
+import { startPartnerProcess } from "./testing/start-partner-process.ts";
 
 let mc: MastercardWorld;
 beforeAll(async () => {
@@ -18,6 +19,7 @@ const oauthBank = "170778";
 const customersPath = "/aggregation/v2/customers/testing";
 const accountsPath = "/aggregation/v1/customers/:customerId/accounts";
 const authenticationPath = "/aggregation/v2/partners/authentication";
+const institutionsPath = "/institution/v2/institutions";
 const callsOf = async (path: string) => {
   const { body } = await mc.sandbox.control("GET", `/calls?path=${encodeURIComponent(path)}`);
   return (body["calls"] as unknown[]).length; // as the control API answers
@@ -25,6 +27,13 @@ const callsOf = async (path: string) => {
 const failureOf = (error: unknown) => (error as ProviderError).failure; // connectors throw nothing else
 const statusOf = (loginId: string, code: number) => mc.sandbox.control("POST", `/logins/${loginId}/status`, { code });
 const aggregate = (customerId: string) => mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
+
+/** Moves all that is remembered of the partner's token into the past. */
+async function ageToken(minutes: number): Promise<void> {
+  const columns = ["minted_at", "expires_at", "mint_started_at", "mint_lease_until", "retry_at"];
+  const moved = columns.map((column) => `${column} = ${column} - interval '${minutes} minutes'`).join(", ");
+  await mc.replica.deps.storage.db.pool.query(`update provider_tokens set ${moved} where name = 'mastercard'`);
+}
 
 describe("connecting", () => {
   it("leads a person through Connect to his login, with the end of its authorization", async () => {
@@ -157,18 +166,46 @@ describe("the partner's token", () => {
     await mc.sandbox.renew();
   });
 
-  it("is no longer asked for before the provider locks its partner", async () => {
+  it("is renewed at 90 minutes of age by one of two processes, the old one serving, and never used past 105", async () => {
+    await mc.connector.listInstitutions(mc.call());
+    const processes = await Promise.all([startPartnerProcess(mc), startPartnerProcess(mc)]);
+    const askBoth = () => Promise.all(processes.map((each) => each.ask()));
+    const logins = await callsOf(authenticationPath);
+    await ageToken(89);
+    expect(await askBoth()).toEqual(["ok", "ok"]);
+    expect(await callsOf(authenticationPath)).toBe(logins);
+    await ageToken(2);
+    await mc.sandbox.control("POST", "/faults", { path: authenticationPath, kind: "latency", ms: 300, times: 1 });
+    expect(await askBoth()).toEqual(["ok", "ok"]);
+    expect(await callsOf(authenticationPath)).toBe(logins + 1);
+    await mc.sandbox.control("POST", "/faults", {
+      path: authenticationPath,
+      kind: "server_error",
+      status: 503,
+      times: 50,
+    });
+    await ageToken(104);
+    expect(await askBoth()).toEqual(["ok", "ok"]);
+    const used = await callsOf(institutionsPath);
+    await ageToken(1);
+    expect(await askBoth()).toEqual(["unavailable", "unavailable"]);
+    expect(await callsOf(institutionsPath)).toBe(used);
+    for (const each of processes) each.stop();
+    await mc.sandbox.renew();
+  });
+
+  it("is no longer asked for before the provider locks its partner, however long it goes on", async () => {
     const grant = await mc.connect();
     await mc.sandbox.control("POST", "/partner/expire-tokens");
     const wrong = mc.makeConnector({ env: { OPEN_BANKING_PARTNER_SECRET: "not-the-secret-1" } });
     for (let count = 0; count < 8; count += 1) {
       const failure = await wrong.listAccounts(accessOf(grant), mc.call(300)).catch(failureOf);
       expect(["client_refused", "unavailable"]).toContain(failure);
+      // Every pause between two tries is over by then.
+      await ageToken(15);
     }
     const { body } = await mc.sandbox.control("GET", "/partner");
-    expect(body["locked"]).toBe(false);
-    expect(Number(body["failedLogins"])).toBeGreaterThan(0);
-    expect(Number(body["failedLogins"])).toBeLessThanOrEqual(3);
+    expect(body).toMatchObject({ locked: false, failedLogins: 3 });
     expect(await mc.connector.listAccounts(accessOf(grant), mc.call())).toHaveLength(3);
     expect(mc.world.logLines.join("")).not.toContain("not-the-secret-1");
     await mc.sandbox.renew();

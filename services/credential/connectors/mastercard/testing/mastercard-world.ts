@@ -48,6 +48,8 @@ export interface MastercardWorld {
   readonly replica: Replica;
   readonly http: ProviderHttp;
   readonly connector: Connector;
+  /** What points a connector at the sandbox. */
+  readonly settings: Readonly<Record<string, string>>;
   /** The connector as the service makes it, with the tokens all replicas share. */
   makeConnector(options?: ConnectorOptions): Connector;
   call(timeoutMs?: number): ProviderCall;
@@ -119,6 +121,7 @@ export async function startMastercardWorld(): Promise<MastercardWorld> {
     replica,
     http,
     connector,
+    settings: { PAYMESH_ENV: "local", ...settings },
     makeConnector,
     call,
     visit,
