@@ -1,7 +1,7 @@
 import { createBatcher } from "../../platform/db/batcher.ts";
-import { sqlStateOf } from "../../platform/db/transaction.ts";
 import { type FlightStart, type FlightToRead, readFlights } from "../storage/read-flights.ts";
 import type { AnswerToKeep } from "../storage/refresh-store.ts";
+import { isRowFault } from "../storage/row-fault.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepAnswers } from "./keep-answers.ts";
 import { type LandingWork, landAll } from "./refresh-landing.ts";
@@ -52,12 +52,4 @@ export function gatherLandings(deps: Dependencies): Landings {
     journal: (answer) => answers.add(answer),
     land: (work) => landings.add(work),
   };
-}
-
-/** Whether a transaction failed by what was in it, and not by the database's state: then the others deserve one without it. */
-function isRowFault(error: unknown): boolean {
-  if (!(error instanceof Error)) return true;
-  const state = sqlStateOf(error);
-  if (state === undefined) return error instanceof RangeError || error.name === "SealedRecordError";
-  return state.startsWith("22") || state.startsWith("23");
 }

@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
+import { type Batcher, createBatcher } from "../../platform/db/batcher.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
 import { associatedData } from "../../platform/vault/associated-data.ts";
-import type { SecretPlace } from "../../platform/vault/vault.ts";
+import type { SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { ProviderEvent } from "../connectors/webhook-reader.ts";
-import { jobActor } from "../domain/audit.ts";
-import { appendAudit } from "./audit-store.ts";
+import { type AuditAct, jobActor } from "../domain/audit.ts";
+import { appendAudits } from "./audit-store.ts";
+import { countSealsAhead } from "./batch-vault-store.ts";
+import { planByIndex } from "./index-plans.ts";
+import { isRowFault } from "./row-fault.ts";
 import { secretFingerprint } from "./secret-store.ts";
 import type { Storage, Tx } from "./storage.ts";
-import { createVaultStore } from "./vault-store.ts";
 
 // An event without an id and a time is the same as one with the same body for this long; later it says the same thing anew.
 const sameBodyWindowMs = 10 * 60_000;
@@ -37,28 +40,47 @@ export interface StoredWebhook {
 }
 
 /**
- * Stores the events of a webhook, each once, in one transaction with the audit row that tells the payload's place, so that one put back
- * later is found. A repeat is counted on the event it repeats.
+ * Stores the events of a webhook, each once, in one transaction with the audit row of its payload, by which one put back later is found.
+ * A repeat is counted on the event it repeats. Webhooks that arrive together share a transaction. Throws `BatcherFullError`.
  */
 export async function storeWebhook(storage: Storage, webhook: WebhookToStore): Promise<StoredWebhook> {
+  const storer = storers.get(storage) ?? createBatcher({ ...gathering, flush: (batch) => storeAll(storage, batch) });
+  storers.set(storage, storer);
+  return await storer.add(webhook);
+}
+
+const gathering = { rowsMax: 64, flightsMax: 2, waitingMax: 2_000, isRowFault };
+// One for each storage of a process, gone with it.
+const storers = new WeakMap<Storage, Batcher<WebhookToStore, StoredWebhook>>();
+
+async function storeAll(storage: Storage, batch: readonly WebhookToStore[]): Promise<StoredWebhook[]> {
   return await inTransaction(storage.db, async (tx) => {
-    let accepted = 0;
-    let sealed: SealedPayload | undefined;
-    for (const [part, event] of webhook.events.entries()) {
-      const webhookId = uuidv7(webhook.receivedAt.getTime());
-      const isNew = await insertEvent(tx, webhook, event, { part, webhookId });
-      if (isNew && part === 0) sealed = await attachPayload(storage, tx, webhook, webhookId);
-      if (isNew || (await reviveEvent(tx, webhook, event, part))) accepted += 1;
+    const payloads: NewPayload[] = [];
+    const results = new Map<WebhookToStore, StoredWebhook>();
+    // In one order, so that two batches with the same events do not wait for each other.
+    for (const webhook of batch.toSorted((one, other) => one.bodyDigest.compare(other.bodyDigest))) {
+      results.set(webhook, await storeEvents(tx, webhook, payloads));
     }
-    // The last thing: until the end of the transaction others wait for the chain.
-    if (sealed !== undefined) await auditPayload(storage, tx, webhook, sealed);
-    return { accepted, repeated: webhook.events.length - accepted };
+    // The last thing: until the end of the transaction others wait for the keys and the chains.
+    if (payloads.length > 0) await attachPayloads(storage, tx, payloads);
+    return batch.map((webhook) => results.get(webhook) ?? { accepted: 0, repeated: 0 });
   });
 }
 
-interface SealedPayload {
+async function storeEvents(tx: Tx, webhook: WebhookToStore, payloads: NewPayload[]): Promise<StoredWebhook> {
+  let accepted = 0;
+  for (const [part, event] of webhook.events.entries()) {
+    const webhookId = uuidv7(webhook.receivedAt.getTime());
+    const isNew = await insertEvent(tx, webhook, event, { part, webhookId });
+    if (isNew && part === 0) payloads.push({ webhook, webhookId });
+    if (isNew || (await reviveEvent(tx, webhook, event, part))) accepted += 1;
+  }
+  return { accepted, repeated: webhook.events.length - accepted };
+}
+
+interface NewPayload {
+  readonly webhook: WebhookToStore;
   readonly webhookId: string;
-  readonly ciphertext: Uint8Array;
 }
 
 async function insertEvent(
@@ -135,35 +157,41 @@ async function reviveEvent(tx: Tx, webhook: WebhookToStore, event: ProviderEvent
   return result.numUpdatedRows === 1n;
 }
 
-async function attachPayload(
-  storage: Storage,
-  tx: Tx,
-  webhook: WebhookToStore,
-  webhookId: string,
-): Promise<SealedPayload> {
-  const { connector, bodyDigest, payload } = webhook;
-  const place = payloadPlace({ connector, webhookId, bodyDigest });
-  const sealed = await storage.vault.seal(createVaultStore(tx), place, payload);
-  await tx
-    .updateTable("webhook_events")
-    .set({ data_key_id: sealed.dataKeyId, sealed_payload: Buffer.from(sealed.ciphertext) })
-    .where("connector", "=", connector)
-    .where("webhook_id", "=", webhookId)
-    .execute();
-  return { webhookId, ciphertext: sealed.ciphertext };
+async function attachPayloads(storage: Storage, tx: Tx, payloads: readonly NewPayload[]): Promise<void> {
+  await planByIndex(tx);
+  const placed = payloads.map(({ webhook, webhookId }) => ({
+    webhook,
+    webhookId,
+    place: payloadPlace({ ...webhook, webhookId }),
+  }));
+  const store = await countSealsAhead(
+    tx,
+    placed.map(({ place }) => ({ owner: place.owner, seals: 1 })),
+  );
+  const sealed: SealedSecret[] = [];
+  for (const { webhook, place } of placed) sealed.push(await storage.vault.seal(store, place, webhook.payload));
+  await sql`
+    update webhook_events event set data_key_id = sealed.data_key_id, sealed_payload = sealed.payload
+    from unnest(${placed.map(({ webhook }) => webhook.connector)}::text[], ${placed.map((one) => one.webhookId)}::uuid[],
+      ${sealed.map((one) => one.dataKeyId)}::uuid[], ${sealed.map((one) => Buffer.from(one.ciphertext))}::bytea[])
+      as sealed (connector, webhook_id, data_key_id, payload)
+    where event.connector = sealed.connector and event.webhook_id = sealed.webhook_id`.execute(tx);
+  await appendAudits(
+    storage,
+    tx,
+    placed.map(({ webhook, webhookId, place }, at) => ({
+      subject: { owner: place.owner, actor: jobActor("webhooks"), now: webhook.receivedAt },
+      acts: [storedAct(storage, { webhook, webhookId }, sealed[at])],
+    })),
+  );
 }
 
-async function auditPayload(
-  storage: Storage,
-  tx: Tx,
-  { connector, bodyDigest, receivedAt }: WebhookToStore,
-  { webhookId, ciphertext }: SealedPayload,
-): Promise<void> {
-  const { owner, recordVersion } = payloadPlace({ connector, webhookId, bodyDigest });
-  const stored = [secretFingerprint(storage.auditKey, payloadName(webhookId), recordVersion, ciphertext)];
-  await appendAudit(storage, tx, { owner, actor: jobActor("webhooks"), now: receivedAt }, [
-    { action: "credential_store", outcome: "ok", institutionId: connector, durationMs: 0, details: { stored } },
-  ]);
+function storedAct(storage: Storage, { webhook, webhookId }: NewPayload, sealed: SealedSecret | undefined): AuditAct {
+  if (sealed === undefined) throw new Error("fewer payloads were sealed than given");
+  const { recordVersion } = payloadPlace({ ...webhook, webhookId });
+  const stored = [secretFingerprint(storage.auditKey, payloadName(webhookId), recordVersion, sealed.ciphertext)];
+  const institutionId = webhook.connector;
+  return { action: "credential_store", outcome: "ok", institutionId, durationMs: 0, details: { stored } };
 }
 
 /** How the audit names the payload of a webhook, beside its provider. */

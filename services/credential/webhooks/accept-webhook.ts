@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { BatcherFullError } from "../../platform/db/batcher.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderCall } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
@@ -34,7 +35,7 @@ export interface Arriving {
 /**
  * Proves a webhook and stores its events; nothing is done about them here. Resolves for new and repeated ones alike. Throws
  * `WEBHOOK_REFUSED` for one that is forged or stale, after the alert is stored; `RATE_LIMITED` in its place for a sender of too many;
- * `UNAVAILABLE` when the keys cannot be had. A proved webhook that cannot be read is kept as a dead letter: sending it again would not help.
+ * `UNAVAILABLE` when the keys cannot be had, or the database does not keep up. A proved webhook that cannot be read is kept as a dead letter: sending it again would not help.
  */
 export async function acceptWebhook(deps: Dependencies, arriving: Arriving): Promise<void> {
   const { connector, request } = arriving;
@@ -49,6 +50,10 @@ export async function acceptWebhook(deps: Dependencies, arriving: Arriving): Pro
     bodyDigest,
     payload: writePayload(request),
     receivedAt: request.receivedAt,
+  }).catch((error: unknown) => {
+    if (!(error instanceof BatcherFullError)) throw error;
+    countArrival(connector, "unavailable");
+    throw new DomainError("UNAVAILABLE", {}, { cause: error });
   });
   countArrival(connector, "accepted", stored.accepted);
   countArrival(connector, "repeated", stored.repeated);
