@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Mailbox } from "../deploy/local/demo/mailbox.ts";
 import { demoWorld } from "../deploy/local/world.ts";
-import { FormBrowser, plainText } from "../services/platform/testing/form-browser.ts";
+import { type Fetched, FormBrowser, plainText } from "../services/platform/testing/form-browser.ts";
 import { call } from "./harness/call.ts";
 import { eventually } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
@@ -36,14 +36,18 @@ it("a person keeps a consent, is told by mail and on the wallet's page when it i
   const form = await browser.open(`${urls.gateway}/login/connections?with=sign-up`);
   const sent = await browser.press(form, "Sign up", { Email: email, Name: "Priya" });
   const list = await browser.press(sent, "Sign in", { Code: await new Mailbox(urls.mail, email).nextCode() });
-  const bank = await browser.press(list, "Connect Saltire Bank through TrueLayer");
-  const consent = await browser.press(bank, "Sign in", { "User name": "priya", Password: "shah" });
-  const connection = await browser.press(consent, "Allow");
-
-  const question = await browser.open(`${connection.url.split("?")[0]}/extend`);
-  expect(plainText(question.text)).toContain("Keep access to Saltire Bank?");
-  const kept = await browser.press(question, "Keep access for another 90 days");
-  expect(plainText(kept.text)).toContain("Your consent goes on.");
+  const allowAt = async (bank: Fetched) => {
+    const consent = await browser.press(bank, "Sign in", { "User name": "priya", Password: "shah" });
+    return await browser.press(consent, "Allow");
+  };
+  const keep = async ({ url }: Fetched) =>
+    await browser.press(await browser.open(`${url.split("?")[0]}/extend`), "Keep access for another 90 days");
+  const connection = await allowAt(await browser.press(list, "Connect Saltire Bank through TrueLayer"));
+  expect(plainText((await keep(connection)).text)).toContain("Your consent goes on.");
+  // This one wants its customer to come for it, and is the same connection after.
+  const strict = await allowAt(await browser.press(list, "Connect Heron Building Society through TrueLayer"));
+  const back = await allowAt(await keep(strict));
+  expect(back.url.split("?")[0]).toBe(strict.url.split("?")[0]);
 
   const control = `${urls.providers.truelayer}/_control/connections`;
   const key = { headers: { "x-sandbox-key": demoWorld.operatorKey } };
