@@ -344,7 +344,7 @@ describe("transactions", () => {
     const spent = added
       .filter((each) => each.account_id === checking?.account_id && !each.pending)
       .reduce((sum, each) => sum + cents(each.amount), 0);
-    expect(cents(checking?.balances.current ?? 0)).toBe(421_050 - spent);
+    expect(cents(checking?.balances.current ?? 0)).toBe(721_050 - spent);
   });
 
   async function refresh(accessToken: string): Promise<void> {

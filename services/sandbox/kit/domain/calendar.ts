@@ -19,8 +19,3 @@ export function daysBetween(first: Day, last: Day): readonly Day[] {
   const count = Math.floor((Date.parse(last) - Date.parse(first)) / dayMs) + 1;
   return Array.from({ length: Math.max(0, count) }, (_, index) => addDays(first, index));
 }
-
-/** Whether the next day is in another month. */
-export function isLastOfMonth(day: Day): boolean {
-  return addDays(day, 1).endsWith("-01");
-}

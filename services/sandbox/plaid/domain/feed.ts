@@ -1,7 +1,7 @@
-import { addDays, type Day, daysBetween } from "../../kit/domain/calendar.ts";
+import { addDays, type Day } from "../../kit/domain/calendar.ts";
 import { derivedId } from "./derived-id.ts";
 import type { Person } from "./people.ts";
-import { type Entry, entriesOfDay, freshPurchase } from "./statement.ts";
+import { type Entry, entriesOfDays, freshPurchase } from "./statement.ts";
 
 /** A transaction of one item. */
 export interface FeedTransaction {
@@ -26,12 +26,10 @@ const purchasesPerRefresh = 2;
 
 /** The transactions of some days, as a bank shows them on `today`: purchases of the last two days are still pending. */
 export function feedOfDays(owner: FeedOwner, first: Day, last: Day, today: Day): readonly FeedTransaction[] {
-  const accounts = accountsOf(owner);
-  return daysBetween(first, last).flatMap((day) =>
-    accounts.flatMap((account) =>
-      entriesOfDay(owner.person, account, day).map((each) => feedEntry(owner, each, today)),
-    ),
-  );
+  const entries = accountsOf(owner).flatMap((account) => entriesOfDays(owner.person, account, { first, last }));
+  // Day by day, as banks send them.
+  const byDay = entries.toSorted((one, other) => one.day.localeCompare(other.day));
+  return byDay.map((each) => feedEntry(owner, each, today));
 }
 
 /** What a refresh finds: new purchases of today. The number of the refresh makes them different each time. */

@@ -27,8 +27,9 @@ export function accountType(kind: AccountKind): "credit" | "depository" | "inves
 export interface Person {
   readonly username: string;
   readonly fullName: string;
-  readonly payMinor: number;
-  readonly rentMinor: number;
+  /** A month. */
+  readonly payMinor: bigint;
+  readonly rentMinor: bigint;
   readonly accounts: readonly PersonAccount[];
 }
 
@@ -57,7 +58,7 @@ const card = (mask: string, limitMinor: bigint): PersonAccount => ({
   name: "Travel Card",
   officialName: "Travel Rewards Credit Card",
   mask,
-  openingMinor: 42_000n,
+  openingMinor: 92_000n,
   limitMinor,
 });
 
@@ -76,30 +77,30 @@ export const people: readonly [Person, ...Person[]] = Object.freeze([
   {
     username: "user_good",
     fullName: "Alex Doe",
-    payMinor: 245_000,
-    rentMinor: 145_000,
-    accounts: [checking("0000", 421_050n), savings("1111", 1_250_000n), card("3333", 500_000n)],
+    payMinor: 490_000n,
+    rentMinor: 145_000n,
+    accounts: [checking("0000", 721_050n), savings("1111", 1_250_000n), card("3333", 500_000n)],
   },
   {
     username: "user_maria",
     fullName: "Maria Lopez",
-    payMinor: 312_500,
-    rentMinor: 198_000,
-    accounts: [checking("4821", 668_412n), savings("9034", 2_480_000n)],
+    payMinor: 625_000n,
+    rentMinor: 198_000n,
+    accounts: [checking("4821", 968_412n), savings("9034", 2_480_000n)],
   },
   {
     username: "user_sam",
     fullName: "Sam Chen",
-    payMinor: 198_000,
-    rentMinor: 112_000,
-    accounts: [checking("7755", 236_700n), card("6120", 300_000n)],
+    payMinor: 396_000n,
+    rentMinor: 112_000n,
+    accounts: [checking("7755", 636_700n), card("6120", 300_000n)],
   },
   {
     username: "user_coin",
     fullName: "Robin Vale",
-    payMinor: 221_000,
-    rentMinor: 131_000,
-    accounts: [checking("2580", 318_400n), coins("8080", 140n)],
+    payMinor: 442_000n,
+    rentMinor: 131_000n,
+    accounts: [checking("2580", 718_400n), coins("8080", 140n)],
   },
 ]);
 
