@@ -7,7 +7,7 @@ import { sweepRevocations } from "../../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../../jobs/sweep-attempts.ts";
 import { ownerNamed } from "../../testing/credential-world.ts";
 import { testCaller } from "../../testing/plaid-world.ts";
-import type { ConsentAnswer, ConsentRequest } from "../connector.ts";
+import type { ConnectionAccess, ConsentAnswer, ConsentRequest } from "../connector.ts";
 import { accessOf, type BasiqWorld, basiqOf, must, start, startBasiqWorld } from "./testing/basiq-world.ts";
 
 let its: BasiqWorld;
@@ -227,15 +227,18 @@ describe("accounts of Basiq", () => {
       { failure: "unavailable", detail: "something-new" },
     ],
   ] as const;
+  // One for all: a fault changes nothing of the connection.
+  let access: ConnectionAccess;
+  beforeAll(async () => {
+    access = accessOf(await its.connect());
+  });
   it.each(faults)("answers %j, which is %j, and the next call works", async (kind, expected) => {
-    const access = accessOf(await its.connect());
     await fault("/users/:userId/accounts", kind);
     await expect(its.connector.listAccounts(access, its.call())).rejects.toMatchObject(expected);
     expect(await its.connector.listAccounts(access, its.call())).toHaveLength(3);
   });
 
   it("are not waited for longer than the call allows", async () => {
-    const access = accessOf(await its.connect());
     await fault("/users/:userId/accounts", { kind: "latency", ms: 3_000 });
     const startedMs = performance.now();
     await expect(its.connector.listAccounts(access, its.call(400))).rejects.toMatchObject({ failure: "unavailable" });

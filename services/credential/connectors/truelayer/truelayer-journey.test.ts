@@ -94,12 +94,19 @@ describe("a connection through TrueLayer", () => {
     expect(lines.find((line) => line["description"] === "A LINE TOLD OF")).toMatchObject({ amount_minor: -999n });
   });
 
-  it.each(["account.updated", "balance.updated"])("has its accounts read anew after %s", async (type) => {
+  it("has its accounts read anew after account.updated, and after balance.updated", async () => {
     const connection = await connected();
-    expect(await deliver({ type, credentialsId: connection.providerReference })).toBe(200);
-    await processWebhooks(world.parts.deps, live);
-    await world.sync();
-    expect(await runsOf(connection)).toMatchObject([{}, { kind: "accounts", trigger: "webhook", state: "succeeded" }]);
+    const run = { kind: "accounts", trigger: "webhook", state: "succeeded" };
+    for (const [type, runs] of [
+      ["account.updated", [{}, run]],
+      ["balance.updated", [{}, run, run]],
+    ] as const) {
+      expect(await deliver({ type, credentialsId: connection.providerReference })).toBe(200);
+      await processWebhooks(world.parts.deps, live);
+      await world.sync();
+      expect(await runsOf(connection), type).toMatchObject(runs);
+      world.advance(1_000);
+    }
   });
 
   it("is over once TrueLayer tells that the consent was taken back: tokens and data are destroyed", async () => {
