@@ -29,6 +29,7 @@ const production = {
   BSIM_OPENBANKING_URL: "https://openbanking.bank.example",
   NSIM_REGISTRY_URL: "https://mesh.example/api/v1/registry",
   WALLET_APP_URL: "https://wallet.example",
+  WALLET_CONNECTIONS_URL: "https://wallet.example/connections",
   WALLET_OIDC_ISSUER: "https://pay.wallet.example",
   SMTP_URL: "smtps://user:word@mail.example",
 };
