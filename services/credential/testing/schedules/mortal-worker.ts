@@ -8,18 +8,14 @@ import { createRefresher, type Refresher } from "../../flows/refresh.ts";
 import { createOpenings } from "../../storage/openings.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
+import { createMortality, type Mortality } from "./mortality.ts";
 import type { RotatingProvider } from "./rotating-provider.ts";
 
-/** One replica that can die between any two of its steps. */
-export interface MortalWorker {
+/** One replica that can die between any two of its steps: statements sent, statements answered, calls to the provider and their answers. */
+export interface MortalWorker extends Pick<Mortality, "isAlive" | "dieAfter" | "stallAfter" | "died"> {
   readonly deps: Dependencies;
   readonly refresher: Refresher;
   readonly clock: ManualClock;
-  isAlive(): boolean;
-  /** Dies after so many more steps: statements sent, statements answered, calls to the provider. */
-  dieAfter(steps: number): void;
-  /** Stands still before its next step, as a process does that the machine has forgotten. */
-  stallNext(ms: number): void;
 }
 
 /** What a worker is made from. */
@@ -39,7 +35,7 @@ let workers = 0;
 export function startWorker(parts: WorkerParts): MortalWorker {
   workers += 1;
   const mortality = createMortality();
-  const pool = mortalPool(parts.pool, mortality);
+  const pool = mortalPool(parts, mortality);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const db = { pool: parts.pool, query, isReady: async () => true, close: async () => {} };
   const clock = new ManualClock(new Date());
@@ -52,8 +48,8 @@ export function startWorker(parts: WorkerParts): MortalWorker {
     providerTimeoutMs: parts.providerTimeoutMs,
   };
   const refresher = createRefresher(deps, { holder: `worker-${workers}`, leaseMs: parts.leaseMs });
-  const { isAlive, dieAfter, stallNext } = mortality;
-  return { deps, refresher, clock, isAlive, dieAfter, stallNext };
+  const { isAlive, dieAfter, stallAfter, died } = mortality;
+  return { deps, refresher, clock, isAlive, dieAfter, stallAfter, died };
 }
 
 function storageOver({ storage, log }: WorkerParts, db: Storage["db"]): Storage {
@@ -62,74 +58,73 @@ function storageOver({ storage, log }: WorkerParts, db: Storage["db"]): Storage 
   return { ...storage, db, vault: sealerOf(vault), openings: createOpenings({ db, vault, auditKey }) };
 }
 
-interface Mortality {
-  isAlive(): boolean;
-  dieAfter(steps: number): void;
-  stallNext(ms: number): void;
-  /** Before anything that others can see. Never resolves in a dead worker. */
-  step(): Promise<void>;
-  /** He holds a token that is nowhere else: no engine survives a death now, so it waits until the journal has it. */
-  rotated(): void;
-  journaled(): void;
-}
-
-function createMortality(): Mortality {
-  let stepsLeft = Number.POSITIVE_INFINITY;
-  let stallMs = 0;
-  let unjournaled = 0;
-  return {
-    isAlive: () => stepsLeft > 0 || unjournaled > 0,
-    dieAfter: (steps) => {
-      stepsLeft = Math.min(stepsLeft, steps);
-    },
-    stallNext: (ms) => {
-      stallMs = ms;
-    },
-    step: async () => {
-      stepsLeft -= 1;
-      if (stepsLeft <= 0 && unjournaled === 0) return await new Promise<never>(() => {});
-      const waitMs = stallMs;
-      stallMs = 0;
-      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    },
-    rotated: () => {
-      unjournaled += 1;
-    },
-    journaled: () => {
-      unjournaled = 0;
-    },
-  };
-}
-
-type Pool = ConstructorParameters<typeof PostgresDialect>[0]["pool"];
+type Pool = Exclude<ConstructorParameters<typeof PostgresDialect>[0]["pool"], (...args: never[]) => unknown>;
 
 /** The part of a pool that the query builder uses, each statement with a step before it is sent and one before its answer is heard. */
-function mortalPool(pool: pg.Pool, mortality: Mortality): Exclude<Pool, (...args: never[]) => unknown> {
+function mortalPool({ pool, provider }: WorkerParts, mortality: Mortality): Pool {
   const connect = async () => {
     const client = await pool.connect();
-    let isReleased = false;
-    let writesJournal = false;
-    const release = (): void => {
-      if (!isReleased) client.release(!mortality.isAlive());
-      isReleased = true;
-    };
-    const query = async (text: unknown, values?: readonly unknown[]): Promise<unknown> => {
-      await stepOrCut(mortality, release);
-      // Passed on as the query builder gives it.
-      const answer: unknown = await client.query(text as string, values as unknown[] | undefined);
-      if (String(text).includes("insert into refresh_journal")) writesJournal = true;
-      else if (writesJournal && text === "commit") mortality.journaled();
-      await stepOrCut(mortality, release);
+    const watch = watchSession(client, mortality, provider.violations);
+    const release = mortality.opened(() => endSession(client, mortality.isAlive()));
+    const query = async (text: string, values?: readonly unknown[]): Promise<unknown> => {
+      await mortality.step();
+      await watch.sends(text, values);
+      const answer: unknown = await client.query(statementOf(text, values));
+      watch.answered(text);
+      await mortality.step();
       return answer;
     };
     return { query, release };
   };
   // The query builder calls these two members alone.
-  return { connect, end: async () => {} } as unknown as Exclude<Pool, (...args: never[]) => unknown>;
+  return { connect, end: async () => {} } as unknown as Pool;
 }
 
-async function stepOrCut(mortality: Mortality, cut: () => void): Promise<void> {
-  const step = mortality.step();
-  if (!mortality.isAlive()) cut();
-  await step;
+/** What a session did is undone by the server when its process is gone; the connection itself serves the next worker. */
+function endSession(client: pg.PoolClient, isAlive: boolean): void {
+  if (isAlive) client.release();
+  else {
+    client.query("rollback").then(
+      () => client.release(),
+      () => client.release(true),
+    );
+  }
+}
+
+/**
+ * Looks at what a session does: tells the mortality when a rotated token is safe, or should have been, and catches a refusal that is
+ * believed although the answer is in the journal.
+ */
+function watchSession(client: pg.PoolClient, mortality: Mortality, violations: string[]) {
+  let isJournaling = false;
+  let refused: unknown;
+  return {
+    sends: async (text: string, values: readonly unknown[] = []): Promise<void> => {
+      if (text.includes("insert into refresh_journal")) isJournaling = true;
+      // Whoever writes tokens over the old ones has had his time to journal them.
+      if (text.includes("update connections held")) mortality.kept();
+      if (text.startsWith('update "connections"') && values.includes("reauth_required")) refused = values;
+      if (text !== "commit" || refused === undefined) return;
+      // The row is locked by its own update: nothing comes to the journal any more.
+      const kept = `select 1 from refresh_journal where connection_id::text = any($1::text[])`;
+      const { rowCount } = await client.query(statementOf(kept, [refused]));
+      if (rowCount !== 0) violations.push("a refusal was believed with the answer in the journal");
+    },
+    answered: (text: string): void => {
+      if (text === "commit" && isJournaling) mortality.kept();
+      if (text !== "commit" && text !== "rollback") return;
+      isJournaling = false;
+      refused = undefined;
+    },
+  };
+}
+
+const names = new Map<string, string>();
+
+/** Named, so that the server parses and plans each text once a connection: that is most of what a schedule costs. */
+function statementOf(text: string, values: readonly unknown[] = []): pg.QueryConfig {
+  if (values.length === 0) return { text };
+  const name = names.get(text) ?? `s${names.size}`;
+  names.set(text, name);
+  return { name, text, values: [...values] };
 }

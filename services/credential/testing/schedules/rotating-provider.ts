@@ -1,8 +1,17 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Connector, ProviderCall, TokenSet } from "../../connectors/connector.ts";
 import { ProviderError } from "../../connectors/provider-error.ts";
+import type { Mortality } from "./mortality.ts";
 
 /** How the provider treats one request. */
 export type ProviderMood = "answers" | "loses_answer" | "is_late" | "is_down";
+
+/**
+ * What becomes of a refresh token that was used. `strict`: refused from then on. The others honour it until a token that came of it is
+ * used, which proves that that one arrived; after that `patient` refuses it, and `watchful` ends the grant of whoever uses it, who has
+ * lost a rotated token (RFC 9700, 4.14.2).
+ */
+export type ProviderKind = "strict" | "patient" | "watchful";
 
 interface Token {
   readonly grant: Grant;
@@ -22,82 +31,88 @@ export interface RotatingProvider {
   grant(): string;
   /** The user ends the grant there. */
   revoke(refreshToken: string): void;
-  isRevoked(refreshToken: string): boolean;
   /** Whether this token would be accepted. */
   isGood(refreshToken: string): boolean;
   /** How the next requests are treated, in order; then all are answered. */
   readonly moods: ProviderMood[];
   readonly violations: string[];
-  /** The connector of one worker; `isAlive` false ends its calls as a dead process ends them: unheard. */
-  connector(worker: ProviderUser): Connector;
-}
-
-/** What the provider knows of who calls it. */
-export interface ProviderUser {
-  isAlive(): boolean;
-  step(): Promise<void>;
-  /** A token was rotated for him whose old one is dead by now. */
-  rotated(): void;
+  /** The connector of one worker, whose death ends its calls unheard. */
+  connector(worker: Mortality): Connector;
 }
 
 /** How a provider is made. */
 export interface RotatingProviderOptions {
+  readonly kind: ProviderKind;
   /** How long an answer that comes too late takes. */
   readonly lateMs: number;
-  /** A used token is dead at once, and no answer may get lost any more. */
-  readonly isStrict: boolean;
+  /** How long any other takes at most, and what decides it, from 0 up to 1. */
+  readonly latencyMsMax: number;
+  readonly random: () => number;
 }
 
-/**
- * Makes a provider. A used refresh token is honoured until one that came of it is used, which proves that it arrived: from then on it
- * is dead, with everything else that came of it, and whoever uses it has lost a rotated token and loses the grant (RFC 9700, 4.14.2).
- * A strict one honours no used token at all.
- */
-export function createRotatingProvider({ lateMs, isStrict }: RotatingProviderOptions): RotatingProvider {
+/** Makes a provider. */
+export function createRotatingProvider(options: RotatingProviderOptions): RotatingProvider {
+  const { kind, lateMs } = options;
   const tokens = new Map<string, Token>();
   const moods: ProviderMood[] = [];
   const violations: string[] = [];
-  let made = 0;
 
   const issue = (grant: Grant, parent: string | undefined): string => {
-    made += 1;
-    const token = `refresh-${made}`;
+    const token = `refresh-${tokens.size + 1}`;
     tokens.set(token, { grant, parent, isDead: false });
     grant.tokens.push(token);
     return token;
   };
+  const kill = (name: string): void => {
+    const token = tokens.get(name);
+    if (token !== undefined) token.isDead = true;
+  };
   const rotate = (given: string): string | undefined => {
     const token = tokens.get(given);
-    if (token === undefined) {
-      violations.push("a token nobody gave was used");
-      return undefined;
-    }
+    if (token === undefined) violations.push("a token nobody gave was used");
+    if (token === undefined || token.grant.isRevoked) return undefined;
     const { grant } = token;
-    if (grant.isRevoked) return undefined;
     if (token.isDead) {
+      if (kind !== "watchful") return undefined;
       violations.push("a rotated token was lost: its dead ancestor was used");
       grant.isRevoked = true;
       return undefined;
     }
-    if (isStrict) kill(tokens, given);
+    if (kind === "strict") kill(given);
     else if (token.parent !== undefined) {
-      for (const other of grant.tokens) if (other !== given) kill(tokens, other);
+      for (const other of grant.tokens) if (other !== given) kill(other);
     }
     return issue(grant, given);
   };
-  const answer = async (given: string, call: ProviderCall, user: ProviderUser): Promise<TokenSet> => {
+  const answer = async (given: string, call: ProviderCall, worker: Mortality): Promise<TokenSet> => {
     const mood = moods.shift() ?? "answers";
     if (mood === "is_down") throw new ProviderError("unavailable", { detail: "status 503" });
     const rotated = rotate(given);
-    if (isStrict && rotated !== undefined) user.rotated();
+    if (kind === "strict" && rotated !== undefined) worker.rotated();
     if (mood === "loses_answer") throw new ProviderError("unavailable", { detail: "reset", mayHaveActed: true });
     if (mood === "is_late" && call.timeoutMs < lateMs) {
-      await new Promise((resolve) => setTimeout(resolve, call.timeoutMs));
+      await pause(call.timeoutMs);
       throw new ProviderError("unavailable", { detail: "timeout", mayHaveActed: true });
     }
+    await pause(options.latencyMsMax * options.random());
     if (rotated === undefined) throw new ProviderError("grant_refused");
     const accessTokenExpiresAt = new Date(call.now.getTime() + 3_600_000);
     return { accessToken: `access-of-${rotated}`, refreshToken: rotated, accessTokenExpiresAt };
+  };
+  const ask = async (given: string, call: ProviderCall, worker: Mortality): Promise<TokenSet> => {
+    const calledMs = performance.now();
+    await worker.step();
+    const isOutOfTime = performance.now() - calledMs > call.timeoutMs;
+    // Whoever stood still between the end of his lease and the request is beyond help where a second use ends the grant.
+    if (isOutOfTime && kind === "watchful") throw new ProviderError("unavailable", { detail: "timeout" });
+    const grant = isOutOfTime ? undefined : tokens.get(given)?.grant;
+    if (grant !== undefined) grant.underWay += 1;
+    if ((grant?.underWay ?? 0) > 1) violations.push("two refreshes of one connection were under way");
+    try {
+      return await answer(given, call, worker);
+    } finally {
+      if (grant !== undefined) grant.underWay -= 1;
+    }
   };
 
   return {
@@ -106,32 +121,18 @@ export function createRotatingProvider({ lateMs, isStrict }: RotatingProviderOpt
       const grant = tokens.get(token)?.grant;
       if (grant !== undefined) grant.isRevoked = true;
     },
-    isRevoked: (token) => tokens.get(token)?.grant.isRevoked ?? false,
     isGood: (token) => tokens.get(token)?.isDead === false && tokens.get(token)?.grant.isRevoked === false,
     moods,
     violations,
     connector: (worker) =>
       connectorThat(async (given, call) => {
+        // An answer that is refused is heard as late, or never, like any other.
+        const heard = await ask(given, call, worker).catch((error: unknown) => error);
         await worker.step();
-        const grant = tokens.get(given)?.grant;
-        if (grant !== undefined) {
-          grant.underWay += 1;
-          if (grant.underWay > 1) violations.push("two refreshes of one connection were under way");
-        }
-        try {
-          const result = await answer(given, call, worker);
-          if (!worker.isAlive()) return await new Promise<never>(() => {});
-          return result;
-        } finally {
-          if (grant !== undefined) grant.underWay -= 1;
-        }
+        if (heard instanceof Error) throw heard;
+        return heard as TokenSet; // every failure is an Error
       }),
   };
-}
-
-function kill(tokens: ReadonlyMap<string, Token>, name: string): void {
-  const token = tokens.get(name);
-  if (token !== undefined) token.isDead = true;
 }
 
 function connectorThat(refresh: (given: string, call: ProviderCall) => Promise<TokenSet>): Connector {

@@ -8,16 +8,28 @@ import { findConnection } from "../../storage/connection-store.ts";
 import { insertConsent } from "../../storage/consent-store.ts";
 import { openSecret, storeSecrets } from "../../storage/secret-store.ts";
 import { type MortalWorker, startWorker, type WorkerParts } from "./mortal-worker.ts";
-import { createRotatingProvider, type ProviderMood, type RotatingProvider } from "./rotating-provider.ts";
+import {
+  createRotatingProvider,
+  type ProviderKind,
+  type ProviderMood,
+  type RotatingProvider,
+} from "./rotating-provider.ts";
 
 const workersCount = 3;
 const leaseMs = 600;
+/** As in production: whoever has to bring everything in order is not to fail for a busy machine's sake. */
+const settlingLeaseMs = 20_000;
 const providerTimeoutMs = 40;
 const lateMs = 800;
-const stallMs = 750;
+const latencyMsMax = 20;
+const flightMsMax = 400;
 const hourMs = 3_600_000;
-const settlingMs = 100;
+/** About what a sweep takes from its first statement to the last of a landing. */
+const stepsOfASweep = 90;
+const endMsMax = 30_000;
+const settlingMs = 20;
 const settlingsMax = 100;
+const kinds: readonly ProviderKind[] = ["strict", "patient", "watchful"];
 const actor = jobActor("schedule");
 const never = new AbortController().signal;
 
@@ -37,17 +49,19 @@ export interface ScheduleResult {
 
 /**
  * Runs one schedule: three workers refresh one connection while its seed lets workers die between any two steps or stand still beyond
- * their lease, answers get lost or come too late, the provider fail, the user revoke, and clocks jump. Then lets it settle and looks at
- * what is left. In every third the provider kills a token with its use: then nothing gets lost between it and the journal, and from the
- * journal on everything may.
+ * their lease and meet those who have flown on, answers get lost or come too late, the provider fail, the user revoke, and clocks jump.
+ * Then lets it settle and looks at what is left. In every third the provider refuses a token once it is used: then nothing gets lost
+ * between it and the journal, and from the journal on everything may.
  */
 export async function runSchedule(lane: ScheduleLane, seed: number): Promise<ScheduleResult> {
-  const isStrict = seed % 3 === 0;
-  const provider = createRotatingProvider({ lateMs, isStrict });
+  const kind = kinds[seed % kinds.length] ?? "strict";
+  const provider = createRotatingProvider({ kind, lateMs, latencyMsMax, random: randomOf(~seed) });
   const parts: WorkerParts = { ...lane, provider, leaseMs, providerTimeoutMs };
-  const world = new Schedule(parts, provider, { random: randomOf(seed), isStrict });
+  const world = new Schedule(parts, provider, { random: randomOf(seed), isStrict: kind === "strict" });
   try {
     await world.begin();
+    // Every step of a flight is stood still at in turn, with each kind of provider.
+    if (seed % 2 === 0) await world.race(0, { steps: 1 + (Math.floor(seed / 6) % stepsOfASweep), sweeps: 1 });
     await world.disturb();
     await world.settle();
     await world.examine();
@@ -99,18 +113,20 @@ class Schedule {
     const index = this.#below(workersCount);
     const worker = this.#worker(index);
     const dice = this.#random();
-    if (dice < 0.3) this.#start(worker, sweepRefreshes(worker, never));
-    else if (dice < 0.55) this.#start(worker, this.#onDemand(worker));
+    if (dice < 0.3) void this.#start(worker, sweepRefreshes(worker, never));
+    else if (dice < 0.55) void this.#start(worker, this.#onDemand(worker));
     else if (dice < 0.7) await this.#kill(index);
     else if (dice < 0.85) this.#disturbProvider();
-    else if (dice < 0.92 && !this.#isStrict) this.#stall(worker);
+    else if (dice < 0.93) await this.race(index, { steps: 1 + this.#below(stepsOfASweep), sweeps: 0.5 });
     else if (dice < 0.97) worker.clock.advance(this.#random() < 0.5 ? hourMs : -hourMs);
     else this.#revoke();
   }
 
-  #start(worker: MortalWorker, task: Promise<unknown>): void {
+  #start(worker: MortalWorker, work: Promise<unknown>): Promise<unknown> {
     // A refresh may end with any error of the day; what it left behind is what counts.
-    this.#running.push({ worker, task: task.catch(() => undefined) });
+    const task = work.catch(() => undefined);
+    this.#running.push({ worker, task });
+    return task;
   }
 
   async #onDemand(worker: MortalWorker): Promise<void> {
@@ -120,10 +136,10 @@ class Schedule {
 
   async #kill(index: number): Promise<void> {
     const worker = this.#worker(index);
-    worker.dieAfter(1 + this.#below(45));
+    worker.dieAfter(1 + this.#below(stepsOfASweep));
     this.#counts.crashes += 1;
     // It dies at work, not at rest.
-    this.#start(worker, this.#random() < 0.5 ? sweepRefreshes(worker, never) : this.#onDemand(worker));
+    void this.#start(worker, this.#random() < 0.5 ? sweepRefreshes(worker, never) : this.#onDemand(worker));
     this.#workers[index] = startWorker(this.#parts);
   }
 
@@ -135,10 +151,48 @@ class Schedule {
     this.#counts.faults += 1;
   }
 
-  #stall(worker: MortalWorker): void {
-    worker.stallNext(stallMs);
+  /**
+   * One stands still in the middle of a flight, that may have failed, until its lease is over and others have flown on; then it wakes
+   * among them, and may die soon after.
+   */
+  async race(index: number, { steps, sweeps }: { steps: number; sweeps: number }): Promise<void> {
+    const slow = this.#worker(index);
+    if (this.#random() < 0.3) this.#provider.moods.push("is_down", "is_down");
+    await this.#makeDue();
+    const wake = slow.stallAfter(steps);
     this.#counts.stalls += 1;
-    this.#start(worker, sweepRefreshes(worker, never));
+    void this.#start(slow, this.#random() < sweeps ? sweepRefreshes(slow, never) : this.#onDemand(slow));
+    if (this.#random() < 0.3) {
+      slow.dieAfter(steps + 1 + this.#below(20));
+      this.#counts.crashes += 1;
+      this.#workers[index] = startWorker(this.#parts);
+    }
+    try {
+      await pause(leaseMs + this.#below(20));
+      await pause(await this.#leaseLeftMs());
+      await this.#flyOn(index);
+    } finally {
+      wake();
+    }
+  }
+
+  /** The other workers refresh, mostly one flight after the other; the last one is under way when this is over. */
+  async #flyOn(index: number): Promise<void> {
+    for (let flights = 2 + this.#below(3); flights > 0; flights -= 1) {
+      await this.#makeDue();
+      const other = this.#worker((index + 1 + this.#below(workersCount - 1)) % workersCount);
+      const task = this.#start(other, this.#random() < 0.7 ? sweepRefreshes(other, never) : this.#onDemand(other));
+      // It may have to wait for a row that the one who stands still holds.
+      const isWaitedFor = flights > 1 && this.#random() < 0.8;
+      await Promise.race([task, pause(isWaitedFor ? flightMsMax : this.#below(40))]);
+    }
+  }
+
+  async #leaseLeftMs(): Promise<number> {
+    const left = "greatest(0, extract(epoch from refresh_lease_until - clock_timestamp()) * 1000)::float8";
+    const held = `select ${left} as left_ms from connections where connection_id = $1 and refresh_holder is not null`;
+    const { rows } = await this.#parts.pool.query<{ left_ms: number }>(held, [this.#key.connectionId]);
+    return Math.min(rows[0]?.left_ms ?? 0, leaseMs);
   }
 
   #revoke(): void {
@@ -149,9 +203,18 @@ class Schedule {
   /** Whoever lives ends his work; then a fresh worker, undisturbed, has to bring everything in order. */
   async settle(): Promise<void> {
     this.#provider.moods.length = 0;
-    for (const { worker, task } of this.#running) await Promise.race([task, untilDead(worker), pause(8_000)]);
+    for (const { worker, task } of this.#running) {
+      const ended = Promise.race([task.then(() => worker.refresher.idle()), worker.died]);
+      const isLate = await Promise.race([ended, pause(endMsMax, "late", { ref: false })]);
+      if (isLate === "late") this.violations.push("a worker's task did not end");
+    }
+    // Nobody holds anything any more; the time until leases and circuits end is over at once.
     await this.#parts.pool.query("delete from refresh_circuits");
-    const worker = startWorker(this.#parts);
+    await this.#parts.pool.query(
+      "update connections set refresh_lease_until = 'epoch' where connection_id = $1 and refresh_holder is not null",
+      [this.#key.connectionId],
+    );
+    const worker = startWorker({ ...this.#parts, leaseMs: settlingLeaseMs });
     const before = (await this.#read(worker)).tokenVersion;
     for (let settling = 0; settling < settlingsMax; settling += 1) {
       await this.#makeDue();
@@ -162,9 +225,17 @@ class Schedule {
       if (isOver && refreshHolder === undefined) return;
       await pause(settlingMs);
     }
+    this.violations.push(`a connection did not settle: ${await this.#describe(worker, before)}`);
+  }
+
+  async #describe(worker: MortalWorker, before: bigint): Promise<string> {
     const { refreshOutcome, refreshHolder, tokenVersion } = await this.#read(worker);
-    const facts = `outcome ${refreshOutcome}, holder ${refreshHolder}, version ${tokenVersion} after ${before}`;
-    this.violations.push(`a connection did not settle: ${facts}`);
+    const circuits = await this.#parts.pool.query("select open_until, probe_until from refresh_circuits");
+    const idle = await this.#parts.pool.query(
+      "select pid from pg_stat_activity where datname = current_database() and state = 'idle in transaction'",
+    );
+    const flight = `outcome ${refreshOutcome}, holder ${refreshHolder}, version ${tokenVersion} after ${before}`;
+    return `${flight}, circuits ${JSON.stringify(circuits.rows)}, ${idle.rowCount} sessions idle in a transaction`;
   }
 
   async examine(): Promise<void> {
@@ -174,6 +245,7 @@ class Schedule {
     const isEnded = connection.stateReason === "consent_ended";
     if (isEnded && !this.#isRevoked) this.violations.push("a consent that stands was taken for revoked");
     if (!isEnded && this.#isRevoked) this.violations.push("a revoked consent was not noticed");
+    if (!this.#isRevoked) await this.#examineAudit(connection);
     if (!isEnded) {
       const reader = { actor, now: new Date(), operation: "examine" };
       const secret = await openSecret(worker.deps.storage, connection, "refresh_token", reader);
@@ -185,6 +257,15 @@ class Schedule {
         if (rowCount !== 0) this.violations.push(`${table} kept something of a settled connection`);
       }
     }
+  }
+
+  /** What its readers were told on the way. */
+  async #examineAudit({ connectionId }: Connection): Promise<void> {
+    const { rowCount } = await this.#parts.pool.query(
+      "select 1 from audit_entries where connection_id = $1 and outcome = 'reauth_required' and details like '%grant_refused%'",
+      [connectionId],
+    );
+    if (rowCount !== 0) this.violations.push("a consent that stands was told to have been revoked");
   }
 
   /** Leaves nothing that a later schedule of the lane would pick up. */
@@ -203,9 +284,10 @@ class Schedule {
   }
 
   async #makeDue(): Promise<void> {
-    // Due for every clock, however far it has jumped.
+    // Due for every clock, however far it has jumped. One that stands still may hold the row.
     await this.#parts.pool.query(
-      "update connections set refresh_due_at = 'epoch' where connection_id = $1 and refresh_due_at is not null",
+      `update connections set refresh_due_at = 'epoch' where ctid = (select ctid from connections
+        where connection_id = $1 and refresh_due_at is not null for update skip locked)`,
       [this.#key.connectionId],
     );
   }
@@ -225,10 +307,6 @@ class Schedule {
   #below(count: number): number {
     return Math.floor(this.#random() * count);
   }
-}
-
-async function untilDead(worker: MortalWorker): Promise<void> {
-  while (worker.isAlive()) await pause(20);
 }
 
 async function consent(worker: MortalWorker, key: ConnectionKey, refreshToken: string): Promise<void> {
