@@ -15,6 +15,7 @@ import { abortFlight, journalAnswers } from "../storage/refresh-store.ts";
 import {
   type CredentialWorld,
   connectUser,
+  consentAtBank,
   createCredentialWorld,
   ownerNamed,
   type Replica,
@@ -111,6 +112,39 @@ describe("a process that dies during a refresh", () => {
     await claimFlight(replica.deps.storage.db.query, seen);
     expect((await replica.wallet.refreshConnection(connection)).state).toBe("ACTIVE");
     expect((await reread(connection)).tokenVersion).toBe(2n);
+  });
+});
+
+describe("a database that goes away between the bank's success and our commit", () => {
+  /** Takes it away once the bank works on the request, and gives it back after the bank has answered. */
+  async function losesDatabase<T>(request: string, ask: () => Promise<T>): Promise<T> {
+    world.bank.behaviour.tokenDelayMs = 300;
+    const before = world.bank.count(request);
+    const asked = ask();
+    await expect.poll(() => world.bank.count(request), { interval: 5 }).toBe(before + 1);
+    const giveBack = await world.database.takeAway();
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await giveBack();
+    const answer = await asked;
+    expect(world.bank.count(request)).toBe(before + 1);
+    return answer;
+  }
+
+  it("costs no refresh its tokens, although the bank gives them once", async () => {
+    world.bank.behaviour.graceMs = 0;
+    const connection = await connected();
+    const refresh = () => replica.wallet.refreshConnection(connection);
+    expect((await losesDatabase(refreshes, refresh)).state).toBe("ACTIVE");
+    expect((await reread(connection)).tokenVersion).toBe(2n);
+    expect((await refresh()).state).toBe("ACTIVE");
+  });
+
+  it("costs no user his consent", async () => {
+    const answer = await consentAtBank(replica.wallet, user);
+    const complete = () => replica.wallet.completeConnect({ owner: ownerNamed(user), ...answer });
+    const { connection } = await losesDatabase("POST /oidc/token authorization_code", complete);
+    expect(connection?.state).toBe("ACTIVE");
+    expect(await connectUser(replica.wallet, user)).toBe(connection?.connectionId);
   });
 });
 

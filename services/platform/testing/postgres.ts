@@ -35,6 +35,8 @@ export interface TestDatabase {
   open<Tables>(options?: { poolSizeMax?: number; statementTimeoutMs?: number }): Database<Tables>;
   /** Ends every other connection to this database, as a restarted server does. */
   cutConnections(): Promise<void>;
+  /** Takes the database away: every connection to it ends, and none is made before the answer is called. */
+  takeAway(): Promise<() => Promise<void>>;
   drop(): Promise<void>;
 }
 
@@ -52,6 +54,10 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
   const adminUrl = addressOf(server, { database: name });
   const url = addressOf(server, { database: name, user: role });
   const opened = new Set<Database<unknown>>();
+  const cutConnections = () =>
+    withClient(server, async (client) => {
+      await client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [name]);
+    });
   return {
     url,
     adminUrl,
@@ -61,10 +67,14 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
       opened.add(db as Database<unknown>); // only to be closed
       return db;
     },
-    cutConnections: () =>
-      withClient(server, async (client) => {
-        await client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [name]);
-      }),
+    cutConnections,
+    takeAway: async () => {
+      const allow = (isAllowed: boolean) =>
+        withClient(server, (client) => client.query(`alter database ${name} allow_connections ${isAllowed}`));
+      await allow(false);
+      await cutConnections();
+      return () => allow(true);
+    },
     drop: async () => {
       for (const db of opened) await db.close();
       await withClient(server, (client) => client.query(`drop database if exists ${name} with (force)`));
