@@ -350,6 +350,9 @@ if (vendorFile === undefined) {
 // Last in the file: it looks at every answer of the tests above.
 describe.skipIf(vendorFile === undefined)("the vendor's description", () => {
   it("holds for every answer given above, one good and one bad of most endpoints", async () => {
+    const mail = { partnerId: partner.id, customerId: await sandbox.customer(), consumerId: "consumer-1" };
+    const email = { to: "client@example.com", firstName: "Ada", signature: ["A", "B"] };
+    await sandbox.api("POST", "/connect/v2/send/email", { ...mail, email });
     await useSubscription({ url: "http://127.0.0.1:9/x", events: [{ name: "authorization.accesstoken.expiry" }] });
     const description = openVendorDescription(vendorFile ?? new URL("file:///absent"), {
       errorSchema: "ErrorMessage",
@@ -415,6 +418,7 @@ const endpoints = [
   "POST /aggregation/v2/partners/authentication",
   "POST /connect/v2/generate",
   "POST /connect/v2/generate/fix",
+  "POST /connect/v2/send/email",
   "POST /notification-subscriptions/webhooks",
   "PUT /aggregation/v2/partners/authentication",
   "PUT /notification-subscriptions/webhooks/{subscription_id}",
