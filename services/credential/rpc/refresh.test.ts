@@ -257,15 +257,21 @@ describe("refreshing ahead", () => {
     const other = await world.startReplica();
     const connection = await connected();
     world.clock.advance(47 * 60_000);
-    const before = world.bank.count(refreshes);
     await sweepRefreshes(replica, live);
     expect((await reread(connection)).tokenVersion).toBe(1n);
     world.clock.advance(2 * 60_000);
+    const before = world.bank.count(refreshes);
     await Promise.all([sweepRefreshes(replica, live), sweepRefreshes(other, live)]);
-    expect((await reread(connection)).tokenVersion).toBe(2n);
-    const mine = world.bank.count(refreshes) - before;
+    expect(await reread(connection)).toMatchObject({ tokenVersion: 2n, refreshEpoch: 1n });
+    const { db } = replica.deps.storage;
+    const landed = db.query
+      .selectFrom("connections")
+      .select("connection_id")
+      .where("refresh_outcome", "=", "refreshed");
+    const { length } = await landed.where("updated_at", "=", world.clock.now()).execute();
+    expect(world.bank.count(refreshes) - before).toBe(length);
     await sweepRefreshes(replica, live);
-    expect(world.bank.count(refreshes) - before).toBe(mine);
+    expect(world.bank.count(refreshes) - before).toBe(length);
   });
 
   it("stores a renewed wallet credential, which then works, without the user", async () => {
