@@ -65,14 +65,14 @@ export function createSealedBox(options: SealedBoxOptions): SealedBox {
     currentKeyId,
     seal: (plaintext: string | Uint8Array, associatedData: string | Uint8Array) => {
       if (current === undefined) throw wiped();
-      return sealWith({ key: current, header, plaintext: bytes(plaintext), associatedData: bytes(associatedData) });
+      return sealWith({ key: current, header, plaintext: bytes(plaintext), associatedData });
     },
     open: (record: Uint8Array, associatedData: string | Uint8Array) => {
       if (current === undefined) throw wiped();
       const parts = parseRecord(record);
       const key = keys.get(parts.keyId);
       if (key === undefined) throw new SealedRecordError(keyIdPattern.test(parts.keyId) ? "unknown_key" : "malformed");
-      return openWith({ key, parts, associatedData: bytes(associatedData) });
+      return openWith({ key, parts, associatedData });
     },
     wipe: () => {
       current = undefined;
@@ -101,11 +101,16 @@ function headerOf(keyId: string): Buffer {
   return Buffer.concat([Buffer.from([formatVersion, keyId.length]), Buffer.from(keyId, "ascii")]);
 }
 
-function sealWith(work: { key: KeyObject; header: Buffer; plaintext: Buffer; associatedData: Buffer }): Buffer {
+function sealWith(work: {
+  key: KeyObject;
+  header: Buffer;
+  plaintext: Buffer;
+  associatedData: string | Uint8Array;
+}): Buffer {
   const { key, header, plaintext } = work;
   if (plaintext.length > plaintextBytesMax) throw new RangeError("a secret to seal is larger than 1 MiB");
   const nonce = freshNonce();
-  const cipher = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes });
+  const cipher = createCipheriv(algorithm, key, nonce);
   cipher.setAAD(authenticated(header, work.associatedData));
   return Buffer.concat([header, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
@@ -119,9 +124,10 @@ function freshNonce(): Buffer {
   return nonce;
 }
 
-function openWith(work: { key: KeyObject; parts: RecordParts; associatedData: Buffer }): Buffer {
+function openWith(work: { key: KeyObject; parts: RecordParts; associatedData: string | Uint8Array }): Buffer {
   const { header, nonce, ciphertext, tag } = work.parts;
-  const decipher = createDecipheriv(algorithm, work.key, nonce, { authTagLength: tagBytes });
+  // The tag is all of its sixteen bytes: it was cut from the record by that number.
+  const decipher = createDecipheriv(algorithm, work.key, nonce);
   decipher.setAAD(authenticated(header, work.associatedData));
   decipher.setAuthTag(tag);
   try {
@@ -153,7 +159,9 @@ function parseRecord(given: Uint8Array): RecordParts {
 }
 
 // The header says its own length, so header and associated data cannot be shifted into each other.
-function authenticated(header: Buffer, associatedData: Buffer): Buffer {
+function authenticated(header: Buffer, associatedData: string | Uint8Array): Buffer {
+  // A header is ASCII, so before a text it can be text itself.
+  if (typeof associatedData === "string") return Buffer.from(header.toString("latin1") + associatedData, "utf8");
   return Buffer.concat([header, associatedData]);
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { textsEqual } from "../secrets/keyed-hash.ts";
 import { gauge } from "../telemetry/metrics.ts";
-import { associatedData } from "./associated-data.ts";
+import { associatedData, associatedText } from "./associated-data.ts";
 import { createDataKeyCache } from "./data-key-cache.ts";
 import type { Keyring, VaultLog } from "./keyring.ts";
 import { createSealedBox, type OpenFailure, type SealedBox, SealedRecordError } from "./sealed-box.ts";
@@ -233,8 +233,8 @@ function dataKeyData(key: { dataKeyId: string; owner: VaultOwner; masterKeyVersi
   return associatedData({ dataKeyId, masterKeyVersion, tenant: owner.tenant, use: "data key", userId: owner.userId });
 }
 
-function placeData(place: SecretPlace): Buffer {
+function placeData(place: SecretPlace): string | Buffer {
   const { owner, recordId, provider, purpose, recordVersion } = place;
   const { tenant, userId } = owner;
-  return associatedData({ provider, purpose, recordId, recordVersion, tenant, use: "secret", userId });
+  return associatedText({ provider, purpose, recordId, recordVersion, tenant, use: "secret", userId });
 }
