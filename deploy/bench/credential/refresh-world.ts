@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import pg from "pg";
 import pino from "pino";
@@ -18,8 +18,8 @@ import { seedConnections } from "./seed-connections.ts";
 
 const encryptionKey = "encryption-key-of-the-benchmark-0123456789";
 const password = "bench-password";
-/** What a server for a million connections would be given: a quarter of a small machine's memory. */
-const sharedBuffers = "1GB";
+/** What a server for a million connections is given by PostgreSQL's own advice: a quarter of the machine's memory. */
+const sharedBuffers = `${Math.min(4096, Math.floor(totalmem() / 4 / 1024 ** 2))}MB`;
 const silent = pino({ level: "silent" });
 const swept = z.object({ count: z.number(), seconds: z.number() });
 
