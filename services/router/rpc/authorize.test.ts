@@ -165,7 +165,7 @@ describe("a request that is not right", () => {
 
 describe("a repeated authorize", () => {
   it("of one order makes one hold and one id, also in parallel", async () => {
-    north.next("authorize", { delayMs: 60 });
+    north.next("authorize", { delayMs: 500 });
     const order = authorizeBody();
     const answers = await Promise.all(Array.from({ length: 12 }, () => router.call("Authorize", order)));
     const later = await router.call("Authorize", order);

@@ -90,7 +90,7 @@ describe("a capture", () => {
   });
 
   it("sent many times at once books one charge and answers all alike", async () => {
-    bank.next("capture", { delayMs: 80 });
+    bank.next("capture", { delayMs: 800 });
     const answers = await Promise.all(Array.from({ length: 8 }, () => router.call("Capture", { id })));
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect(answers[0]?.status).toBe(200);
@@ -205,7 +205,7 @@ describe("a refund", () => {
   });
 
   it("sent twice at once without a key is one refund, and later a second one", async () => {
-    bank.next("refund", { delayMs: 60 });
+    bank.next("refund", { delayMs: 800 });
     const answers = await Promise.all([1, 2, 3].map(() => router.call("Refund", { id, amount: 20 })));
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect(hold()?.refunded).toBe(2_000);
