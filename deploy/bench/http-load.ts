@@ -41,10 +41,15 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const until = startedAt + options.durationMs;
   await Promise.all(Array.from({ length: options.connections }, () => drive(options, until, pace, record)));
   const seconds = (performance.now() - startedAt) / 1000;
+  return { count: latencies.length, wrong, firstWrong, seconds, ...latencyShares(latencies) };
+}
+
+/** The middle, the 99th percentile and the highest of latencies, whose order is lost; zeros of none. */
+export function latencyShares(latencies: number[]): Pick<LoadResult, "p50Ms" | "p99Ms" | "maxMs"> {
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { count: latencies.length, wrong, firstWrong, seconds, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
 /** When the next request is due: now, or its place in a steady schedule. */

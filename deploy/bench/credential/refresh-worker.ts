@@ -11,6 +11,7 @@ import { createRefresher } from "../../../services/credential/flows/refresh.ts";
 import { sweepRefreshes } from "../../../services/credential/jobs/sweep-refreshes.ts";
 import { openStorage } from "../../../services/credential/storage/open-storage.ts";
 import type { Tables } from "../../../services/credential/storage/tables.ts";
+import { refreshOnlyConnector } from "../../../services/credential/testing/refresh-only-connector.ts";
 import { openDatabase } from "../../../services/platform/db/open-database.ts";
 import { every } from "../../../services/platform/jobs/every.ts";
 import { createLogger } from "../../../services/platform/telemetry/logger.ts";
@@ -72,17 +73,9 @@ async function carryOut(message: unknown): Promise<void> {
 
 /** A provider of the plainest kind, called as every connector calls. */
 function connectorOver(client: ProviderHttp): Connector {
-  const unused = () => Promise.reject(new Error("the benchmark only refreshes"));
-  return {
+  return refreshOnlyConnector({
     name: benchConnector,
     displayName: "Bench",
-    life: "rotating",
-    check: async () => {},
-    listInstitutions: unused,
-    begin: unused,
-    complete: unused,
-    revoke: unused,
-    listAccounts: unused,
     refresh: async ({ refreshToken }, call) => {
       const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken }).toString();
       const headers = { "content-type": "application/x-www-form-urlencoded" };
@@ -93,5 +86,5 @@ function connectorOver(client: ProviderHttp): Connector {
         accessTokenExpiresAt: new Date(call.now.getTime() + answer.expires_in * 1000),
       };
     },
-  };
+  });
 }

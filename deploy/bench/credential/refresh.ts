@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { LoadResult } from "../http-load.ts";
+import { type LoadResult, latencyShares } from "../http-load.ts";
 import { type Measurement, measure } from "../measure.ts";
 import { type RefreshWorld, type Swept, startRefreshWorld } from "./refresh-world.ts";
 
@@ -98,17 +98,12 @@ async function loadOf(pool: pg.Pool, swept: Swept, latencyMs: (row: RefreshRow) 
   const { rows } = await pool.query<RefreshRow>(
     "select connection_id, at, outcome, duration_ms from audit_entries where action = 'token_refresh'",
   );
-  const latencies = rows.map(latencyMs).sort((a, b) => a - b);
-  const at = (share: number): number =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   const wrong = rows.filter((row) => row.outcome !== "ok");
   return {
     count: swept.count,
     wrong: wrong.length,
     firstWrong: wrong[0]?.outcome,
     seconds: swept.seconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    maxMs: at(1),
+    ...latencyShares(rows.map(latencyMs)),
   };
 }

@@ -7,8 +7,7 @@ import { keepAnswers } from "./keep-answers.ts";
 import { type LandingWork, landAll } from "./refresh-landing.ts";
 import { savePatiently } from "./save-patiently.ts";
 
-const rowsMax = 256;
-const waitingMax = 10_000;
+const limits = { rowsMax: 256, flightsMax: 2, waitingMax: 10_000, isRowFault } as const;
 
 /** Reads and writes of flights, gathered: what arrives while one statement or transaction is under way shares the next. */
 export interface Landings {
@@ -28,24 +27,15 @@ export function gatherLandings(deps: Dependencies): Landings {
       const kept = await savePatiently(() => keepAnswers(deps, batch), isRowFault);
       return batch.map(({ flight }) => kept.has(flight.connectionId));
     },
-    rowsMax,
-    flightsMax: 2,
-    waitingMax,
-    isRowFault,
+    ...limits,
   });
   const landings = createBatcher<LandingWork, boolean>({
     flush: (batch) => landAll(deps, batch),
-    rowsMax,
-    flightsMax: 2,
-    waitingMax,
-    isRowFault,
+    ...limits,
   });
   const beginnings = createBatcher<FlightToRead, FlightStart>({
     flush: (batch) => readFlights(storage, batch),
-    rowsMax,
-    flightsMax: 2,
-    waitingMax,
-    isRowFault,
+    ...limits,
   });
   return {
     read: (flight) => beginnings.add(flight),

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Connector, ProviderCall, TokenSet } from "../../connectors/connector.ts";
 import { ProviderError } from "../../connectors/provider-error.ts";
+import { refreshOnlyConnector } from "../refresh-only-connector.ts";
 import type { Mortality } from "./mortality.ts";
 
 /** How the provider treats one request. */
@@ -125,28 +126,16 @@ export function createRotatingProvider(options: RotatingProviderOptions): Rotati
     moods,
     violations,
     connector: (worker) =>
-      connectorThat(async (given, call) => {
-        // An answer that is refused is heard as late, or never, like any other.
-        const heard = await ask(given, call, worker).catch((error: unknown) => error);
-        await worker.step();
-        if (heard instanceof Error) throw heard;
-        return heard as TokenSet; // every failure is an Error
+      refreshOnlyConnector({
+        name: "rotating",
+        displayName: "Rotating",
+        refresh: async ({ refreshToken: given }, call) => {
+          // An answer that is refused is heard as late, or never, like any other.
+          const heard = await ask(given, call, worker).catch((error: unknown) => error);
+          await worker.step();
+          if (heard instanceof Error) throw heard;
+          return heard as TokenSet; // every failure is an Error
+        },
       }),
-  };
-}
-
-function connectorThat(refresh: (given: string, call: ProviderCall) => Promise<TokenSet>): Connector {
-  const unused = () => Promise.reject(new Error("schedules only refresh"));
-  return {
-    name: "rotating",
-    displayName: "Rotating",
-    life: "rotating",
-    check: async () => {},
-    listInstitutions: unused,
-    begin: unused,
-    complete: unused,
-    revoke: unused,
-    listAccounts: unused,
-    refresh: ({ refreshToken }, call) => refresh(refreshToken, call),
   };
 }
