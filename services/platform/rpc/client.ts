@@ -6,7 +6,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Client, connectivityState, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type MeshTls, serviceOfPeer } from "../tls/load-mesh-tls.ts";
 import { methodDefinition } from "./grpc-server.ts";
 import { RpcError } from "./rpc-error.ts";
@@ -47,12 +47,20 @@ export interface RpcClientOptions {
 /** The longest a call may take when its caller names no timeout. */
 const timeoutMsDefault = 10_000;
 
-/** Makes a client of a service over gRPC with mutual TLS. It connects at the first call and reconnects by itself. */
+/** A service that is gone is tried again at least this often, however long it has been gone. */
+const reconnectEveryMs = 250;
+/** How long a call waits for a service that was gone when it was last tried: two tries, the second for one that just came back. */
+const reconnectPatienceMs = 2 * reconnectEveryMs;
+
+/**
+ * Makes a client of a service over gRPC with mutual TLS. It connects at the first call and reconnects by itself. A unary call to a
+ * service that is gone waits half a second for its return, then fails as UNAVAILABLE.
+ */
 export function createRpcClient<S extends DescService>(service: S, options: RpcClientOptions): RpcClient<S> {
   const client = new Client(options.address, channelCredentials(options), {
     "grpc.keepalive_time_ms": 30_000,
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 2_000,
+    "grpc.max_reconnect_backoff_ms": reconnectEveryMs,
     "grpc.max_receive_message_length": 4 * 1024 * 1024,
     "grpc.enable_retries": 0,
     "grpc.enable_channelz": 0,
@@ -88,9 +96,10 @@ function metadataOf(options: CallOptions): Metadata {
 
 function unaryCall(client: Client, method: DescMethod) {
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
-  return (request: MessageInitShape<DescMethod["input"]>, options: CallOptions = {}): Promise<Message> =>
-    new Promise((resolve, reject) => {
-      const deadline = Date.now() + (options.timeoutMs ?? timeoutMsDefault);
+  return async (request: MessageInitShape<DescMethod["input"]>, options: CallOptions = {}): Promise<Message> => {
+    const deadline = Date.now() + (options.timeoutMs ?? timeoutMsDefault);
+    if (isGone(client)) await itsReturn(client, Math.min(deadline, Date.now() + reconnectPatienceMs));
+    return new Promise((resolve, reject) => {
       const call = client.makeUnaryRequest(
         path,
         requestSerialize,
@@ -108,6 +117,16 @@ function unaryCall(client: Client, method: DescMethod) {
       if (options.signal?.aborted) cancel();
       else options.signal?.addEventListener("abort", cancel, { once: true });
     });
+  };
+}
+
+function isGone(client: Client): boolean {
+  return client.getChannel().getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE;
+}
+
+/** Resolves when the service is back, or at the deadline: the call itself then says what is wrong. */
+function itsReturn(client: Client, deadline: number): Promise<void> {
+  return new Promise((resolve) => client.waitForReady(deadline, () => resolve()));
 }
 
 function streamCall(client: Client, method: DescMethod) {

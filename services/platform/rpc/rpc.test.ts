@@ -194,6 +194,34 @@ it("keeps a call in flight through a shutdown", async () => {
   otherClient.close();
 });
 
+it("reaches a service with the first call after its return, however long it was gone", async () => {
+  const implementations = [implement(Router, handlers())];
+  const start = (grpcPort: number) =>
+    startRpcServer({
+      service: "router",
+      implementations,
+      authenticators,
+      errorTable: genericErrors,
+      log,
+      host: "127.0.0.1",
+      grpcPort,
+    });
+  const first = await start(0);
+  const { port } = first;
+  const caller = createRpcClient(Router, { address: `127.0.0.1:${port}`, serverName: "router" });
+  const types = () => caller.listTokenTypes({});
+  expect(await types()).toMatchObject({ supportedPrefixes: ["wsim_"] });
+  await first.stop();
+  // Refused again and again, as an outage of some seconds does to a caller that has work: the pause between two tries stays short.
+  for (let asked = 0; asked < 4; asked += 1) {
+    await expect(types()).rejects.toMatchObject({ code: GrpcCode.UNAVAILABLE });
+  }
+  const second = await start(port);
+  expect(await types()).toMatchObject({ supportedPrefixes: ["wsim_"] });
+  caller.close();
+  await second.stop();
+});
+
 it("limits refused credentials by address, and says unavailable where the counters cannot be reached", async () => {
   const taken: string[] = [];
   let answer: () => Promise<{ allowed: boolean; retryAfterSeconds: number }> = async () => ({
