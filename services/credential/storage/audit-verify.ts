@@ -2,6 +2,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { hashesEqual } from "../../platform/secrets/keyed-hash.ts";
 import { type ChainedEntry, entryHash, genesisHash } from "./audit-chain.ts";
 import { type ChainHead, headKeys, type SignedHeads } from "./head-signature.ts";
+import { findMisplaced } from "./misplaced-secrets.ts";
 import { findPutBack, type SecretCheck } from "./put-back-secrets.ts";
 import { secretFingerprint, unkeyedFingerprint } from "./secret-store.ts";
 import { signedHeadsAfter } from "./signed-head-store.ts";
@@ -20,26 +21,29 @@ export interface AuditProblem {
     | "head_altered"
     | "head_missing"
     | "head_mismatch"
-    | "secret_put_back";
+    | "secret_put_back"
+    | "secret_rejected";
   readonly tenant: string;
   /** The chain, or -1 for a secret and a signed head. */
   readonly chain: number;
   /**
    * The entry, or what a secret is and of what: the connection, for an OAuth client the bank, for a token of the installation its name,
-   * for a webhook the provider.
+   * for a webhook the provider, for a secret that passes quickly its revocation, attempt, connection and number of the refresh, or e-mail.
    */
   readonly where: string;
 }
 
 /**
  * Follows every chain from its first entry: an edited, removed, reordered or appended entry is found, and so is a stored secret that
- * is not the one the audit saw stored last, which is how a whole row put back shows. Every chain must pass through the heads that were
- * signed of it, here and in `kept`, records that were exported and kept elsewhere: that finds a chain cut at its end together with
- * its head, and with `kept` also when the newest signed heads were removed as well. Reads in batches, all from one snapshot, so that
- * acts may go on meanwhile; at most 1000 problems.
+ * is not the one the audit saw stored last, which is how a whole row put back shows. Secrets that pass quickly (of consents under way and
+ * revocations to be made, answers to refreshes, addresses of e-mails) are not in the audit one by one: their own seals tell of those that
+ * were altered, swapped or brought from another place, not of a row put back whole where it was before. Every chain must pass through the
+ * heads that were signed of it, here and in `kept`, records that were exported and kept elsewhere: that finds a chain cut at its end
+ * together with its head, and with `kept` also when the newest signed heads were removed as well. Reads in batches, all from one
+ * snapshot, so that acts may go on meanwhile; at most 1000 problems.
  */
 export async function verifyAudit(
-  storage: Pick<Storage, "db" | "auditKey" | "auditHeadsKey">,
+  storage: Pick<Storage, "db" | "vault" | "auditKey" | "auditHeadsKey">,
   kept: AsyncIterable<SignedHeads> | Iterable<SignedHeads> = [],
 ): Promise<AuditVerification> {
   const { publicKey } = headKeys(storage.auditHeadsKey);
@@ -57,7 +61,7 @@ export interface AuditVerification {
 
 async function verifySnapshot(
   tx: Tx,
-  storage: Pick<Storage, "auditKey" | "auditHeadsKey">,
+  storage: Pick<Storage, "vault" | "auditKey" | "auditHeadsKey">,
   elsewhere: VerifiedHeads,
 ): Promise<AuditVerification> {
   const { auditKey } = storage;
@@ -84,7 +88,7 @@ async function verifySnapshot(
       last === unkeyedFingerprint(purpose, version, ciphertext)
     );
   };
-  problems.push(...(await findPutBack(tx, isLastStored)));
+  problems.push(...(await findPutBack(tx, isLastStored)), ...(await findMisplaced(tx, storage.vault)));
   return { entries, problems: problems.slice(0, problemsMax) };
 }
 

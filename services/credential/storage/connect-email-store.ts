@@ -111,7 +111,8 @@ export async function openEmail(
   return emailDetails.parse(JSON.parse(text));
 }
 
-function emailPlace({ client, emailId }: { client: ClientKey; emailId: string }): SecretPlace {
+/** Where the address and the link of an e-mail are sealed for. */
+export function emailPlace({ client, emailId }: { client: ClientKey; emailId: string }): SecretPlace {
   const { owner, connector } = client;
   return { owner, recordId: emailId, provider: connector, purpose: "connect_email", recordVersion: 1 };
 }

@@ -146,7 +146,7 @@ export async function journalAnswers(
   );
   const sealed: SealedSecret[] = [];
   for (const { flight, text } of kept) {
-    sealed.push(await storage.vault.seal(store, placeOf(flight, flight.refreshEpoch), text));
+    sealed.push(await storage.vault.seal(store, journalPlace(flight, flight.refreshEpoch), text));
   }
   // A repeat after a lost commit: the answer of this flight is here already.
   await sql`
@@ -199,7 +199,7 @@ export async function findJournaled(db: Queryable, flight: FlownConnection): Pro
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_answer };
-  return { place: placeOf(flight, row.epoch), sealed };
+  return { place: journalPlace(flight, row.epoch), sealed };
 }
 
 /** Which of these connections have an answer waiting in the journal, by id. */
@@ -272,7 +272,8 @@ function flightUpdate(tx: Tx, flight: Connection) {
     .where("state", "<>", "REVOKED");
 }
 
-function placeOf(flight: FlownConnection, epoch: bigint): SecretPlace {
+/** Where the answer to a flight is sealed for. */
+export function journalPlace(flight: FlownConnection, epoch: bigint): SecretPlace {
   return {
     owner: flight.owner,
     recordId: `${flight.connectionId}/${epoch}`,

@@ -93,6 +93,9 @@ describe("the vault", () => {
     expect(await vault.holds(store, { place, sealed }, "other")).toBe(false);
     const to = { ...place, purpose: "revocation" };
     const bad = { ...sealed, ciphertext: sealed.ciphertext.slice(0, -1) };
+    expect(await vault.failureOf(store, { place, sealed })).toBe(undefined);
+    expect(await vault.failureOf(store, { place, sealed: bad })).toBe("rejected");
+    expect(await vault.failureOf(store, { place, sealed: { ...sealed, dataKeyId: "other" } })).toBe("unknown_key");
     const parts = [
       { name: "good", place, sealed },
       { name: "bad", place, sealed: bad },

@@ -78,6 +78,8 @@ export interface Sealer {
   sealAll(store: VaultStore, secrets: readonly SecretToSeal[]): Promise<SealedSecret[]>;
   /** Whether a sealed secret is this text, compared in constant time. Throws `SealedRecordError` like `open`. */
   holds(store: VaultStore, secret: PlacedSecret, text: string): Promise<boolean>;
+  /** Why a sealed secret does not open in its place; undefined when it does. */
+  failureOf(store: VaultStore, secret: PlacedSecret): Promise<OpenFailure | undefined>;
   /** Seals a secret anew for another place, of another owner too. Throws `SealedRecordError` like `open`. */
   move(store: VaultStore, secret: PlacedSecret, to: SecretPlace): Promise<SealedSecret>;
   /** Opens secrets and seals them anew as one JSON object by name. Those that do not open are left out and named. */
@@ -92,8 +94,8 @@ export interface Vault extends Sealer {
 
 /** Gives away a vault without its `open`. */
 export function sealerOf(vault: Vault): Sealer {
-  const { seal, sealAll, holds, move, gather } = vault;
-  return Object.freeze({ seal, sealAll, holds, move, gather });
+  const { seal, sealAll, holds, failureOf, move, gather } = vault;
+  return Object.freeze({ seal, sealAll, holds, failureOf, move, gather });
 }
 
 /** Options of `createVault`. */
@@ -148,6 +150,10 @@ export function createVault(options: VaultOptions): Vault {
     seal,
     sealAll,
     holds: async (store: VaultStore, secret: PlacedSecret, text: string) => textsEqual(await open(store, secret), text),
+    failureOf: async (store: VaultStore, secret: PlacedSecret) => {
+      const opened = await openOrFailure(open(store, secret));
+      return "failure" in opened ? opened.failure : undefined;
+    },
     move: async (store: VaultStore, secret: PlacedSecret, to: SecretPlace) =>
       await seal(store, to, await open(store, secret)),
     gather: async (store: VaultStore, { parts, facts, to }: Gathering) => {
@@ -165,14 +171,22 @@ async function openParts(
   const texts: Record<string, string> = {};
   const rejected: { name: string; failure: OpenFailure }[] = [];
   for (const part of parts) {
-    try {
-      texts[part.name] = await open(part);
-    } catch (error) {
-      if (!(error instanceof SealedRecordError)) throw error;
-      rejected.push({ name: part.name, failure: error.failure });
-    }
+    const opened = await openOrFailure(open(part));
+    if ("failure" in opened) rejected.push({ name: part.name, failure: opened.failure });
+    else texts[part.name] = opened.text;
   }
   return { texts, rejected };
+}
+
+async function openOrFailure(
+  opening: Promise<string>,
+): Promise<{ readonly text: string } | { readonly failure: OpenFailure }> {
+  try {
+    return { text: await opening };
+  } catch (error) {
+    if (!(error instanceof SealedRecordError)) throw error;
+    return { failure: error.failure };
+  }
 }
 
 /** Once a key: when it has sealed three quarters of what it may, it will soon be replaced, and something seals very often. */

@@ -135,7 +135,7 @@ export async function serveWebhooks(
 
 /** A connection as a consent would have left it, without secrets. */
 export async function connectTo(
-  deps: Dependencies,
+  deps: Pick<Dependencies, "storage" | "clock">,
   facts: { connector: string; reference: string; userId: string },
 ): Promise<Connection> {
   const now = deps.clock.now();
