@@ -13,7 +13,6 @@ import { findConnection } from "../storage/connection-store.ts";
 import { addNotices, type NewNotice, noticesOfChange } from "../storage/notice-store.ts";
 import {
   abortFlight,
-  clearIntent,
   type FlightOutcome,
   findJournaledAnswer,
   hasAnswerForGood,
@@ -218,8 +217,8 @@ async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promis
   const ended = await inTransaction(deps.storage.db, async (tx) => {
     if (outcome === "reauth_required" && (await hasAnswerForGood(tx, flight))) return "answered";
     const { dueAt: retryAt, failures } = next;
-    if (!(await abortFlight(tx, flight, { outcome, standing, retryAt, failures, now }))) return false;
-    if (!failed.isUnsettled) await clearIntent(tx, flight);
+    const { isUnsettled } = failed;
+    if (!(await abortFlight(tx, flight, { outcome, standing, retryAt, failures, isUnsettled, now }))) return false;
     await addNotices(tx, noticesOf(flight, standing, failed, now));
     const { owner, connectionId, institutionId } = flight;
     const durationMs = performance.now() - failed.startedMs;

@@ -10,8 +10,8 @@ import { land } from "../flows/refresh-landing.ts";
 import { sweepCredentials } from "../jobs/sweep-credentials.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
-import { claimFlight } from "../storage/refresh-claims.ts";
-import { abortFlight, journalAnswers } from "../storage/refresh-store.ts";
+import { claimFlight, claimOutOfTurn } from "../storage/refresh-claims.ts";
+import { abortFlight, type FlightEnd, journalAnswers } from "../storage/refresh-store.ts";
 import {
   type CredentialWorld,
   connectUser,
@@ -80,6 +80,8 @@ async function askBank(flight: Connection): Promise<TokenSet> {
 async function refreshTokenOf(connection: Connection): Promise<string | undefined> {
   return (await openForUse(replica.deps, connection, "refresh_token", jobActor("test")))?.plaintext;
 }
+
+const refusedAtOnce = { outcome: "reauth_required", retryAt: undefined, failures: 1, isUnsettled: false } as const;
 
 describe("a process that dies during a refresh", () => {
   it("before it could keep the answer, does not lose the grant: the old token is used again in the bank's grace", async () => {
@@ -209,9 +211,7 @@ describe("an overtaken flight", () => {
     const loser = await claimAndDie(connection);
     const now = new Date();
     const standing = { state: "EXPIRED", reason: "consent_ended" } as const;
-    await inTransaction(replica.deps.storage.db, (tx) =>
-      abortFlight(tx, loser, { outcome: "reauth_required", standing, retryAt: undefined, failures: 1, now }),
-    );
+    await inTransaction(replica.deps.storage.db, (tx) => abortFlight(tx, loser, { ...refusedAtOnce, standing, now }));
     expect((await reread(connection)).state).toBe("EXPIRED");
     const landed = await land(replica.deps, { flight: slow, answer, actor: jobActor("test"), startedMs: 0 });
     expect(landed).toBe(true);
@@ -219,9 +219,41 @@ describe("an overtaken flight", () => {
   });
 });
 
-describe("a refusal that another flight's use of the token brought about", () => {
-  const refusedAfter = { outcome: "reauth_required", retryAt: undefined, failures: 1, now: new Date() } as const;
+describe("a connection whose answer was lost", () => {
+  const standing = { state: "ACTIVE", reason: "" } as const;
+  const lost = { outcome: "transient", standing, failures: 1, isUnsettled: true } as const;
 
+  /** Fails a flight of a new connection, due again now; its id. */
+  async function failed(end: Partial<FlightEnd>): Promise<string> {
+    const now = world.clock.now();
+    const flight = await claimAndDie(await connected());
+    const { db } = replica.deps.storage;
+    await inTransaction(db, (tx) => abortFlight(tx, flight, { ...lost, ...end, retryAt: now, now }));
+    return flight.connectionId;
+  }
+
+  async function outOfTurn(): Promise<string[]> {
+    const due = { now: world.clock.now(), limit: 10 };
+    const claimed = await claimOutOfTurn(replica.deps.storage, { holder: "dead", leaseMs: 20_000 }, due);
+    return claimed.map((flight) => flight.connectionId);
+  }
+
+  it("goes before what is merely due, four times, for the provider honours the old token a short while only", async () => {
+    const ids: string[] = [];
+    for (const end of [lost, { isUnsettled: false }, { failures: 4 }, { failures: 5 }]) {
+      user = `user-${crypto.randomUUID()}`;
+      ids.push(await failed(end));
+    }
+    expect((await outOfTurn()).toSorted()).toEqual([ids[0], ids[2]].toSorted());
+    expect(await outOfTurn()).toEqual([]);
+    // Nothing of it is left for the sweeps of other tests.
+    const { query } = replica.deps.storage.db;
+    const rested = { refresh_due_at: null, refresh_holder: null, refresh_lease_until: null };
+    await query.updateTable("connections").set(rested).where("connection_id", "in", ids).execute();
+  });
+});
+
+describe("a refusal that another flight's use of the token brought about", () => {
   it("is not believed when the answer comes to the journal at the last moment", async () => {
     Object.assign(world.bank.behaviour, { graceMs: 0, tokenDelayMs: 300 });
     const connection = await connected();
@@ -248,8 +280,9 @@ describe("a refusal that another flight's use of the token brought about", () =>
     const loser = await claimAndDie(connection);
     const standing = { state: "EXPIRED", reason: "consent_ended" } as const;
     const { storage } = replica.deps;
-    await inTransaction(storage.db, (tx) => abortFlight(tx, loser, { ...refusedAfter, standing }));
-    const late = [{ flight: slow, text: formatAnswer(answer), now: new Date() }];
+    const now = world.clock.now();
+    await inTransaction(storage.db, (tx) => abortFlight(tx, loser, { ...refusedAtOnce, standing, now }));
+    const late = [{ flight: slow, text: formatAnswer(answer), now }];
     await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late));
     const before = world.bank.count(refreshes);
     await sweepRefreshes(replica, live);

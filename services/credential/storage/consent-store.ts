@@ -28,6 +28,9 @@ export interface ConsentFacts {
   readonly now: Date;
 }
 
+/** A connection that nobody is refreshing, and whose provider has nothing open with it. */
+const noFlight = { refresh_holder: null, refresh_lease_until: null, refresh_unsettled: false };
+
 /**
  * The owner's live connections to this bank user, locked: the one of the same reference first, then those with the same accounts, whose
  * place this consent takes. None when it is the first. When two first consents arrive together the second waits in `insertConsent` and
@@ -79,8 +82,7 @@ export async function insertConsent(tx: Tx, facts: ConsentFacts): Promise<Connec
       secrets_version: 0,
       state_since: facts.now,
       refresh_epoch: 0n,
-      refresh_holder: null,
-      refresh_lease_until: null,
+      ...noFlight,
       refresh_failures: 0,
       connected_at: facts.now,
       ...grantColumns(facts),
@@ -103,8 +105,7 @@ export async function replaceConsent(tx: Tx, current: Connection, facts: Consent
       generation: sql<number>`generation + 1`,
       token_version: sql<bigint>`token_version + 1`,
       refresh_epoch: sql<bigint>`refresh_epoch + 1`,
-      refresh_holder: null,
-      refresh_lease_until: null,
+      ...noFlight,
       refresh_failures: 0,
       state_since: facts.now,
       ...grantColumns(facts),
@@ -130,8 +131,7 @@ export async function endConnection(tx: Tx, current: Connection, standing: Stand
       state_since: now,
       generation: sql<number>`generation + 1`,
       refresh_epoch: sql<bigint>`refresh_epoch + 1`,
-      refresh_holder: null,
-      refresh_lease_until: null,
+      ...noFlight,
       refresh_due_at: null,
       has_access_token: false,
       has_refresh_token: false,

@@ -82,9 +82,8 @@ export async function claimDue(
 }
 
 /**
- * Claims what goes before whatever is merely due, up to `limit` of each kind: flights that a dead process left, whose leases have ended;
- * due connections whose provider may have rotated the token without our having the answer; and connections whose flight died with new
- * tokens in the journal, while the refusal of another flight was believed.
+ * Claims what goes before whatever is merely due, up to `limit` of each kind: flights that a dead process left, whose leases have ended,
+ * and due connections whose provider may have rotated the token without our having the answer.
  */
 export async function claimOutOfTurn(
   storage: Storage,
@@ -94,7 +93,7 @@ export async function claimOutOfTurn(
   const rows = await inTransaction(storage.db, async (tx) => {
     await planByIndex(tx);
     const claimed: ConnectionRow[] = [];
-    for (const places of [abandonedPlaces(due.limit), unsettledPlaces(due), unlandedPlaces(due.limit)]) {
+    for (const places of [abandonedPlaces(due.limit), unsettledPlaces(due)]) {
       claimed.push(...(await claim(tx, claimant, places)));
     }
     return claimed;
@@ -109,21 +108,10 @@ function abandonedPlaces(limit: number): RawBuilder<unknown> {
 }
 
 function unsettledPlaces(due: { now: Date; limit: number }): RawBuilder<unknown> {
-  return sql`select held.ctid as place from refresh_intents intent join connections held
-      on held.tenant = intent.tenant and held.user_id = intent.user_id and held.connection_id = intent.connection_id
-        and held.refresh_epoch = intent.epoch
-    where held.refresh_holder is null and held.refresh_due_at <= ${due.now} and held.state <> 'REVOKED'
-      and held.token_version = intent.token_version and held.refresh_failures <= ${unsettledAsksMax}
-    limit ${due.limit}::integer for update of held skip locked`;
-}
-
-// Only right after the refusal: an answer that does not open any more must not be tried at every sweep.
-function unlandedPlaces(limit: number): RawBuilder<unknown> {
-  return sql`select held.ctid as place from refresh_journal kept join connections held
-      on held.tenant = kept.tenant and held.user_id = kept.user_id and held.connection_id = kept.connection_id
-        and held.generation = kept.generation
-    where held.refresh_holder is null and held.refresh_outcome = 'reauth_required' and held.state_reason = 'consent_ended'
-    limit ${limit}::integer for update of held skip locked`;
+  return sql`select ctid as place from connections
+    where refresh_unsettled and refresh_holder is null and refresh_due_at <= ${due.now} and state <> 'REVOKED'
+      and refresh_failures <= ${unsettledAsksMax}
+    order by refresh_due_at limit ${due.limit}::integer for update skip locked`;
 }
 
 /**
@@ -154,7 +142,7 @@ async function claim(db: Queryable | Tx, claimant: Claimant, places: RawBuilder<
     claimed as (
       update connections set refresh_epoch = refresh_epoch + 1, refresh_holder = ${claimant.holder},
         refresh_lease_until = clock_timestamp() + make_interval(secs => ${claimant.leaseMs / 1000}::float8),
-        refresh_outcome = null
+        refresh_outcome = null, refresh_unsettled = false
       from places where connections.ctid = places.place
       returning connections.*
     ),

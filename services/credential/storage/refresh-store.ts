@@ -76,12 +76,20 @@ export async function landFlights(tx: Tx, landings: readonly Landing[]): Promise
   return new Map(rows.map((row) => [row.connection_id, row.first_version]));
 }
 
+/** How a flight ends without new tokens. */
+export interface FlightEnd {
+  readonly outcome: RefreshFailure;
+  readonly standing: Standing;
+  readonly retryAt: Date | undefined;
+  /** In a row, this one counted. */
+  readonly failures: number;
+  /** The provider may have rotated the token all the same: the intent stays, and the next flight goes before what is merely due. */
+  readonly isUnsettled: boolean;
+  readonly now: Date;
+}
+
 /** Ends a flight without new tokens, if it still is this connection's flight; false when it was overtaken. */
-export async function abortFlight(
-  tx: Tx,
-  flight: Connection,
-  end: { outcome: RefreshFailure; standing: Standing; retryAt: Date | undefined; failures: number; now: Date },
-): Promise<boolean> {
+export async function abortFlight(tx: Tx, flight: Connection, end: FlightEnd): Promise<boolean> {
   const result = await flightUpdate(tx, flight)
     .set({
       state: end.standing.state,
@@ -90,12 +98,15 @@ export async function abortFlight(
       refresh_due_at: end.retryAt ?? null,
       refresh_outcome: end.outcome,
       refresh_failures: end.failures,
+      refresh_unsettled: end.isUnsettled,
       refresh_holder: null,
       refresh_lease_until: null,
       updated_at: end.now,
     })
     .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  if (result.numUpdatedRows !== 1n) return false;
+  if (!end.isUnsettled) await clearIntent(tx, flight);
+  return true;
 }
 
 /** Gives a flight back as if it had never been: its provider was not asked for tokens, and nobody who waits is told of a failure. */
@@ -123,7 +134,8 @@ export interface JournaledAnswers {
 /**
  * Keeps what providers answered, sealed, before anything is done with it. Not fenced by the epoch: a rotated refresh token is precious
  * whoever holds the lease by now. Ignored when the connection has had a newer consent or holds newer tokens (a flight ends with its
- * lease, so those were asked for later). Of one connection a batch holds one answer.
+ * lease, so those were asked for later). Of one connection a batch holds one answer. A connection whose refusal was believed meanwhile
+ * becomes due, so that the answer lands although its own flight has been overtaken.
  */
 export async function journalAnswers(
   storage: Storage,
@@ -156,14 +168,26 @@ export async function journalAnswers(
       ${sealed.map((one) => one.dataKeyId)}::uuid[], ${sealed.map((one) => Buffer.from(one.ciphertext))}::bytea[],
       ${kept.map(({ now }) => now)}::timestamptz[])
     on conflict do nothing`.execute(tx);
+  const refused = kept.filter(({ flight }) => held.get(flight.connectionId)?.state_reason === "consent_ended");
+  if (refused.length > 0) await makeDue(tx, refused);
   return { kept: new Set(kept.map(({ flight }) => flight.connectionId)), ended };
 }
 
-type FlownRow = Pick<ConnectionRow, "connection_id" | "generation" | "token_version" | "state">;
+async function makeDue(tx: Tx, answers: readonly AnswerToKeep[]): Promise<void> {
+  await sql`
+    update connections held set refresh_due_at = landed.at
+    from unnest(${keyArrays(answers.map(({ flight }) => flight))}, ${answers.map(({ now }) => now)}::timestamptz[])
+      as landed (tenant, user_id, connection_id, at)
+    where held.tenant = landed.tenant and held.user_id = landed.user_id and held.connection_id = landed.connection_id`.execute(
+    tx,
+  );
+}
+
+type FlownRow = Pick<ConnectionRow, "connection_id" | "generation" | "token_version" | "state" | "state_reason">;
 
 async function lockFlown(tx: Tx, flights: readonly Connection[]): Promise<Map<string, FlownRow>> {
   const { rows } = await sql<FlownRow>`
-    select held.connection_id, held.generation, held.token_version, held.state
+    select held.connection_id, held.generation, held.token_version, held.state, held.state_reason
     from unnest(${keyArrays(flights)}) as flown (tenant, user_id, connection_id)
     join connections held on held.tenant = flown.tenant and held.user_id = flown.user_id
       and held.connection_id = flown.connection_id
@@ -237,7 +261,7 @@ export async function clearJournals(tx: Tx, flights: readonly Connection[]): Pro
 }
 
 /** Forgets the intent of one flight: its provider has answered it, or was never asked. */
-export async function clearIntent(tx: Tx, flight: Connection): Promise<void> {
+async function clearIntent(tx: Tx, flight: Connection): Promise<void> {
   await tx
     .deleteFrom("refresh_intents")
     .where("tenant", "=", flight.owner.tenant)

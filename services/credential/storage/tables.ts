@@ -81,6 +81,7 @@ interface ConnectionsTable extends OwnedRow {
   refresh_lease_until: Date | null;
   refresh_outcome: string | null;
   refresh_failures: number;
+  refresh_unsettled: boolean;
   connected_at: Date;
   updated_at: Date;
 }
