@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { SlowestFirst } from "./tools/slowest-first.ts";
 
 const postgres = "services/platform/testing/global-setup.ts";
 
@@ -6,12 +7,15 @@ export default defineConfig({
   test: {
     // Processes, not threads: a test may change its environment, and a crash takes one file along.
     pool: "forks",
-    testTimeout: 20_000,
+    // Far longer than anything takes: a limit is there to end what hangs, and a loaded machine is not a failure.
+    testTimeout: 40_000,
     // A shared machine that stalls for seconds can fail a test whose code is right. Where a landing depends on it, a test may prove
     // itself once more; the report names it, and one that fails twice is broken.
     retry: process.env["CI"] === undefined ? 0 : 1,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 20_000,
+    expect: { poll: { timeout: 20_000 } },
+    sequence: { sequencer: SlowestFirst },
     projects: [
       {
         extends: true,

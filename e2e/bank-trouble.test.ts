@@ -125,7 +125,8 @@ describe("a bank in trouble", { timeout: 60_000 }, () => {
         .toBe("unhealthy");
       const again = performance.now();
       expectBankUnavailable(await till.authorize(second ?? {}, 4));
-      expect(performance.now() - again).toBeLessThan(1_000);
+      // Without asking the bank, for which the Router waits ten seconds.
+      expect(performance.now() - again).toBeLessThan(5_000);
     } finally {
       process.kill(pid, "SIGCONT");
     }

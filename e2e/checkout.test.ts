@@ -29,7 +29,7 @@ async function codeFor(email: string): Promise<string> {
         code = /^\d{6}$/m.exec(messages.at(-1)?.text ?? "")?.[0];
         return code;
       },
-      { timeout: 15_000, interval: 100 },
+      { interval: 100 },
     )
     .toBeDefined();
   return code ?? "";

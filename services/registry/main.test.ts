@@ -120,7 +120,7 @@ it("takes a registration, probes the bank at once, tells followers, and ends cle
   const origin = `http://127.0.0.1:${(bank.address() as AddressInfo).port}`;
   const facts = { name: "North Bank", apiBaseUrl: origin, authServerUrl: `${origin}/oidc`, apiKey: "bank-api-key-1" };
   await gateway.registerBank({ bsimId: "north-bank", ...facts }, withKey(key));
-  await expect.poll(() => health, { timeout: 5_000, interval: 20 }).toEqual(["unknown", "healthy"]);
+  await expect.poll(() => health, { interval: 20 }).toEqual(["unknown", "healthy"]);
   expect(await listOverConnect(ports.http)).toMatchObject({ status: 200, banks: [{ bsimId: "north-bank" }] });
   child.kill("SIGTERM");
   expect(await exited).toBe(0);

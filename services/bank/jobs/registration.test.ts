@@ -62,7 +62,7 @@ async function text(request: IncomingMessage): Promise<string> {
   return body;
 }
 
-function register(url: string): void {
+function register(url: string, firstRetryMs = 5): void {
   const registry = createRegistryClient({
     url,
     registrationKey: "registration-key",
@@ -70,7 +70,7 @@ function register(url: string): void {
     paymentApiKey: "payment-key",
   });
   const log = pino({ level: "silent" });
-  stops.push(startRegistration({ registry, log, heartbeatMs: 10, firstRetryMs: 5 }).stop);
+  stops.push(startRegistration({ registry, log, heartbeatMs: 10, firstRetryMs }).stop);
 }
 
 const path = "/api/v1/registry/bsims";
@@ -112,8 +112,8 @@ it("registers again with a registry that has forgotten it", async () => {
 });
 
 it("stops at once, also while nobody answers", async () => {
-  register("http://127.0.0.1:1/api/v1/registry");
+  register("http://127.0.0.1:1/api/v1/registry", 60_000);
   const begun = performance.now();
   await stops.pop()?.();
-  expect(performance.now() - begun).toBeLessThan(1_000);
+  expect(performance.now() - begun).toBeLessThan(10_000);
 });

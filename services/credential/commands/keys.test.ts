@@ -190,10 +190,10 @@ describe("a rotation", () => {
         counts[at] = turn;
       }
     });
-    await vi.waitFor(() => expect(Math.min(...counts)).toBeGreaterThan(3));
+    await vi.waitFor(() => expect(Math.min(...counts)).toBeGreaterThan(3), 60_000);
     const { code, output } = await keys("rotate", "--batch", "10", "--pause-ms", "30").exit;
     const before = [...counts];
-    await vi.waitFor(() => expect(Math.min(...counts)).toBeGreaterThan(Math.max(...before)));
+    await vi.waitFor(() => expect(Math.min(...counts)).toBeGreaterThan(Math.max(...before)), 60_000);
     stopped.abort();
     await Promise.all([...working, ...watching]);
     expect(output).toContain("2 running replicas hold version 2");

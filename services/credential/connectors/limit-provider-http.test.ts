@@ -28,17 +28,18 @@ describe("the limits of a provider", () => {
   it("let no more requests run at once than allowed, and each in its turn", async () => {
     const { http, seen } = slowProvider(20);
     const limited = limitProviderHttp(http, { concurrencyMax: 2, requestsPerSecondMax: 1_000 });
-    await Promise.all(Array.from({ length: 7 }, () => limited.send(get, call(2_000))));
+    await Promise.all(Array.from({ length: 7 }, () => limited.send(get, call(20_000))));
     expect(seen.most).toBe(2);
     expect(seen.timeouts).toHaveLength(7);
-    expect(seen.timeouts.at(-1)).toBeLessThan(1_960);
+    // What the waiting took is not given a second time.
+    expect(seen.timeouts.at(-1)).toBeLessThan(19_960);
   });
 
   it("spread a burst over time", async () => {
     const { http } = slowProvider(0);
     const limited = limitProviderHttp(http, { concurrencyMax: 100, requestsPerSecondMax: 50 });
     const startedMs = performance.now();
-    await Promise.all(Array.from({ length: 60 }, () => limited.send(get, call(2_000))));
+    await Promise.all(Array.from({ length: 60 }, () => limited.send(get, call(20_000))));
     expect(performance.now() - startedMs).toBeGreaterThan(150);
   });
 

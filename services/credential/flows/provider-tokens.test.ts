@@ -51,7 +51,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-function call(timeoutMs = 2_000): ProviderCall {
+function call(timeoutMs = 10_000): ProviderCall {
   return { now: new Date(), timeoutMs };
 }
 
@@ -149,10 +149,12 @@ describe("one token for all replicas", () => {
     await age(89);
     expect(await get(1)).toBe("token-1");
     await age(2);
-    endpoint.delayMs = 200;
+    const granted = Promise.withResolvers<void>();
+    endpoint.until = granted.promise;
     const renewed = get(0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await expect.poll(() => endpoint.logins()).toBe(2);
     expect(await get(1)).toBe("token-1");
+    granted.resolve();
     expect(await renewed).toBe("token-2");
     expect(await get(2)).toBe("token-2");
     expect(endpoint.logins()).toBe(2);
@@ -169,8 +171,11 @@ describe("one token for all replicas", () => {
   });
 
   it("does not outlive what the provider gave it", async () => {
-    const shortLived = { ...policy(), mint: async () => ({ token: "brief", expiresAt: new Date(Date.now() + 1_000) }) };
-    expect(await replica(0).tokens.get(name, shortLived, call(500))).toBe("brief");
+    const shortLived = {
+      ...policy(),
+      mint: async () => ({ token: "brief", expiresAt: new Date(Date.now() + 50_000) }),
+    };
+    expect(await replica(0).tokens.get(name, shortLived, call())).toBe("brief");
     await age(1);
     expect(await get()).toBe("token-1");
   });

@@ -121,11 +121,11 @@ describe("accounts", () => {
 
   it("at a bank that never answers end within the caller's deadline", async () => {
     const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
+    const impatient = await world.startReplica({ providerTimeoutMs: 500 });
     world.bank.behaviour.isSilent = true;
-    const started = performance.now();
-    const asked = replica.wallet.listAccounts(call, { timeoutMs: 5_000 });
+    // Not DEADLINE_EXCEEDED: the bank was given up while the caller still waited.
+    const asked = impatient.wallet.listAccounts(call, { timeoutMs: 30_000 });
     await expect(asked).rejects.toMatchObject({ reason: "bsim_unavailable" });
-    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it("at a paused, failing or removed bank fail without a request", async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { jobActor } from "../domain/audit.ts";
@@ -40,7 +39,7 @@ beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });
 afterEach(() => {
-  Object.assign(world.bank.behaviour, { isDown: false, tokenDelayMs: 0, renewsCredential: false });
+  Object.assign(world.bank.behaviour, { isDown: false, renewsCredential: false });
 });
 
 async function secretRows(): Promise<number> {
@@ -92,12 +91,14 @@ describe("disconnecting", () => {
   it("during a refresh revokes what the bank answers to it as well", async () => {
     const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
     const others = world.bank.liveCredentials.size - 1;
-    Object.assign(world.bank.behaviour, { tokenDelayMs: 400, renewsCredential: true });
+    world.bank.behaviour.renewsCredential = true;
+    const held = world.bank.holdNextToken();
     const refreshed = replica.wallet.refreshConnection(call).catch((error: unknown) => error);
-    await pause(100);
+    await held.arrived;
     world.bank.behaviour.isDown = true;
     await replica.wallet.disconnect(call);
     world.bank.behaviour.isDown = false;
+    void held.letIn();
     expect(await refreshed).toMatchObject({ reason: "connection_not_found" });
     await replica.refresher.idle();
     expect(world.bank.liveCredentials.size).toBe(others + 2);
@@ -132,10 +133,11 @@ describe("disconnecting", () => {
     const consent = { connector: "bsim", institutionId: "north-bank", redirectUri, connectionId: call.connectionId };
     const begun = await beginConnect(replica.deps, { owner: call.owner, ...consent }, testCaller());
     const answer = await visitBank(begun.authUrl ?? "", redirectUri);
-    world.bank.behaviour.tokenDelayMs = 400;
+    const held = world.bank.holdNextToken();
     const completed = replica.wallet.completeConnect({ owner: call.owner, ...answer }).catch((error: unknown) => error);
-    await pause(150);
+    await held.arrived;
     await replica.wallet.disconnect(call);
+    void held.letIn();
     expect(await completed).toMatchObject({ reason: "provider_unavailable" });
     expect((await replica.wallet.listConnections({ owner: call.owner })).connections).toEqual([]);
     await sweepRevocations(replica.deps, live);

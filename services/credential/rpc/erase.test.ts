@@ -38,7 +38,7 @@ beforeEach(() => {
   user = `person-${crypto.randomUUID()}`;
 });
 afterEach(async () => {
-  Object.assign(world.bank.behaviour, { tokenDelayMs: 0, isDown: false, renewsCredential: false });
+  Object.assign(world.bank.behaviour, { isDown: false, renewsCredential: false });
   const call = { owner: ownerNamed("bystander"), connectionId: bystander };
   expect((await replica.wallet.listAccounts(call)).accounts).toHaveLength(1);
   expect((await verifyAudit(replica.deps.storage)).problems).toEqual([]);
@@ -232,10 +232,12 @@ describe("a user erased meanwhile", () => {
   it("during a refresh, is not brought back by the bank's answer, which is revoked there", async () => {
     const liveBefore = world.bank.liveCredentials.size;
     const call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };
-    Object.assign(world.bank.behaviour, { tokenDelayMs: 500, renewsCredential: true });
+    world.bank.behaviour.renewsCredential = true;
+    const held = world.bank.holdNextToken();
     const refreshed = replica.wallet.refreshConnection(call).catch((error: unknown) => error);
-    await pause(150);
+    await held.arrived;
     expect(await erase(other)).toMatchObject({ status: "completed" });
+    void held.letIn();
     expect(await refreshed).toMatchObject({ reason: "connection_not_found" });
     await replica.refresher.idle();
     await sweepRefreshes(replica, live);
@@ -249,14 +251,15 @@ describe("a user erased meanwhile", () => {
   it("during a consent, is not brought back by the grant, which is revoked at the bank", async () => {
     const liveBefore = world.bank.liveCredentials.size;
     const answer = await consentAtBank(replica.wallet, user);
-    world.bank.behaviour.tokenDelayMs = 500;
+    const held = world.bank.holdNextToken();
     const completed = replica.wallet
       .completeConnect({ owner: ownerNamed(user), ...answer })
       .catch((error: unknown) => error);
-    await pause(150);
+    await held.arrived;
     expect(await erase(other)).toMatchObject({ status: "completed", connectAttempts: 1 });
     // Its keys are gone by now; what comes later is kept under new ones.
     await sweepErasures(other.deps, live);
+    void held.letIn();
     expect(await completed).toMatchObject({ reason: "provider_unavailable" });
     expect(world.bank.liveCredentials.size).toBe(liveBefore + 1);
     await sweepAttempts(replica.deps, live);

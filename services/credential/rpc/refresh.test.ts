@@ -37,7 +37,7 @@ beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });
 afterEach(() => {
-  const calm = { isDown: false, losesTokenAnswers: 0, renewsCredential: false, graceMs: 30_000, tokenDelayMs: 0 };
+  const calm = { isDown: false, losesTokenAnswers: 0, renewsCredential: false, graceMs: 30_000 };
   Object.assign(world.bank.behaviour, calm);
 });
 
@@ -127,12 +127,14 @@ describe("a process that dies during a refresh", () => {
 describe("a database that goes away between the bank's success and our commit", () => {
   /** Takes it away once the bank works on the request, and gives it back after the bank has answered. */
   async function losesDatabase<T>(request: string, ask: () => Promise<T>): Promise<T> {
-    world.bank.behaviour.tokenDelayMs = 300;
+    const held = world.bank.holdNextToken();
     const before = world.bank.count(request);
     const asked = ask();
-    await expect.poll(() => world.bank.count(request), { interval: 5 }).toBe(before + 1);
+    await held.arrived;
     const giveBack = await world.database.takeAway();
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await held.letIn();
+    // Time to find out that nothing can be stored.
+    await new Promise((resolve) => setTimeout(resolve, 300));
     await giveBack();
     const answer = await asked;
     expect(world.bank.count(request)).toBe(before + 1);
@@ -255,17 +257,19 @@ describe("a connection whose answer was lost", () => {
 
 describe("a refusal that another flight's use of the token brought about", () => {
   it("is not believed when the answer comes to the journal at the last moment", async () => {
-    Object.assign(world.bank.behaviour, { graceMs: 0, tokenDelayMs: 300 });
+    world.bank.behaviour.graceMs = 0;
     const connection = await connected();
     const slow = await claimAndDie(connection);
     const answer = await askBank(slow);
+    const held = world.bank.holdNextToken();
     const refused = replica.wallet.refreshConnection(connection);
-    await expect.poll(async () => (await reread(connection)).refreshHolder).not.toBe("dead");
+    await held.arrived;
     const { storage } = replica.deps;
     // Unseen until it is committed, after the loser has been refused and has looked into the journal.
     await inTransaction(storage.db, async (tx) => {
       await journalAnswers(storage, tx, [{ flight: slow, text: formatAnswer(answer), now: new Date() }]);
-      await new Promise((resolve) => setTimeout(resolve, 900));
+      await held.letIn();
+      await new Promise((resolve) => setTimeout(resolve, 500));
     });
     expect((await refused).state).toBe("ACTIVE");
     expect(await refreshTokenOf(connection)).toBe(answer.refreshToken);

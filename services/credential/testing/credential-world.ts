@@ -196,7 +196,7 @@ async function startReplica(parts: ReplicaParts, options: ReplicaOptions): Promi
     clock,
     log,
     insecureAllowed: true,
-    providerTimeoutMs: options.providerTimeoutMs ?? 2_000,
+    providerTimeoutMs: options.providerTimeoutMs ?? 8_000,
   };
   const leaseMs = options.leaseMs;
   const refresher = createRefresher(deps, {

@@ -30,7 +30,7 @@ import { type Hold, type StatementProxy, startStatementProxy } from "./statement
 import { startTestBank, type TestBank } from "./test-bank.ts";
 import { bankEvent, snapshotComplete, startWatchedRegistry, tlsIn } from "./watched-registry.ts";
 
-const waitMs = 20_000;
+const waitMs = 40_000;
 const lookEveryMs = 50;
 
 /**

@@ -89,7 +89,7 @@ export async function visitPlaid(
 
 /** Waits until Plaid has an item's whole history. */
 export async function untilHistory(plaid: RunningPlaid, itemId: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
+  for (let attempt = 0; attempt < 800; attempt += 1) {
     const { body } = await plaid.control("GET", `/items/${itemId}`);
     if (body["updateStatus"] === "HISTORICAL_UPDATE_COMPLETE") return;
     await new Promise((resolve) => setTimeout(resolve, 25));

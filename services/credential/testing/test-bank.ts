@@ -58,7 +58,17 @@ export interface TestBank {
   /** Ends every grant: refresh tokens answer `invalid_grant`. */
   endGrants(): Promise<void>;
   count(request: string): number;
+  /** Keeps the next request for tokens at the door until it is let in; nothing is done for it before. */
+  holdNextToken(): HeldToken;
   stop(): Promise<void>;
+}
+
+/** A request for tokens that waits. */
+export interface HeldToken {
+  /** Resolves when it has arrived. */
+  readonly arrived: Promise<void>;
+  /** Has it answered like any other; resolves once the answer has left. */
+  letIn(): Promise<void>;
 }
 
 /** Starts a bank whose only redirect URI is the given one. */
@@ -88,6 +98,7 @@ export async function startTestBank(bankId: string, redirectUri: string): Promis
     },
     endGrants: () => state.endGrants(),
     count: (request) => state.record.requests.filter((one) => one.startsWith(request)).length,
+    holdNextToken: () => state.holdNextToken(),
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -109,6 +120,7 @@ class BankState {
   readonly #credentialByGrant = new Map<string, string>();
   readonly #grants = new Set<string>();
   readonly #jtis = new Map<string, number>();
+  #door: ((response: ServerResponse) => Promise<void>) | undefined;
   #provider: Provider | undefined;
   #publicKeys: ReturnType<typeof createLocalJWKSet> | undefined;
 
@@ -137,6 +149,23 @@ class BankState {
     this.#provider = new Provider(this.#issuer, this.#configuration(jwk));
     this.#provider.on("grant.success", (ctx) => this.#noteSecrets(ctx.body));
     this.#provider.on("server_error", (_ctx, error) => process.stderr.write(`test bank: ${error.message}\n`));
+  }
+
+  holdNextToken(): HeldToken {
+    const arrived = Promise.withResolvers<void>();
+    const open = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    this.#door = (response) => {
+      this.#door = undefined;
+      response.once("close", () => answered.resolve());
+      arrived.resolve();
+      return open.promise;
+    };
+    const letIn = () => {
+      open.resolve();
+      return answered.promise;
+    };
+    return { arrived: arrived.promise, letIn };
   }
 
   async endGrants(): Promise<void> {
@@ -279,6 +308,7 @@ class BankState {
         if (value !== null) this.record.secrets.add(value);
       }
     }
+    if (isToken) await this.#door?.(response);
     if (isToken && this.behaviour.tokenDelayMs > 0) {
       await new Promise((resolve) => setTimeout(resolve, this.behaviour.tokenDelayMs));
     }

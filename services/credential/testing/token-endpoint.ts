@@ -11,6 +11,8 @@ export interface TokenEndpoint {
   readonly script: LoginAnswer[];
   password: string;
   delayMs: number;
+  /** What every login waits for besides. */
+  until: Promise<void> | undefined;
   /** Logins that arrived. */
   logins(): number;
   /** Logins refused in a row, as a provider counts that locks its partner. */
@@ -24,13 +26,18 @@ export interface TokenEndpoint {
 export async function startTokenEndpoint(): Promise<TokenEndpoint> {
   let [logins, refused, atOnce, atOnceMax] = [0, 0, 0, 0];
   const script: LoginAnswer[] = [];
-  const state = { password: "right", delayMs: 0 };
+  const state: Pick<TokenEndpoint, "password" | "delayMs" | "until"> = {
+    password: "right",
+    delayMs: 0,
+    until: undefined,
+  };
   const server = createServer(async (request, response) => {
     logins += 1;
     atOnce += 1;
     atOnceMax = Math.max(atOnceMax, atOnce);
     const given = await textOf(request);
     await new Promise((resolve) => setTimeout(resolve, state.delayMs));
+    await state.until;
     atOnce -= 1;
     const answer = script.shift() ?? (given === state.password ? "token" : "refused");
     if (answer === "token") refused = 0;

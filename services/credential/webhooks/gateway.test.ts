@@ -1,7 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GatewayWorld, startGatewayWorld } from "../../../deploy/envoy/testing/gateway-world.ts";
 import { createRateLimiter } from "../../platform/limits/rate-limiter.ts";
+import { eventually } from "../../platform/testing/eventually.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { addWebhookRoutes, type WebhookRouteParts } from "../http/webhook-routes.ts";
@@ -61,17 +61,8 @@ function tick(seconds = 2): void {
 const stored = (connector = "plaid") =>
   listWebhooks(deps.storage.db.query, { connector, state: undefined, after: undefined, limit: 1_000 });
 
-async function until<T>(what: string, find: () => Promise<T | undefined>): Promise<T> {
-  for (let attempt = 0; attempt < 300; attempt += 1) {
-    const found = await find();
-    if (found !== undefined) return found;
-    await pause(25);
-  }
-  throw new Error(`${what} did not come`);
-}
-
 const doneOf = (connection: Connection, code: string): Promise<WebhookEventSummary> =>
-  until(`a worked off ${code}`, async () =>
+  eventually(`a worked off ${code}`, async () =>
     (await stored()).find(
       ({ type, state, connectionId }) =>
         type.endsWith(`.${code}`) && state === "done" && connectionId === connection.connectionId,
@@ -109,7 +100,7 @@ describe("webhooks of Plaid's stand-in, through the gateway", () => {
     const item = `/items/${connection.providerReference}`;
     await runAll();
     await plaid.control("POST", `${item}/transactions`, { remove: 1 });
-    const brought = await until("a run that a webhook asked for and that found the changes", async () => {
+    const brought = await eventually("a run that a webhook asked for and that found the changes", async () => {
       await runAll();
       return (await runsByWebhook(connection)).find(({ state, removed }) => state === "succeeded" && removed > 0);
     });
@@ -142,7 +133,7 @@ describe("webhooks of Plaid's stand-in, through the gateway", () => {
       const before = await alerts();
       const code = "USER_PERMISSION_REVOKED";
       await plaidWorld.plaid.control("POST", `/items/${connection.providerReference}/webhook`, { code, signature });
-      await until("the refusal", async () => (await deliveries()).find(({ lastStatus }) => lastStatus === 401));
+      await eventually("the refusal", async () => (await deliveries()).find(({ lastStatus }) => lastStatus === 401));
       expect(await alerts()).toBeGreaterThan(before);
       expect((await reload(deps, connection)).state).toBe("ACTIVE");
       await plaidWorld.plaid.control("POST", "/reset");
@@ -157,7 +148,7 @@ describe("webhooks of Plaid's stand-in, through the gateway", () => {
     await plaid.control("POST", "/faults", { kind: "server_error", path: "/webhook_verification_key/get" });
     const item = `/items/${connection.providerReference}`;
     await plaid.control("POST", `${item}/webhook`, { code: "PENDING_DISCONNECT" });
-    await until("the refusal", async () => (await deliveries()).find(({ lastStatus }) => lastStatus === 503));
+    await eventually("the refusal", async () => (await deliveries()).find(({ lastStatus }) => lastStatus === 503));
     tick(60);
     expect(await doneOf(connection, "PENDING_DISCONNECT")).toMatchObject({ effect: "expiring" });
   });
@@ -177,7 +168,9 @@ describe("any webhook, through the gateway", () => {
     const answer = await post(body, { ...headers, "content-type": "application/json" });
     expect(answer.status).toBe(200);
     expect(await answer.json()).toEqual({ received: true });
-    await until("the effect", async () => ((await reload(deps, connection)).state === "EXPIRED" ? true : undefined));
+    await eventually("the effect", async () =>
+      (await reload(deps, connection)).state === "EXPIRED" ? true : undefined,
+    );
   });
 
   it("of ten megabytes is refused with 413, in the one error shape", async () => {

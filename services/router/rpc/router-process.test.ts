@@ -7,12 +7,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
 import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import { eventually } from "../../platform/testing/eventually.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
 import { loadMeshTls, type MeshTls } from "../../platform/tls/load-mesh-tls.ts";
 import { RegistryStandIn } from "../clients/registry/registry-stand-in.ts";
 import { makePendingDue, rowsOf } from "../storage/stored-rows.ts";
-import { eventually } from "../testing/eventually.ts";
 import { authorizeBody, migrations } from "../testing/router-under-test.ts";
 import { ScriptableBank } from "../testing/scriptable-bank.ts";
 
@@ -99,7 +99,7 @@ async function startProcess(): Promise<RouterProcess> {
   const client = createRpcClient(Router, { address: `127.0.0.1:${grpcPort}`, serverName: "router", tls: gateway });
   const router = { child, client, adminPort, exited, output: () => output };
   running.add(router);
-  await eventually("the router serves", () => output.includes('"msg":"ready"'), 15_000).catch((error: unknown) => {
+  await eventually("the router serves", () => output.includes('"msg":"ready"'), 30_000).catch((error: unknown) => {
     throw new Error(`the router did not start: ${output.slice(-2_000)}`, { cause: error });
   });
   return router;

@@ -2,8 +2,8 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { eventually } from "../../platform/testing/eventually.ts";
 import { createTestDatabase } from "../../platform/testing/postgres.ts";
-import { eventually } from "./eventually.ts";
 
 const bankFolder = new URL("../../bank/", import.meta.url);
 const paymentKey = "payment-network-key-of-the-reference-bank";

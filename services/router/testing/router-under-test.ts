@@ -64,6 +64,8 @@ export interface RouterWorld {
   readonly database: TestDatabase;
   readonly banks: readonly Bank[];
   readonly clock?: Clock;
+  /** How long a bank may take, where ten seconds are too long for a test. */
+  readonly bankTimeoutMs?: number;
 }
 
 /** Starts a Router; merchants `merchant-1` and `merchant-2` are registered, `north-bank` is the default bank. */
@@ -74,6 +76,7 @@ export async function startRouter(world: RouterWorld): Promise<RouterUnderTest> 
   const db = openDatabase<RouterTables>({ ...where, applicationName: "router-under-test" });
   const hotPool = openHotPool(where);
   const bankHttp = createBankHttp();
+  const { bankTimeoutMs = Number.POSITIVE_INFINITY } = world;
   const picture = createRegistryPicture();
   for (const bank of world.banks) picture.putBank(bank);
   for (const merchantId of ["merchant-1", "merchant-2"]) {
@@ -83,7 +86,10 @@ export async function startRouter(world: RouterWorld): Promise<RouterUnderTest> 
   const desk = assembleDesk({
     db,
     hotPool,
-    bankHttp,
+    bankHttp: {
+      ...bankHttp,
+      post: (call) => bankHttp.post({ ...call, timeoutMs: Math.min(call.timeoutMs, bankTimeoutMs) }),
+    },
     directory: picture,
     healthIsKnown: () => true,
     defaultBankId: "north-bank",

@@ -5,6 +5,8 @@ import type { AddressInfo } from "node:net";
 export interface Fault {
   /** Waits first; the act comes after the wait. */
   readonly delayMs?: number;
+  /** Waits for this as well. */
+  readonly until?: Promise<void>;
   /** Whether the bank's books change; true when absent. */
   readonly acts?: boolean;
   /** `destroy` cuts the connection, `hang` never answers; else this answer in place of the true one. */
@@ -95,6 +97,7 @@ export class ScriptableBank {
     this.calls.push({ path, key, apiKey: headerOf(request, "x-api-key"), body });
     const fault = this.#faults[path]?.shift() ?? {};
     if (fault.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
+    await fault.until;
     const answer = fault.acts === false ? "{}" : this.#act(path, key, body);
     if (fault.answers === "hang") return;
     if (fault.answers === "destroy") {

@@ -160,7 +160,7 @@ describe("accounts", () => {
     await sandbox.control("PATCH", "/settings", { aggregationSeconds: 10 });
     await sandbox.api("POST", `/aggregation/v1/customers/${customerId}/accounts`, {});
     sandbox.clock.advance(60_000);
-    await expect.poll(read, { timeout: 5_000 }).toMatchObject({ aggregationSuccessDate: nowSeconds() });
+    await expect.poll(read).toMatchObject({ aggregationSuccessDate: nowSeconds() });
     await sandbox.control("PATCH", "/settings", { aggregationSeconds: 86_400 });
   });
 

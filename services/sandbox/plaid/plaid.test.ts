@@ -69,7 +69,7 @@ async function readyItem(): Promise<{ accessToken: string; itemId: string }> {
 }
 
 async function untilReady(client: PlaidApi, accessToken: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
+  for (let attempt = 0; attempt < 800; attempt += 1) {
     const { data } = await client.transactionsSync({ access_token: accessToken, count: 1 });
     if (data.transactions_update_status === "HISTORICAL_UPDATE_COMPLETE") return;
     await new Promise((resolve) => setTimeout(resolve, 25));
@@ -309,7 +309,7 @@ describe("transactions", () => {
           const byId = new Map(fresh.added.map((each) => [each.transaction_id, each]));
           expect(fresh.cursor).toBe(cursor);
           expect(reader).toEqual(byId);
-        }, 5_000);
+        }, 20_000);
       }),
       { numRuns: 6 },
     );
@@ -350,7 +350,7 @@ describe("transactions", () => {
   async function refresh(accessToken: string): Promise<void> {
     const { cursor } = await syncAll(accessToken);
     await plaid.client.transactionsRefresh({ access_token: accessToken });
-    for (let attempt = 0; attempt < 200; attempt += 1) {
+    for (let attempt = 0; attempt < 800; attempt += 1) {
       if ((await syncAll(accessToken, cursor)).added.length > 0) return;
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
@@ -394,7 +394,7 @@ describe("webhooks", () => {
     await plaid.control("POST", `/items/${itemId}/webhook`, { code: "USER_ACCOUNT_REVOKED" });
     const arrived = () =>
       plaid.receiver.received.filter((each) => each.body["webhook_code"] === "USER_ACCOUNT_REVOKED");
-    for (let attempt = 0; attempt < 100 && arrived().length < 3; attempt += 1) {
+    for (let attempt = 0; attempt < 400 && arrived().length < 3; attempt += 1) {
       plaid.clock.advance(1_000);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -404,7 +404,7 @@ describe("webhooks", () => {
     await vi.waitFor(async () => {
       const { body } = await plaid.control("GET", "/webhooks");
       expect(body["webhooks"]).toContainEqual(expect.objectContaining(delivered));
-    });
+    }, 20_000);
   });
 
   it("tell of consents that end, and the item needs its person when they have", async () => {

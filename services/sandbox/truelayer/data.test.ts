@@ -180,13 +180,10 @@ describe("asynchronous calls", () => {
     const queued = await read("/accounts/none?async=true");
     const results = new URL(text(queued.body["results_uri"])).pathname;
     await expect
-      .poll(
-        async () => {
-          world.clock.advance(600);
-          return (await world.read(results, tokens.access_token)).body;
-        },
-        { timeout: 5_000 },
-      )
+      .poll(async () => {
+        world.clock.advance(600);
+        return (await world.read(results, tokens.access_token)).body;
+      })
       .toMatchObject({ status: "Failed", error: "account_not_found", results: [] });
   });
 });

@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => receiver.close());
 
 const arrived = async (count: number): Promise<ReceivedWebhook[]> => {
-  await expect.poll(() => receiver.received.length, { timeout: 5_000 }).toBe(count);
+  await expect.poll(() => receiver.received.length).toBe(count);
   return receiver.received;
 };
 const send = (more: object = {}) =>
@@ -113,7 +113,7 @@ describe("events", () => {
     const posting = { accountId: account?.["account_id"], amount: -5, description: "BOOKSHOP" };
     const posted = await world.control("POST", "/transactions", posting);
     await expect
-      .poll(() => receiver.received.map(({ body }) => body), { timeout: 5_000 })
+      .poll(() => receiver.received.map(({ body }) => body))
       .toEqual(
         expect.arrayContaining([
           expect.objectContaining({
@@ -157,7 +157,7 @@ describe("events", () => {
     await arrived(1);
     world.clock.advance(72 * 3_600_000);
     await expect
-      .poll(async () => (await world.control("GET", "/webhooks")).body, { timeout: 5_000 })
+      .poll(async () => (await world.control("GET", "/webhooks")).body)
       .toMatchObject({ webhooks: [{ state: "failed", attempts: 2 }] });
   });
 });

@@ -21,7 +21,7 @@ const send = (more: object = {}) =>
   wise.control("POST", "/webhooks", { type: "balances#update", profileId: Number(tokens.profileId), ...more });
 const next = () => wise.receiver.next(() => true);
 const arrived = async (count: number) => {
-  await expect.poll(() => wise.receiver.received.length, { timeout: 5_000 }).toBe(count);
+  await expect.poll(() => wise.receiver.received.length).toBe(count);
   return wise.receiver.received;
 };
 

@@ -11,6 +11,7 @@ import type { CallContext } from "../../platform/rpc/call-context.ts";
 import { startRpcServer } from "../../platform/rpc/grpc-server.ts";
 import { type Handlers, implement } from "../../platform/rpc/service-implementation.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
+import { eventually } from "../../platform/testing/eventually.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
@@ -103,20 +104,12 @@ async function open(port: number) {
   });
 }
 
-async function eventually(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error("did not happen in time");
-    await sleep(20);
-  }
-}
-
 it("knows banks and merchants from the watch, and after a restart without any Registry", async () => {
   const paused = bank("paused", { status: "maintenance" });
   const closed = bank("closed", { walletEnrollmentSupported: false });
   const registry = await startRegistry([bank("north"), paused, closed, merchant, snapshotComplete]);
   const directory = await open(registry.port);
-  await eventually(() => directory.find("shop") !== undefined);
+  await eventually("the shop is known", () => directory.find("shop") !== undefined);
   expect(directory.enrollableBanks().map((one) => one.bsimId)).toEqual(["north"]);
   expect(directory.bank("paused")).toMatchObject({ name: "The paused", enrollable: false });
   expect(directory.find("shop")).toMatchObject({ merchantId: "shop", secretHashes: [Buffer.from([1, 2, 255])] });
@@ -132,8 +125,11 @@ it("knows banks and merchants from the watch, and after a restart without any Re
 it("drops a merchant the Registry names no more and stops offering a bank that is gone, but keeps its name", async () => {
   const registry = await startRegistry([bank("south"), snapshotComplete]);
   const directory = await open(registry.port);
-  await eventually(() => directory.bank("south") !== undefined && directory.find("shop") === undefined);
-  await eventually(() => directory.enrollableBanks().length === 1);
+  await eventually(
+    "the new picture",
+    () => directory.bank("south") !== undefined && directory.find("shop") === undefined,
+  );
+  await eventually("the bank can be enrolled", () => directory.enrollableBanks().length === 1);
   expect(directory.enrollableBanks().map((one) => one.bsimId)).toEqual(["south"]);
   expect(directory.bank("north")?.name).toBe("The north");
   await directory.stop();

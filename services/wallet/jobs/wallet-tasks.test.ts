@@ -3,6 +3,7 @@ import { SMTPServer } from "smtp-server";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startJobs } from "../../platform/jobs/worker.ts";
 import { createLogger } from "../../platform/telemetry/logger.ts";
+import { eventually } from "../../platform/testing/eventually.ts";
 import { createMailer, type Mailer } from "../clients/mailer.ts";
 import { startEmailCode } from "../flows/start-email-code.ts";
 import { enrol, signUp, startTestWallet, type TestWallet } from "../testing/test-wallet.ts";
@@ -51,14 +52,6 @@ afterAll(async () => {
   await wallet.stop();
 });
 
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error("did not happen in time");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 const waitingMails = async () => {
   const { rows } = await wallet.db.pool.query("select count(*)::int as count from outgoing_mail");
   return rows[0].count as number;
@@ -71,16 +64,16 @@ it("mails the code, alone on its line, to the address as its owner wrote it, and
     purpose: "web",
     clientAddress: "203.0.113.7",
   });
-  await eventually(() => mails.length === 1);
+  await eventually("the mail arrives", () => mails.length === 1);
   expect(mails[0]?.to).toEqual(["Ada.Mail@example.com"]);
   expect(mails[0]?.text.split("\r\n")).toContain(started.devCode);
-  await eventually(async () => (await waitingMails()) === 0);
+  await eventually("no mail waits", async () => (await waitingMails()) === 0);
 });
 
 it("sends nothing to an address without an account, and forgets that too", async () => {
   const before = mails.length;
   await startEmailCode(wallet.deps, { email: "nobody@example.com", purpose: "web", clientAddress: "203.0.113.7" });
-  await eventually(async () => (await waitingMails()) === 0);
+  await eventually("no mail waits", async () => (await waitingMails()) === 0);
   expect(mails).toHaveLength(before);
 });
 
@@ -89,11 +82,11 @@ it("sends a mail later when the server did not take it at first, and logs no cod
   const { email } = await signUp(wallet.api);
   const before = mails.length;
   const started = await startEmailCode(wallet.deps, { email, purpose: "web", clientAddress: "203.0.113.7" });
-  await eventually(() => logLines.some((line) => line.includes("send_mail")));
+  await eventually("the failure is logged", () => logLines.some((line) => line.includes("send_mail")));
   expect(mails).toHaveLength(before);
   refuseMail = false;
   await wallet.db.pool.query("update wallet_jobs._private_jobs set run_at = now()");
-  await eventually(() => mails.length === before + 1);
+  await eventually("the mail arrives", () => mails.length === before + 1);
   const code = started.devCode ?? "none";
   expect(logLines.filter((line) => line.includes(code))).toEqual([]);
 });
@@ -107,7 +100,7 @@ it("asks again for the cards of a consent whose bank did not answer", async () =
   expect(link.get("cardCount")).toBe("0");
   north.listsCards = true;
   await wallet.db.pool.query("update wallet_jobs._private_jobs set run_at = now()");
-  await eventually(async () => (await wallet.api.listCards({}, phone.auth)).cards.length === 2);
+  await eventually("the cards are there", async () => (await wallet.api.listCards({}, phone.auth)).cards.length === 2);
 });
 
 it("sweeps away what has expired", async () => {

@@ -124,7 +124,7 @@ export class CredentialStandIn {
     const bank = this.#bank(bsimId);
     this.#asked += 1;
     this.mostAskedAtOnce = Math.max(this.mostAskedAtOnce, this.#asked);
-    if (bank.delayMs > 0) await sleep(bank.delayMs);
+    if (bank.delayMs > 0) await sleep(bank.delayMs, undefined, { ref: false });
     this.#asked -= 1;
     if (bank.failure !== undefined) throw new DomainError(bank.failure.kind, { word: bank.failure.word });
     return bank;

@@ -136,10 +136,10 @@ describe("a Wise profile in the service", () => {
     const known = (await webhooks()).length;
     const posting = { balanceId: Number(account?.accountId), amount: "-7.25", description: "Night market" };
     await wise.control("POST", "/transactions", posting);
-    await expect.poll(async () => (await webhooks()).length, { timeout: 5_000 }).toBe(known + 1);
+    await expect.poll(async () => (await webhooks()).length).toBe(known + 1);
     const { webhooks: sent } = (await wise.control("GET", "/webhooks")).body as { webhooks: { deliveryId: string }[] };
     await wise.control("POST", `/webhooks/${sent[0]?.deliveryId}/resend`);
-    await expect.poll(async () => (await webhooks())[0]?.repeats, { timeout: 5_000 }).toBe(1);
+    await expect.poll(async () => (await webhooks())[0]?.repeats).toBe(1);
     await processWebhooks(deps, live);
     await sync();
     const after = await transactionsOf(connection);
@@ -157,7 +157,7 @@ describe("a Wise profile in the service", () => {
       const { body } = await wise.control("GET", "/webhooks");
       return (body["webhooks"] as { lastStatus: number }[]).map((each) => each.lastStatus); // as the sandbox answers
     };
-    await expect.poll(statuses, { timeout: 5_000 }).toContain(401);
+    await expect.poll(statuses).toContain(401);
     expect((await webhooks()).length).toBe(known);
   });
 

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../../platform/telemetry/logger.ts";
+import { eventually } from "../../../platform/testing/eventually.ts";
 import { createTestDatabase, type TestDatabase } from "../../../platform/testing/postgres.ts";
 import { ManualClock } from "../../../platform/time/manual-clock.ts";
 import { createSealedBox } from "../../../platform/vault/sealed-box.ts";
 import { createRegistrySnapshotStore } from "../../storage/registry-snapshot-store.ts";
 import type { RouterTables } from "../../storage/tables.ts";
-import { eventually } from "../../testing/eventually.ts";
 import { migrations } from "../../testing/router-under-test.ts";
 import { followRegistry, type RegistryFollower } from "./follow-registry.ts";
 import { createRegistryPicture, type RegistryPicture } from "./registry-picture.ts";

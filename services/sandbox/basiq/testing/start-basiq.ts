@@ -13,7 +13,7 @@ export const testApplication = Object.freeze({
   webhookSecret: "whsec_b3VyIHdlYmhvb2sgc2VjcmV0IG9mIHRlc3Rz",
 });
 
-const waitMs = 10_000;
+const waitMs = 25_000;
 const lookEveryMs = 25;
 
 /** A sandbox, with a receiver for its webhooks. */

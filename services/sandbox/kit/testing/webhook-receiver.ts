@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parseJson } from "./parse-json.ts";
 
-const waitMs = 10_000;
+const waitMs = 25_000;
 const lookEveryMs = 25;
 
 /** A webhook as it arrived. */
