@@ -11,7 +11,7 @@ import {
   type DueRoom,
   findDueInstitutions,
 } from "../storage/refresh-claims.ts";
-import { countFlights, type FlightCount } from "./refresh-flights.ts";
+import { countFlights, type FlightCount } from "./count-flights.ts";
 import { recordLag } from "./refresh-metrics.ts";
 
 /** Flights of a process at most: what their answers and rows may take of its memory. */

@@ -250,6 +250,52 @@ describe("many events", () => {
     expect(await one("beside")).toMatchObject({ state: "done" });
   });
 
+  it("that come while one hangs at its provider are done meanwhile", async () => {
+    const [held, free] = [await connect(), await connect()];
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    provider.resolve = async ({ eventId, type }) => {
+      asked.resolve();
+      await answer.promise;
+      return { eventId, type, providerReference: held.providerReference, effect: { kind: "sync_accounts" } };
+    };
+    await send(event(held, "held", "fetch"));
+    const working = work();
+    try {
+      await asked.promise;
+      for (const id of ["f1", "f2"]) {
+        await send(event(free, id, "progress"));
+        await expect.poll(() => one(id), { timeout: 20_000 }).toMatchObject({ state: "done", attempts: 1 });
+      }
+      expect(await one("held")).toMatchObject({ state: "processing" });
+    } finally {
+      answer.resolve();
+    }
+    // The held one takes a second turn as what it turned out to be.
+    expect(await working).toBe(4);
+    expect(await one("held")).toMatchObject({ state: "done", outcome: "applied" });
+  });
+
+  it("wait for room once as many hang as may be under way, and lose nothing", async () => {
+    const answer = Promise.withResolvers<void>();
+    let asked = 0;
+    provider.resolve = async ({ eventId, type }) => {
+      asked += 1;
+      await answer.promise;
+      return { eventId, type, providerReference: "nobody", effect: { kind: "progress" } };
+    };
+    const events = Array.from({ length: 80 }, (_, at) => ({ id: `h${at}`, effect: { kind: "fetch" } }) as const);
+    await send(...events);
+    const working = work();
+    try {
+      await expect.poll(() => asked, { timeout: 20_000 }).toBe(64);
+    } finally {
+      answer.resolve();
+    }
+    expect(await working).toBe(160);
+    expect((await stored()).filter(({ state }) => state !== "done")).toEqual([]);
+  });
+
   it("are worked off once each by two replicas, and of a connection one at a time", async () => {
     const connections = [await connect(), await connect(), await connect()];
     for (let count = 0; count < 10; count += 1) {

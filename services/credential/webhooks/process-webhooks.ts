@@ -7,6 +7,7 @@ import type { Connection } from "../domain/connection.ts";
 import { applyEffect } from "../flows/apply-effect.ts";
 import { type Dependencies, detachedCall } from "../flows/dependencies.ts";
 import { followClientConsent } from "../flows/follow-client-consent.ts";
+import { countFlights } from "../jobs/count-flights.ts";
 import { findConnectionsNamed } from "../storage/connection-store.ts";
 import { openWebhookPayload } from "../storage/webhook-admin-store.ts";
 import {
@@ -29,7 +30,8 @@ import { readPayload, writePayload } from "./webhook-payload.ts";
 // One event asks its provider twice at most and writes a few rows.
 const leaseMs = 60_000;
 const batchSize = 16;
-const batchesMax = 50;
+// Some may take as long as their provider lets them; there is room for others until this many do.
+const eventsAtOnceMax = 64;
 
 /** What an event came to in this attempt. */
 type Result =
@@ -42,19 +44,34 @@ type Result =
 
 /**
  * Works off due events until none is left or the signal aborts; safe on several replicas. Of a connection one event at a time is
- * under way, the one that happened first. Returns how many attempts were made.
+ * under way, the one that happened first. Those that are due together are taken together, and whoever comes later waits for none of
+ * them. Resolves when all have ended, to how many attempts were made.
  */
 export async function processWebhooks(deps: Dependencies, signal: AbortSignal): Promise<number> {
-  let attempts = 0;
-  for (let batch = 0; batch < batchesMax && !signal.aborted; batch += 1) {
-    const now = deps.clock.now();
-    const claim = { holder: randomUUID(), now, leaseUntil: new Date(now.getTime() + leaseMs), limit: batchSize };
-    const claimed = await claimWebhooks(deps.storage.db.query, claim);
-    if (claimed.length === 0) break;
-    attempts += claimed.length;
-    await Promise.all(claimed.map((event) => processOne(deps, event)));
+  const underWay = countFlights();
+  try {
+    while (!signal.aborted) {
+      const hasRoom = eventsAtOnceMax - underWay.count() >= batchSize;
+      const claimed = hasRoom ? await claimBatch(deps) : [];
+      for (const event of claimed) underWay.add([], processOne(deps, event).catch(leftToItsLease(deps, event)));
+      if (underWay.count() === 0) break;
+      if (claimed.length < batchSize) await underWay.someEnded();
+    }
+  } finally {
+    await underWay.allEnded();
   }
-  return attempts;
+  return underWay.started();
+}
+
+async function claimBatch({ storage, clock }: Dependencies): Promise<ClaimedWebhook[]> {
+  const now = clock.now();
+  const leaseUntil = new Date(now.getTime() + leaseMs);
+  return await claimWebhooks(storage.db.query, { holder: randomUUID(), now, leaseUntil, limit: batchSize });
+}
+
+/** The database would not keep how it ended: it comes again once nobody holds it. */
+function leftToItsLease({ log }: Dependencies, { connector, webhookId: id }: ClaimedWebhook) {
+  return (err: unknown) => log.error({ err, connector, id }, "webhook event left to its lease");
 }
 
 async function processOne(deps: Dependencies, claimed: ClaimedWebhook): Promise<void> {

@@ -1,5 +1,6 @@
-/** Flights under way, by the names they are counted under. */
+/** Flights under way, refreshes or other work of a process, by the names they are counted under. */
 export interface FlightCount {
+  /** One that rejects is nobody's: it has to end well, or log why not. */
   add(names: readonly string[], flight: Promise<void>): void;
   /** Under one name, or all. */
   count(name?: string): number;
