@@ -38,6 +38,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           include: ["e2e/**/*.test.ts"],
           globalSetup: [postgres, "e2e/harness/global-mesh.ts"],
+          setupFiles: ["e2e/harness/own-address.ts"],
         },
       },
     ],

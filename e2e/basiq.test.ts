@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { demoWorld } from "../deploy/local/world.ts";
 import { FormBrowser } from "../services/platform/testing/form-browser.ts";
 import { call } from "./harness/call.ts";
-import { eventually, type Phone, phoneAt } from "./harness/phone.ts";
+import { eventually, type Phone, phoneAt, stillConnected } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
 
 const { urls } = sharedMesh();
@@ -24,11 +24,15 @@ describe("a person who connects an account at Basiq", () => {
   let me: Phone;
   let connectionId: string;
 
-  beforeAll(async () => {
-    me = await phoneAt(`${urls.gateway}/api`);
+  async function connect(): Promise<string> {
     const link = await me("POST", "/connectors/basiq/link", { returnUrl: "mwsim://connected" });
     expect(link.status).toBe(200);
-    connectionId = (await consent(String(link.body["authUrl"]))).searchParams.get("connectionId") ?? "";
+    return (await consent(String(link.body["authUrl"]))).searchParams.get("connectionId") ?? "";
+  }
+
+  beforeAll(async () => {
+    me = await phoneAt(`${urls.gateway}/api`);
+    connectionId = await connect();
   });
 
   it("sees his accounts beside those of banks, and his history, fetched by itself", async () => {
@@ -64,6 +68,7 @@ describe("a person who connects an account at Basiq", () => {
   });
 
   it("disconnects, and Basiq has nothing of him any more", async () => {
+    connectionId = await stillConnected(me, connectionId, connect);
     const answer = await me("DELETE", `/connectors/connections/${connectionId}`);
     expect(answer.body).toMatchObject({ success: true, revokedAtProvider: true });
     expect((await me("GET", "/mobile/accounts")).body).toEqual({ accounts: [] });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { demoWorld } from "../deploy/local/world.ts";
 import { FormBrowser } from "../services/platform/testing/form-browser.ts";
 import { call } from "./harness/call.ts";
-import { eventually, type Phone, phoneAt } from "./harness/phone.ts";
+import { eventually, type Phone, phoneAt, stillConnected } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
 
 const { urls } = sharedMesh();
@@ -26,14 +26,18 @@ describe("a person who connects an account at Plaid", () => {
   let me: Phone;
   let connectionId: string;
 
-  beforeAll(async () => {
-    me = await phone();
+  async function connect(): Promise<string> {
     const link = await me("POST", "/connectors/plaid/link", { returnUrl });
     expect(link.status).toBe(200);
     expect(Object.keys(link.body).sort()).toEqual(["authUrl", "expiresAt", "linkToken", "state"]);
     const end = await consent(String(link.body["authUrl"]));
     expect(end.protocol).toBe("mwsim:");
-    connectionId = end.searchParams.get("connectionId") ?? "";
+    return end.searchParams.get("connectionId") ?? "";
+  }
+
+  beforeAll(async () => {
+    me = await phone();
+    connectionId = await connect();
   });
 
   it("sees it listed, with its accounts, and in the phone's own list beside banks", async () => {
@@ -124,6 +128,7 @@ describe("a person who connects an account at Plaid", () => {
   });
 
   it("disconnects, and everything of it is gone", async () => {
+    connectionId = await stillConnected(me, connectionId, connect);
     const answer = await me("DELETE", `/connectors/connections/${connectionId}`);
     expect(answer.body).toMatchObject({ success: true, revokedAtProvider: true });
     expect((await me("GET", `/connectors/connections/${connectionId}`)).status).toBe(404);

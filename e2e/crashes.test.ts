@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -15,7 +16,7 @@ import { demoWorld, repositoryRoot } from "../deploy/local/world.ts";
 import { call } from "./harness/call.ts";
 import { CardHolder, type CardTokens } from "./harness/card-holder.ts";
 import { SecretKeeper, secretsGivenTo } from "./harness/secret-keeper.ts";
-import { startTestMesh } from "./harness/start-test-mesh.ts";
+import { startTestMesh, withoutProviders } from "./harness/start-test-mesh.ts";
 import { Till } from "./harness/till.ts";
 
 const settleMs = 45_000;
@@ -29,7 +30,7 @@ let north: string;
 beforeAll(async () => {
   dataDirectory = await mkdtemp(path.join(tmpdir(), "paymesh-test-postgres-"));
   server = await startEmbeddedPostgres({ dataDirectory, port: 0, durable: true });
-  mesh = await startTestMesh({ adminUrl: server.url });
+  mesh = await startTestMesh({ adminUrl: server.url, services: withoutProviders });
   north = mesh.urls.banks["north-bank"];
 }, 120_000);
 
@@ -38,6 +39,14 @@ afterAll(async () => {
   await server?.stop();
   await rm(dataDirectory, { recursive: true, force: true });
 });
+
+/** Of a person, a phone or an order of this try alone. */
+const newName = () => randomBytes(6).toString("hex");
+
+function newPhone(): Phone {
+  const name = `phone-${newName()}`;
+  return new Phone(mesh.urls, narrator, `${name}@example.com`, name);
+}
 
 async function rows(sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: mesh.databaseUrl });
@@ -161,7 +170,7 @@ describe("the services killed in the middle of a person's way", { timeout: 120_0
   it("go on where the person was: enrolment, sign-in and payment begun before are finished after", async () => {
     const world = mesh.urls;
     const shopper = new Shopper(world, narrator);
-    const email = "restarted@example.com";
+    const email = `restarted-${newName()}@example.com`;
     await shopper.checkOut();
     await shopper.browser.follow("New here? Create a wallet");
     const mailbox = new Mailbox(world.mail, email);
@@ -180,7 +189,7 @@ describe("the services killed in the middle of a person's way", { timeout: 120_0
   });
 
   it("keep a phone signed in, its cards and its balances", async () => {
-    const phone = new Phone(mesh.urls, narrator, "phone-restarted@example.com", "device-restarted");
+    const phone = newPhone();
     await phone.signUp("Ada Example");
     await phone.enrol("maple-bank", customer);
     await killAndRestart("wallet", "credential");
@@ -190,7 +199,7 @@ describe("the services killed in the middle of a person's way", { timeout: 120_0
   });
 
   it("show the balances of one bank while the other is gone, and of both when it is back", async () => {
-    const phone = new Phone(mesh.urls, narrator, "phone-of-two-banks@example.com", "device-of-two-banks");
+    const phone = newPhone();
     await phone.signUp("Ada Example");
     await phone.enrol("north-bank", customer);
     await phone.enrol("maple-bank", customer);

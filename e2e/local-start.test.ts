@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { freePorts, isPortTaken } from "../deploy/local/free-ports.ts";
 import { portNames } from "../deploy/local/ports.ts";
 import { createThrowawayDatabase, type ThrowawayDatabase } from "../deploy/local/throwaway-database.ts";
@@ -14,15 +14,21 @@ const startTimeoutMs = 90_000;
 let directory: string;
 let database: ThrowawayDatabase;
 let ports: Record<string, number>;
+const started: Started[] = [];
 
-beforeAll(async () => {
+// For each try anew: a start that failed halfway leaves a world behind.
+beforeEach(async () => {
   database = await createThrowawayDatabase(process.env["PAYMESH_TEST_DATABASE_URL"] ?? "");
   directory = await mkdtemp(path.join(tmpdir(), "paymesh-start-"));
   const free = await freePorts(portNames.length);
   ports = Object.fromEntries(portNames.map((port, index) => [port, free[index] ?? 0]));
 });
 
-afterAll(async () => {
+afterEach(async () => {
+  for (const { child, ended } of started.splice(0)) {
+    child.kill("SIGTERM");
+    await ended;
+  }
   await database.drop();
   await rm(directory, { recursive: true, force: true });
 });
@@ -42,6 +48,8 @@ async function start(...args: string[]): Promise<Started> {
   });
   let output = "";
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const world = { child, ended, output: () => output };
+  started.push(world);
   await new Promise<void>((resolve, reject) => {
     const add = (chunk: Buffer): void => {
       output += chunk.toString();
@@ -51,7 +59,7 @@ async function start(...args: string[]): Promise<Started> {
     child.stderr.on("data", add);
     child.once("close", () => reject(new Error(`ended before it was ready:\n${output}`)));
   });
-  return { child, ended, output: () => output };
+  return world;
 }
 
 async function listMerchants(): Promise<Record<string, unknown>[]> {
@@ -90,9 +98,9 @@ it(
     expect(readdirSync(path.join(directory, "logs"))).toEqual(expect.arrayContaining(["gateway.log", "router.log"]));
     const merchants = await listMerchants();
     expect(merchants).toHaveLength(1);
-    first.child.kill("SIGINT");
-    expect(await first.ended).toBe(0);
-    await expectNothingLeft();
+    // A start that is killed outright cannot clean up; the next one does.
+    first.child.kill("SIGKILL");
+    await first.ended;
 
     const second = await start();
     const [before] = merchants;
@@ -109,13 +117,8 @@ it(
       headers: { "x-admin-key": demoWorld.operatorKey },
     });
     expect(erased).toMatchObject({ status: 200, body: { status: "completed", connections: 0 } });
-    // A start that is killed outright cannot clean up; the next one does.
-    second.child.kill("SIGKILL");
-    await second.ended;
-    const third = await start("--reset");
-    expect((await listMerchants())[0]?.["createdAt"]).not.toBe(before?.["createdAt"]);
-    third.child.kill("SIGTERM");
-    expect(await third.ended).toBe(0);
+    second.child.kill("SIGINT");
+    expect(await second.ended).toBe(0);
     await expectNothingLeft();
   },
   3 * startTimeoutMs,

@@ -9,7 +9,7 @@ let mesh: Mesh;
 
 // One of its own: it rotates the master key, and verifies an audit that others' tests tamper with.
 beforeAll(async () => {
-  mesh = await startTestMesh();
+  mesh = await startTestMesh({ services: ["registry", "wallet", "credential", "mail", ...providerNames] });
 }, 120_000);
 afterAll(() => mesh?.stop());
 

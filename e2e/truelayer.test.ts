@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { demoWorld } from "../deploy/local/world.ts";
 import { FormBrowser } from "../services/platform/testing/form-browser.ts";
 import { call } from "./harness/call.ts";
-import { eventually, type Phone, phoneAt } from "./harness/phone.ts";
+import { eventually, type Phone, phoneAt, stillConnected } from "./harness/phone.ts";
 import { sharedMesh } from "./harness/shared-mesh.ts";
 
 const { urls } = sharedMesh();
@@ -27,12 +27,16 @@ describe("a person who connects a bank through TrueLayer", () => {
   let me: Phone;
   let connectionId: string;
 
-  beforeAll(async () => {
-    me = await phoneAt(api);
+  async function connect(): Promise<string> {
     const link = await me("POST", `${own}/connect`, { returnUrl: "mwsim://connected" });
     expect(link.status).toBe(200);
     const end = await consent(String(link.body["authUrl"]), "Heron Building Society");
-    connectionId = end.searchParams.get("connectionId") ?? "";
+    return end.searchParams.get("connectionId") ?? "";
+  }
+
+  beforeAll(async () => {
+    me = await phoneAt(api);
+    connectionId = await connect();
   });
 
   it("sees accounts and history, in his phone's own list too", async () => {
@@ -87,6 +91,7 @@ describe("a person who connects a bank through TrueLayer", () => {
   });
 
   it("leaves, and TrueLayer confirms it", async () => {
+    connectionId = await stillConnected(me, connectionId, connect);
     const answer = await me("DELETE", `/connectors/connections/${connectionId}`);
     expect(answer.body).toMatchObject({ success: true, revokedAtProvider: true });
   });

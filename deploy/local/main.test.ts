@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { inheritedEnvironment } from "../../services/platform/testing/inherited-environment.ts";
 import { freePorts } from "./free-ports.ts";
 import { type PortName, portNames } from "./ports.ts";
 import { repositoryRoot } from "./world.ts";
@@ -20,10 +21,6 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-// Without the cache each start compiles everything anew.
-const cacheDirectory = process.env["NODE_COMPILE_CACHE"];
-const compileCache = cacheDirectory === undefined ? {} : { NODE_COMPILE_CACHE: cacheDirectory };
-
 interface Ended {
   readonly code: number | null;
   readonly output: string;
@@ -36,7 +33,7 @@ function start(args: readonly string[], env: Record<string, string> = {}): Promi
     process.execPath,
     [path.join(repositoryRoot, "deploy/local/main.ts"), "--directory", directory, ...portArguments, ...args],
     {
-      env: { ...compileCache, PATH: process.env["PATH"] ?? "", HOME: directory, ...env },
+      env: { ...inheritedEnvironment, HOME: directory, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
@@ -88,9 +85,12 @@ it("says in one line why a DATABASE_URL cannot be used, without its password", a
   }
 });
 
-it("says in one line that ENVOY_BIN does not work, and leaves nothing running", async () => {
-  const databaseUrl = process.env["PAYMESH_TEST_DATABASE_URL"] ?? "";
-  const ended = await start([], { DATABASE_URL: databaseUrl, ENVOY_BIN: "/nowhere/envoy" });
+it("says in one line that secrets are damaged, and after a reset that ENVOY_BIN does not work", async () => {
+  const env = { DATABASE_URL: process.env["PAYMESH_TEST_DATABASE_URL"] ?? "", ENVOY_BIN: "/nowhere/envoy" };
+  const secrets = path.join(directory, "secrets.json");
+  await writeFile(secrets, '{ "router.database-password": 1 }');
+  expect(await start([], env)).toMatchObject({ code: 1, errors: expect.stringContaining("start with --reset") });
+  const ended = await start(["--reset"], env);
   expect(ended).toMatchObject({ code: 1, errors: "ENVOY_BIN=/nowhere/envoy is not an Envoy that runs here\n" });
 });
 

@@ -20,6 +20,16 @@ export async function phoneAt(api: string): Promise<Phone> {
     call(method, `${api}${path}`, { headers, ...(given === undefined ? {} : { body: given }) });
 }
 
+/** This connection, or a new one where an earlier try of the test has ended it. */
+export async function stillConnected(
+  phone: Phone,
+  connectionId: string,
+  connect: () => Promise<string>,
+): Promise<string> {
+  const { status } = await phone("GET", `/connectors/connections/${connectionId}`);
+  return status === 404 ? await connect() : connectionId;
+}
+
 /** Looks every tenth of a second, for twenty seconds, until there is something. */
 export async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
   for (let tries = 0; tries < 200; tries += 1) {

@@ -5,6 +5,13 @@ import { freePorts } from "../../deploy/local/free-ports.ts";
 import { type Mesh, type MeshOptions, startMesh } from "../../deploy/local/mesh.ts";
 import { type PortName, type Ports, portNames } from "../../deploy/local/ports.ts";
 import { createThrowawayDatabase } from "../../deploy/local/throwaway-database.ts";
+import type { ServiceName } from "../../deploy/local/world.ts";
+
+/** The mesh with banks, shop and mail, for tests that need no data provider. */
+export const withoutProviders: readonly ServiceName[] = [
+  ...(["registry", "router", "wallet", "credential"] as const),
+  ...(["north-bank", "maple-bank", "shop", "mail"] as const),
+];
 
 /** Options of `startTestMesh`. */
 export type TestMeshOptions = Pick<MeshOptions, "services" | "env" | "gatewayThreads"> & {

@@ -10,7 +10,6 @@ import { provisionDatabase } from "../../services/platform/db/provision.ts";
 import { createLogger } from "../../services/platform/telemetry/logger.ts";
 import { call } from "./call.ts";
 
-const schema = "river_bank";
 const readyTimeoutMs = 45_000;
 
 /** A bank the running mesh has never heard of. */
@@ -22,7 +21,8 @@ export interface ThirdBank {
 
 /** Takes in a third bank as an operator does: a registration key for it, then it starts and registers itself. */
 export async function startThirdBank(mesh: Mesh): Promise<ThirdBank> {
-  const id = "river-bank";
+  const id = `river-bank-${randomBytes(4).toString("hex")}`;
+  const schema = id.replaceAll("-", "_");
   const registrationKey = randomBytes(32).toString("hex");
   const keys = `${mesh.urls.gateway}/api/v1/registry/bsims/${id}/keys`;
   const answer = await call("POST", keys, {
@@ -45,7 +45,7 @@ export async function startThirdBank(mesh: Mesh): Promise<ThirdBank> {
     BSIM_PAYMENT_API_KEY: randomBytes(32).toString("hex"),
     BSIM_ENCRYPTION_KEY: randomBytes(32).toString("hex"),
     WALLET_CREDENTIAL_SECRET: randomBytes(32).toString("hex"),
-    DATABASE_URL: await prepareSchema(mesh),
+    DATABASE_URL: await prepareSchema(mesh, schema),
     DATABASE_SCHEMA: schema,
   };
   const process_ = await startProcess({
@@ -62,7 +62,7 @@ export async function startThirdBank(mesh: Mesh): Promise<ThirdBank> {
 }
 
 /** A role and schema of its own, named so that they go with the mesh's. Returns the role's address. */
-async function prepareSchema(mesh: Mesh): Promise<string> {
+async function prepareSchema(mesh: Mesh, schema: string): Promise<string> {
   const url = new URL(mesh.environment("north-bank")["DATABASE_URL"] ?? "");
   url.username = url.username.replace(/north_bank$/, schema);
   url.password = randomBytes(16).toString("hex");

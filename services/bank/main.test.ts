@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inheritedEnvironment } from "../platform/testing/inherited-environment.ts";
 import { createTestDatabase, type TestDatabase } from "../platform/testing/postgres.ts";
 import { TestBrowser } from "./testing/test-browser.ts";
 
@@ -19,7 +20,6 @@ beforeAll(async () => {
   const port = await freePort();
   origin = `http://127.0.0.1:${port}`;
   environment = {
-    PATH: process.env["PATH"] ?? "",
     PAYMESH_ENV: "local",
     LOG_LEVEL: "error",
     PORT: String(port),
@@ -46,7 +46,10 @@ interface Ended {
 }
 
 function start(script: string, env: Record<string, string>, args: readonly string[] = []) {
-  const child: ChildProcess = spawn(process.execPath, [script, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child: ChildProcess = spawn(process.execPath, [script, ...args], {
+    env: { ...inheritedEnvironment, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let out = "";
   let err = "";
   child.stdout?.on("data", (chunk: Buffer) => {

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { Registry } from "../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { createRpcClient } from "../platform/rpc/client.ts";
 import { keyedHash } from "../platform/secrets/keyed-hash.ts";
+import { inheritedEnvironment } from "../platform/testing/inherited-environment.ts";
 import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createRegistryWorld, type RegistryWorld, testPepper, withKey } from "./testing/registry-world.ts";
 
@@ -48,7 +49,7 @@ async function start(change: Record<string, string> = {}) {
   const file = (name: string) => join(world.certificates, name);
   const child = spawn(process.execPath, [mainFile], {
     env: {
-      PATH: process.env["PATH"],
+      ...inheritedEnvironment,
       PAYMESH_ENV: "local",
       GRPC_PORT: String(ports.grpc),
       HTTP_PORT: String(ports.http),

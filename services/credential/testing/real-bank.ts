@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
 import { randomHex } from "../../platform/secrets/random-token.ts";
+import { inheritedEnvironment } from "../../platform/testing/inherited-environment.ts";
 import { createTestDatabase } from "../../platform/testing/postgres.ts";
 import type { Bank } from "../domain/bank.ts";
 
@@ -27,7 +28,7 @@ export async function startRealBank(bankId: string, redirectUri: string): Promis
   const origin = `http://127.0.0.1:${await freePort()}`;
   const child = spawn(process.execPath, [fileURLToPath(new URL("../../bank/main.ts", import.meta.url))], {
     env: {
-      PATH: process.env["PATH"],
+      ...inheritedEnvironment,
       PAYMESH_ENV: "local",
       LOG_LEVEL: "error",
       PORT: new URL(origin).port,

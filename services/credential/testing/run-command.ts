@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { inheritedEnvironment } from "../../platform/testing/inherited-environment.ts";
 
 const mainFile = fileURLToPath(new URL("../commands/main.ts", import.meta.url));
 
@@ -18,7 +19,7 @@ export interface RunningCommand {
 /** Starts `commands/main.ts` with nothing but this environment. */
 export function runCommand(args: readonly string[], env: Readonly<Record<string, string>>): RunningCommand {
   const child = spawn(process.execPath, [mainFile, ...args], {
-    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...env },
+    env: { ...inheritedEnvironment, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

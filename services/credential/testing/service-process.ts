@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
+import { inheritedEnvironment } from "../../platform/testing/inherited-environment.ts";
 import { freePort } from "./real-bank.ts";
 
 const mainFile = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -42,8 +43,7 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   const file = (name: string) => join(options.certificates, name);
   const child = spawn(process.execPath, [mainFile], {
     env: {
-      PATH: process.env["PATH"],
-      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+      ...inheritedEnvironment,
       PAYMESH_ENV: "local",
       GRPC_PORT: String(grpcPort),
       HTTP_PORT: String(httpPort),

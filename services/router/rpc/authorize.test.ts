@@ -202,7 +202,7 @@ describe("a repeated authorize", () => {
   });
 
   it("under the same key of another merchant is another payment", async () => {
-    const options = { idempotencyKey: "shared-key" };
+    const options = { idempotencyKey: `shared key ${crypto.randomUUID()}` };
     const first = await router.call("Authorize", authorizeBody(), options);
     const body = authorizeBody({ merchantId: "merchant-2" });
     const second = await router.call("Authorize", body, { ...options, merchantId: "merchant-2" });

@@ -20,7 +20,7 @@ beforeAll(async () => {
     database,
     banks: [bankAt("maple-bank", bank.url, { apiKey: bank.paymentKey, issuer: `${bank.url}/oidc` })],
   });
-  tokens = [...(await bank.mint(12, "merchant-1"))];
+  tokens = [...(await bank.mint(24, "merchant-1"))];
 });
 
 afterAll(async () => {
@@ -58,10 +58,8 @@ describe("with the reference bank", () => {
     const atOther = await router.call("Authorize", elsewhere, { merchantId: "merchant-2" });
     expect(atOther).toMatchObject({ status: 400, body: { status: "declined" } });
     const shared = order();
-    const both = await Promise.all([
-      router.call("Authorize", shared, { idempotencyKey: "use 1" }),
-      router.call("Authorize", shared, { idempotencyKey: "use 2" }),
-    ]);
+    const use = () => router.call("Authorize", shared, { idempotencyKey: crypto.randomUUID() });
+    const both = await Promise.all([use(), use()]);
     expect(both.map((answer) => answer.body["status"]).sort()).toEqual(["authorized", "declined"]);
   });
 
@@ -77,10 +75,11 @@ describe("with the reference bank", () => {
     const { desk } = router;
     const found = desk.directory.bank("maple-bank");
     if (found === undefined) throw new Error("no such bank");
-    const given = order({ orderId: "left pending" });
+    const given = order();
+    const orderId = String(given["orderId"]);
     const payment = {
-      ...{ merchantId: "merchant-1", paymentId: desk.ids.forOrder("merchant-1", "left pending", 1) },
-      ...{ orderId: "left pending", attempt: 1, requestHash: Buffer.alloc(32), bankId: "maple-bank" },
+      ...{ merchantId: "merchant-1", paymentId: desk.ids.forOrder("merchant-1", orderId, 1) },
+      ...{ orderId, attempt: 1, requestHash: Buffer.alloc(32), bankId: "maple-bank" },
       ...{ amountMinor: 100n, currency: "CAD" as never, createdAt: new Date() },
       ...{ merchantName: undefined, description: undefined, metadataJson: undefined },
     };
@@ -99,7 +98,7 @@ describe("with the reference bank", () => {
     const held = { ...failed, authorizationCode: answer.authorizationCode };
     const operation = { operationId: desk.newId(), kind: "capture", amountMinor: 100n } as never;
     expect(await desk.banks.operate(found, held, operation, false)).toBe("refused");
-    const lateId = desk.ids.forOrder("merchant-1", "never arrived", 1);
+    const lateId = desk.ids.forOrder("merchant-1", `never arrived ${orderId}`, 1);
     const lateCall = { ...payment, paymentId: lateId, cardToken: String(order()["cardToken"]) };
     expect(await desk.banks.release(found, { paymentId: lateId, authorizationCode: undefined })).toBe(true);
     expect((await desk.banks.authorize(found, lateCall)).kind).toBe("declined");

@@ -8,6 +8,7 @@ import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
 import { createRpcClient, type RpcClient } from "../../platform/rpc/client.ts";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
 import { eventually } from "../../platform/testing/eventually.ts";
+import { inheritedEnvironment } from "../../platform/testing/inherited-environment.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
 import { loadMeshTls, type MeshTls } from "../../platform/tls/load-mesh-tls.ts";
@@ -54,6 +55,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
+  bank.settle();
   for (const router of running) {
     router.client.close();
     router.child.kill("SIGKILL");
@@ -82,7 +84,7 @@ async function startProcess(): Promise<RouterProcess> {
   const files = tlsFiles("router");
   const child = spawn(process.execPath, [new URL("../main.ts", import.meta.url).pathname], {
     env: {
-      PATH: process.env["PATH"],
+      ...inheritedEnvironment,
       PAYMESH_ENV: "local",
       ...{ GRPC_PORT: String(grpcPort), HTTP_PORT: String(httpPort), ADMIN_PORT: String(adminPort) },
       ...{ DATABASE_URL: database.url, DATABASE_SCHEMA: database.schema },
@@ -114,23 +116,26 @@ async function isReady(router: RouterProcess): Promise<boolean> {
 describe("a router process", () => {
   it("killed between the bank's hold and its own record leaves no hold and no pending payment", async () => {
     const first = await startProcess();
+    const earlier = bank.pending.length;
     bank.next("authorize", { answers: "hang" });
     const order = authorizeBody();
+    const payments = async () =>
+      (await rowsOf(database, ["payments"])).filter((row) => row["order_id"] === order["orderId"]);
     const cut = first.client.authorize(order, { headers }).catch((error: unknown) => error);
-    await eventually("the bank took the hold", () => bank.pending.length === 1);
+    await eventually("the bank took the hold", () => bank.pending.length === earlier + 1);
     first.child.kill("SIGKILL");
     await first.exited;
     expect(await cut).toBeInstanceOf(Error);
-    expect(await rowsOf(database, ["payments"])).toMatchObject([{ status: "pending", bank_id: "north-bank" }]);
+    expect(await payments()).toMatchObject([{ status: "pending", bank_id: "north-bank" }]);
     await makePendingDue(database);
     const second = await startProcess();
-    await eventually("the hold is released", () => bank.pending.length === 0);
-    expect(await rowsOf(database, ["payments"])).toMatchObject([{ status: "failed" }]);
+    await eventually("the hold is released", () => bank.pending.length === earlier);
+    expect(await payments()).toMatchObject([{ status: "failed" }]);
     // The merchant who asks again gets a new attempt and one hold.
     const answer = await second.client.authorize(order, { headers });
     expect(answer.status).toBe("authorized");
-    expect(bank.pending).toHaveLength(1);
-    expect(bank.pending[0]?.key).toBe(answer.transactionId);
+    expect(bank.pending).toHaveLength(earlier + 1);
+    expect(bank.pending.at(-1)?.key).toBe(answer.transactionId);
   });
 
   it("told to stop finishes the payment in flight, then exits with 0", async () => {

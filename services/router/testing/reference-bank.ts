@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { eventually } from "../../platform/testing/eventually.ts";
+import { inheritedEnvironment } from "../../platform/testing/inherited-environment.ts";
 import { createTestDatabase } from "../../platform/testing/postgres.ts";
 
 const bankFolder = new URL("../../bank/", import.meta.url);
@@ -32,7 +33,7 @@ export async function startReferenceBank(bsimId: string): Promise<ReferenceBank>
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
-    PATH: process.env["PATH"],
+    ...inheritedEnvironment,
     ...{ PAYMESH_ENV: "local", PORT: String(port), DATABASE_URL: database.url, DATABASE_SCHEMA: "bank" },
     ...{ BSIM_ID: bsimId, BSIM_NAME: bsimId, BSIM_API_URL: url, BSIM_AUTH_URL: `${url}/oidc` },
     ...{ BSIM_PAYMENT_API_KEY: paymentKey, BSIM_ADMIN_KEY: "admin-key-of-the-reference-bank-for-tests" },
@@ -77,7 +78,7 @@ async function served(child: ChildProcess, url: string): Promise<void> {
       (response) => response.ok,
       () => false,
     );
-  await eventually("the bank serves", answers, 20_000).catch((error: unknown) => {
+  await eventually("the bank serves", answers, 60_000).catch((error: unknown) => {
     throw new Error(`the bank did not start: ${output.slice(-2_000)}`, { cause: error });
   });
 }

@@ -74,6 +74,7 @@ describe("the wallet's own pages", () => {
       .select("user_id")
       .where("email", "=", email)
       .executeTakeFirstOrThrow();
+    world.credential.standings.length = 0;
     const now = world.clock.now();
     const consentEndsAt = new Date("2030-03-04T12:00:00Z");
     const about = (place: string, kind: string) => {
@@ -158,7 +159,7 @@ describe("the wallet's own pages", () => {
     const page = await new FormBrowser().open(`${world.issuer}/login`);
     const csrf = /wsim\.csrf=[^;]+/.exec(page.headers.getSetCookie().join())?.[0] ?? "";
     const form = formsOf(page.text).find((each) => each.buttons.has("Continue"));
-    const email = "pestered@example.com";
+    const email = `pestered-${crypto.randomUUID()}@example.com`;
     const ask = () =>
       request(`${world.issuer}/login/login`, {
         method: "POST",

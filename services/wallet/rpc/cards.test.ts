@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { requestCardToken } from "../flows/request-card-token.ts";
-import { enrol, failureOf, type Phone, signUp, startTestWallet, type TestWallet } from "../testing/test-wallet.ts";
+import {
+  enrol,
+  failureOf,
+  newEmail,
+  type Phone,
+  signUp,
+  startTestWallet,
+  type TestWallet,
+} from "../testing/test-wallet.ts";
 
 let wallet: TestWallet;
 let api: TestWallet["api"];
@@ -148,11 +156,12 @@ it("moves a push token to whoever registers it last: one installation has one us
 });
 
 it("registers a phone, gives its push token to the first who signs in there, and to nobody by a later registration", async () => {
-  const device = { deviceId: "registered-1", platform: "ios", deviceName: "Phone" };
-  const first = await api.registerDevice({ ...device, pushToken: "push-1" });
-  const again = await api.registerDevice({ ...device, pushToken: "push-2" });
+  const email = newEmail();
+  const device = { deviceId: `phone-of-${email}`, platform: "ios", deviceName: "Phone" };
+  const first = await api.registerDevice({ ...device, pushToken: `first of ${email}` });
+  const again = await api.registerDevice({ ...device, pushToken: `second of ${email}` });
   expect(first.deviceCredential).not.toBe(again.deviceCredential);
-  const { user } = await api.signUp({ ...device, email: "registered@example.com", name: "R" });
+  const { user } = await api.signUp({ ...device, email, name: "R" });
   const stored = async () =>
     (
       await wallet.db.query
@@ -161,9 +170,9 @@ it("registers a phone, gives its push token to the first who signs in there, and
         .where("user_id", "=", user?.id ?? "")
         .executeTakeFirstOrThrow()
     ).push_token;
-  expect(await stored()).toBe("push-2");
+  expect(await stored()).toBe(`second of ${email}`);
   await api.registerDevice({ ...device, pushToken: "attacker" });
-  expect(await stored()).toBe("push-2");
+  expect(await stored()).toBe(`second of ${email}`);
   const { rows } = await wallet.db.pool.query("select push_token, credential_hash from devices where device_id = $1", [
     device.deviceId,
   ]);

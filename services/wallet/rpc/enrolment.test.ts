@@ -299,10 +299,10 @@ it("offers active banks that support enrolment alone", async () => {
 });
 
 it("drops what a squatter enrolled when the owner of the address signs in, attempts under way included", async () => {
-  const squatter = await signUp(api, "owner-of-address@example.com");
+  const squatter = await signUp(api);
   await enrol(wallet, squatter, "north-bank");
   const { state } = await api.startEnrollment({ bsimId: "maple-bank" }, squatter.auth);
-  const owner = await signInByCode(api, "owner-of-address@example.com", "owners-phone");
+  const owner = await signInByCode(api, squatter.email, `own-phone-of-${squatter.email}`);
   expect(await enrolmentsOf(owner.auth)).toHaveLength(0);
   expect(await cardsOf(owner.auth)).toHaveLength(0);
   const link = await comeBack(wallet.http, "maple-bank", { code: "c1", state });

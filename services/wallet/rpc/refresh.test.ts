@@ -19,6 +19,13 @@ beforeEach(() => wallet.clock.advance(11_000));
 const unauthorized = { status: 401, error: "unauthorized" };
 const tooMany = { status: 429, error: "rate_limit_exceeded" };
 
+let hosts = 0;
+/** An address that no test has been refused from. */
+const newAddress = () => {
+  hosts += 1;
+  return `192.0.2.${hosts}`;
+};
+
 const authOf = (accessToken: string) => ({ headers: { authorization: `Bearer ${accessToken}` } });
 
 it("exchanges a refresh token for new ones that work", async () => {
@@ -33,7 +40,7 @@ it("exchanges a refresh token for new ones that work", async () => {
 it("ends every sign-in of the phone when a used refresh token comes back", async () => {
   const phone = await signUp(api);
   const second = await signInByCode(api, phone.email, phone.deviceId);
-  const elsewhere = await signInByCode(api, phone.email, "other-phone-of-reuse");
+  const elsewhere = await signInByCode(api, phone.email, `other-phone-of-${phone.email}`);
   const tokens = await api.refreshTokens({ refreshToken: phone.refreshToken });
   wallet.clock.advance(1);
   expect(await failureOf(api.refreshTokens({ refreshToken: phone.refreshToken }))).toEqual(unauthorized);
@@ -51,8 +58,8 @@ it("ends a refresh storm at the second bad refresh, by token", async () => {
   const { refreshToken } = phone;
   const refresh = (clientAddress: string) =>
     refreshMobileTokens(wallet.deps, { refreshToken, clientAddress }).catch((error: Error) => error.message);
-  expect(await refresh("192.0.2.1")).toBe("UNAUTHENTICATED");
-  expect(await refresh("192.0.2.2")).toBe("RATE_LIMITED");
+  expect(await refresh(newAddress())).toBe("UNAUTHENTICATED");
+  expect(await refresh(newAddress())).toBe("RATE_LIMITED");
 });
 
 it("ends a refresh storm at the second bad refresh, by phone and by address", async () => {
@@ -61,23 +68,25 @@ it("ends a refresh storm at the second bad refresh, by phone and by address", as
   await api.signOut({}, second.auth);
   const refresh = (refreshToken: string, clientAddress: string) =>
     refreshMobileTokens(wallet.deps, { refreshToken, clientAddress }).catch((error: Error) => error.message);
-  expect(await refresh(first.refreshToken, "192.0.2.11")).toBe("UNAUTHENTICATED");
-  expect(await refresh(second.refreshToken, "192.0.2.12")).toBe("RATE_LIMITED");
-  expect(await refresh("garbage", "192.0.2.12")).toBe("RATE_LIMITED");
-  expect(await refresh("garbage of another", "192.0.2.13")).toBe("UNAUTHENTICATED");
+  const known = newAddress();
+  expect(await refresh(first.refreshToken, newAddress())).toBe("UNAUTHENTICATED");
+  expect(await refresh(second.refreshToken, known)).toBe("RATE_LIMITED");
+  expect(await refresh(`garbage ${uuidv7()}`, known)).toBe("RATE_LIMITED");
+  expect(await refresh(`garbage ${uuidv7()}`, newAddress())).toBe("UNAUTHENTICATED");
 });
 
 it("counts bad refreshes over replicas, and lets a good one through all the same", async () => {
   const phone = await signUp(api);
   const other = await wallet.replica();
-  expect(await failureOf(api.refreshTokens({ refreshToken: "bad" }))).toEqual(unauthorized);
-  expect(await failureOf(other.api.refreshTokens({ refreshToken: "bad" }))).toEqual(tooMany);
+  const bad = { refreshToken: `bad ${uuidv7()}` };
+  expect(await failureOf(api.refreshTokens(bad))).toEqual(unauthorized);
+  expect(await failureOf(other.api.refreshTokens(bad))).toEqual(tooMany);
   await other.api.refreshTokens({ refreshToken: phone.refreshToken });
 });
 
 it("gives overlapping refreshes one successor", async () => {
   const phone = await signUp(api);
-  const request = { refreshToken: phone.refreshToken, clientAddress: "192.0.2.20" };
+  const request = { refreshToken: phone.refreshToken, clientAddress: newAddress() };
   // No answer is handed over, so that all surely overlap.
   const gone = AbortSignal.abort();
   const sets = await Promise.all(
@@ -101,7 +110,7 @@ it("lets a refresh token be used up by exactly one of many", async () => {
 
 it("gives the successor again when the first answer never left, once the client asks again within a minute", async () => {
   const phone = await signUp(api);
-  const request = { refreshToken: phone.refreshToken, clientAddress: "192.0.2.21" };
+  const request = { refreshToken: phone.refreshToken, clientAddress: newAddress() };
   await refreshMobileTokens(wallet.deps, { ...request, signal: AbortSignal.abort() });
   wallet.clock.advance(30_000);
   const tokens = await api.refreshTokens({ refreshToken: phone.refreshToken });
@@ -112,7 +121,7 @@ it("gives the successor again when the first answer never left, once the client 
 
 it("takes a repeat for misuse when the first answer is too long ago", async () => {
   const phone = await signUp(api);
-  const request = { refreshToken: phone.refreshToken, clientAddress: "192.0.2.22" };
+  const request = { refreshToken: phone.refreshToken, clientAddress: newAddress() };
   await refreshMobileTokens(wallet.deps, { ...request, signal: AbortSignal.abort() });
   wallet.clock.advance(61_000);
   expect(await failureOf(api.refreshTokens({ refreshToken: phone.refreshToken }))).toEqual(unauthorized);

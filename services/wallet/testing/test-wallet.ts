@@ -171,8 +171,13 @@ export interface Phone {
   readonly auth: { readonly headers: Readonly<Record<string, string>> };
 }
 
+/** An address nobody has, also when a test is tried again. */
+export function newEmail(): string {
+  return `p${uuidv7()}@example.com`;
+}
+
 /** Signs a new person up by phone; unverified until a code is used. */
-export async function signUp(api: TestWallet["api"], email = `p${uuidv7()}@example.com`): Promise<Phone> {
+export async function signUp(api: TestWallet["api"], email = newEmail()): Promise<Phone> {
   const deviceId = `device-${uuidv7()}`;
   const phone = { email, name: "Ada Lovelace", deviceId, deviceName: "Phone", platform: "ios" };
   const { user, tokens } = await api.signUp(phone);

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, vi } from "vitest";
+import { inheritedEnvironment } from "../../../platform/testing/inherited-environment.ts";
 import { freePort } from "./free-port.ts";
 import { sandboxEnvironment } from "./start-in-test.ts";
 
@@ -26,7 +27,7 @@ export async function startProcess(
   const port = await freePort();
   const shared = sandboxEnvironment(databaseUrl, port);
   const child = spawn(process.execPath, [mainFile], {
-    env: { PATH: process.env["PATH"], ...shared, ...env },
+    env: { ...inheritedEnvironment, ...shared, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { openLocalSecrets } from "./local-secrets.ts";
+import { ensureMasterKeyFile, masterKeyFile } from "./operator-environment.ts";
+import { prepareDatabase } from "./prepare-database.ts";
+import { resetWorld } from "./reset.ts";
+import { createThrowawayDatabase, type ThrowawayDatabase } from "./throwaway-database.ts";
+import { choosePlans } from "./world.ts";
+
+let directory: string;
+let database: ThrowawayDatabase;
+
+beforeAll(async () => {
+  database = await createThrowawayDatabase(process.env["PAYMESH_TEST_DATABASE_URL"] ?? "");
+  directory = await mkdtemp(path.join(tmpdir(), "paymesh-reset-"));
+});
+afterAll(async () => {
+  await database.drop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const secretsFile = () => path.join(directory, "secrets.json");
+
+/** Makes ready what a start makes ready before its programs run; the wallet's address of the database. */
+async function prepare(): Promise<string> {
+  const secrets = openLocalSecrets(secretsFile());
+  ensureMasterKeyFile(directory, secrets);
+  const plans = choosePlans(["registry", "wallet"]);
+  const urlFor = await prepareDatabase({
+    adminUrl: database.url,
+    plans,
+    secrets,
+    rolePrefix: `${database.name}_`,
+  });
+  return urlFor("wallet");
+}
+
+async function rows(url: string, text: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  return (await client.query(text).finally(() => client.end())).rows;
+}
+
+it("forgets data, secrets and keys, and what starts after it finds an empty world with passwords of its own", async () => {
+  const before = await prepare();
+  await rows(before, "insert into wallet.web_sessions select * from wallet.web_sessions");
+  await rows(database.url, "create table wallet.kept_by_nobody ()");
+  await resetWorld(directory, database.url);
+  const left = "select nspname from pg_namespace where nspname in ('registry', 'wallet', 'wallet_jobs')";
+  expect(await rows(database.url, left)).toEqual([]);
+  expect([secretsFile(), masterKeyFile(directory)].filter(existsSync)).toEqual([]);
+
+  const after = await prepare();
+  expect(after).not.toBe(before);
+  expect(await rows(after, "select count(*)::int as users from wallet.users")).toEqual([{ users: 0 }]);
+  await expect(rows(before, "select 1")).rejects.toThrow("password authentication failed");
+  expect(await rows(database.url, "select 1 from pg_tables where tablename = 'kept_by_nobody'")).toEqual([]);
+});
