@@ -3,7 +3,7 @@ import type { AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
 import type { Refresher } from "./refresh.ts";
-import { useAccess } from "./use-access.ts";
+import { type AccessedConnection, useAccess } from "./use-access.ts";
 
 /**
  * The accounts of a connection as its provider tells them now. An expired access token is refreshed first, and one the provider refuses
@@ -11,11 +11,11 @@ import { useAccess } from "./use-access.ts";
  */
 export async function askAccounts(
   parts: { deps: Dependencies; refresher: Refresher },
-  connection: Connection,
+  of: AccessedConnection,
   caller: Caller,
 ): Promise<readonly ProviderAccount[]> {
   return await useAccess(parts, {
-    connection,
+    ...of,
     caller,
     run: (connector, access) => connector.listAccounts(access, callFor(parts.deps, caller)),
   });

@@ -1,9 +1,7 @@
-import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallbackFacts } from "../connectors/connector.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
 import { type FoundAttempt, findAttemptByState, findStartedAttempt, mayEnd } from "../storage/attempt-store.ts";
-import { appendAudit } from "../storage/audit-store.ts";
 import { completeConnect } from "./complete-connect.ts";
 import { type Caller, connectorNamed, type Dependencies } from "./dependencies.ts";
 
@@ -60,7 +58,7 @@ async function alertOwner(deps: Dependencies, found: FoundAttempt, { actor }: Ca
   const { owner, institutionId } = found;
   const act = { action: "security_alert", outcome: "other_browser", institutionId, durationMs: 0 } as const;
   const subject = { owner, actor, now: deps.clock.now() };
-  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [act]));
+  await deps.storage.auditLog.append({ subject, acts: [act] });
 }
 
 /** RFC 6749, 4.1.2, with the issuer of RFC 9207. */

@@ -1,5 +1,6 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { assertNotDisconnected, type Connection, type ConnectionKey } from "../domain/connection.ts";
+import type { ConnectionForAccess } from "../storage/access-reads.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 
@@ -12,4 +13,12 @@ export async function findOwnConnection(deps: Dependencies, key: ConnectionKey):
   if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
   assertNotDisconnected(connection);
   return connection;
+}
+
+/** The same, together with its access token, to be used at once. */
+export async function findOwnForAccess(deps: Dependencies, key: ConnectionKey): Promise<ConnectionForAccess> {
+  const found = await deps.storage.accessReads.find(key);
+  if (found === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
+  assertNotDisconnected(found.connection);
+  return found;
 }

@@ -1,12 +1,11 @@
-import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
-import { appendAudit } from "../storage/audit-store.ts";
 import { accountListAct, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
 import type { Refresher } from "./refresh.ts";
+import type { AccessedConnection } from "./use-access.ts";
 
 /**
  * Accounts and balances of a connection, asked from the bank as by `askAccounts`, in the words of banks.
@@ -15,13 +14,14 @@ import type { Refresher } from "./refresh.ts";
  */
 export async function listAccounts(
   parts: { deps: Dependencies; refresher: Refresher },
-  connection: Connection,
+  of: AccessedConnection,
   caller: Caller,
 ): Promise<readonly ProviderAccount[]> {
   const { deps } = parts;
+  const { connection } = of;
   const startedMs = performance.now();
   try {
-    const accounts = await askAccounts(parts, connection, caller);
+    const accounts = await askAccounts(parts, of, caller);
     await audit(deps, connection, caller, { outcome: "ok", startedMs });
     return accounts;
   } catch (error) {
@@ -55,5 +55,5 @@ async function audit(
 ): Promise<void> {
   const subject = { owner: connection.owner, actor: caller.actor, now: deps.clock.now() };
   const act = accountListAct(connection, end);
-  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [act]));
+  await deps.storage.auditLog.append({ subject, acts: [act] });
 }

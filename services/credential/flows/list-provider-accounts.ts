@@ -1,7 +1,7 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { Connection, Owner } from "../domain/connection.ts";
-import { listConnections } from "../storage/connection-store.ts";
+import { listConnectionsBesides } from "../storage/connection-store.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
 import { readAccounts } from "./read-accounts.ts";
 import type { Refresher } from "./refresh.ts";
@@ -22,8 +22,9 @@ export async function listProviderAccounts(
   owner: Owner,
   caller: Caller,
 ): Promise<ProviderOverview> {
-  const all = await listConnections(parts.deps.storage.db.query, owner);
-  const queue = all.filter((connection) => connection.connector !== "bsim");
+  const all = await listConnectionsBesides(parts.deps.storage.db, owner, "bsim");
+  if (all.length === 0) return { accounts: [], errors: [] };
+  const queue = [...all];
   const accounts: { connection: Connection; account: ProviderAccount }[] = [];
   const errors: { connection: Connection; reason: string }[] = [];
   const signal = AbortSignal.any([caller.signal, AbortSignal.timeout(deadlineMs)]);

@@ -1,4 +1,3 @@
-import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type {
   NotificationConnector,
@@ -9,7 +8,6 @@ import { ProviderError } from "../connectors/provider-error.ts";
 import type { AuditAction } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
-import { appendAudit } from "../storage/audit-store.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
 import { providerFailure } from "./provider-failure.ts";
 
@@ -112,7 +110,5 @@ async function audit(
 ): Promise<void> {
   const { action, outcome, connector: institutionId } = act;
   const subject = { owner: notificationOwner, actor: caller.actor, now: deps.clock.now() };
-  await inTransaction(deps.storage.db, (tx) =>
-    appendAudit(deps.storage, tx, subject, [{ action, outcome, institutionId, durationMs: 0 }]),
-  );
+  await deps.storage.auditLog.append({ subject, acts: [{ action, outcome, institutionId, durationMs: 0 }] });
 }

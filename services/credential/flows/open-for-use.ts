@@ -1,5 +1,6 @@
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
+import { type ConnectionForAccess, openAccess } from "../storage/access-reads.ts";
 import { type OpenedSecret, openSecret, type SecretPurpose } from "../storage/secret-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 
@@ -15,4 +16,13 @@ export async function openForUse(
   actor: Actor,
 ): Promise<OpenedSecret | undefined> {
   return await openSecret(deps.storage, connection, purpose, { actor, now: deps.clock.now(), operation: "use" });
+}
+
+/** As `openForUse`, of an access token that was read together with its connection. */
+export async function openReadAccess(
+  deps: Pick<Dependencies, "storage" | "clock">,
+  read: ConnectionForAccess,
+  actor: Actor,
+): Promise<OpenedSecret | undefined> {
+  return await openAccess(deps.storage, read, { actor, now: deps.clock.now(), operation: "use" });
 }

@@ -57,7 +57,7 @@ async function askAndStore(
 ): Promise<readonly ProviderAccount[]> {
   const { deps } = parts;
   const startedMs = performance.now();
-  const accounts = await askAccounts(parts, connection, caller);
+  const accounts = await askAccounts(parts, { connection }, caller);
   const now = deps.clock.now();
   return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);

@@ -4,15 +4,22 @@ import { ProviderError } from "../connectors/provider-error.ts";
 import type { Actor } from "../domain/audit.ts";
 import { assertAccountsReadable, type Connection } from "../domain/connection.ts";
 import { needsRefresh } from "../domain/refresh-schedule.ts";
+import type { ConnectionForAccess } from "../storage/access-reads.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { endConsentIfRefused } from "./end-consent.ts";
-import { openForUse } from "./open-for-use.ts";
+import { openForUse, openReadAccess } from "./open-for-use.ts";
 import type { Refresher, RefreshResult } from "./refresh.ts";
 
-/** One use of what opens a connection's accounts. */
-export interface AccessUse<T> {
+/** A connection whose access token is about to be used. */
+export interface AccessedConnection {
   readonly connection: Connection;
+  /** The connection as it was read together with its token, which is read by itself when absent, and after a refresh. */
+  readonly read?: ConnectionForAccess | undefined;
+}
+
+/** One use of what opens a connection's accounts. */
+export interface AccessUse<T> extends AccessedConnection {
   readonly caller: Caller;
   run(connector: Connector, access: ConnectionAccess): Promise<T>;
 }
@@ -34,18 +41,21 @@ export async function useAccess<T>(parts: { deps: Dependencies; refresher: Refre
     ? await refreshed(parts, connection, caller)
     : connection;
   try {
-    return await ask(deps, connector, { ...use, connection: fresh });
+    return await ask(deps, connector, { ...use, connection: fresh, read: fresh === connection ? use.read : undefined });
   } catch (error) {
     if (!(error instanceof ProviderError && error.failure === "unauthorized")) throw error;
     // Read again: when someone has refreshed since, his token is tried, and the bank is not asked for yet another.
     const again = await refreshed(parts, fresh, caller);
-    return await ask(deps, connector, { ...use, connection: again });
+    return await ask(deps, connector, { ...use, connection: again, read: undefined });
   }
 }
 
 async function ask<T>(deps: Dependencies, connector: Connector, use: AccessUse<T>): Promise<T> {
-  const { connection, caller } = use;
-  const token = await openForUse(deps, connection, "access_token", caller.actor);
+  const { connection, caller, read } = use;
+  const token =
+    read === undefined
+      ? await openForUse(deps, connection, "access_token", caller.actor)
+      : await openReadAccess(deps, read, caller.actor);
   if (token === undefined) throw new DomainError("MISSING_ACCESS_TOKEN");
   try {
     return await use.run(connector, accessOf(connection, token.plaintext));

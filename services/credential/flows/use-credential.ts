@@ -113,5 +113,5 @@ async function audit(
   const subject = { owner, actor: use.caller.actor, now: deps.clock.now() };
   const details = { operation: use.operation };
   const act = { action: "credential_access", outcome, connectionId, institutionId, durationMs, details } as const;
-  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [act]));
+  await deps.storage.auditLog.append({ subject, acts: [act] });
 }

@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { translateError } from "../../platform/errors/error-table.ts";
 import type { RateLimiter } from "../../platform/limits/rate-limiter.ts";
@@ -10,7 +9,6 @@ import type { Owner } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { type EndedConsent, endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { credentialErrors } from "../rpc/error-table.ts";
-import { appendAudit } from "../storage/audit-store.ts";
 import type { ConsentBrowsers } from "./consent-browsers.ts";
 import { actorOfRequest, patientCaller } from "./request-caller.ts";
 
@@ -99,7 +97,7 @@ async function refuseTokenInQuery(parts: ConnectorRouteParts, request: FastifyRe
   const path = typeof given === "string" ? given.slice(0, 200) : "";
   const subject = { owner: owner ?? nobody, actor: actorOf(request, owner), now: deps.clock.now() };
   const act = { action: "security_alert", outcome: "access_token_in_query", institutionId: "", durationMs: 0 } as const;
-  await inTransaction(deps.storage.db, (tx) => appendAudit(deps.storage, tx, subject, [{ ...act, details: { path } }]));
+  await deps.storage.auditLog.append({ subject, acts: [{ ...act, details: { path } }] });
   deps.log.warn({ path }, "an access token came in an address");
   throw refusal;
 }

@@ -6,7 +6,7 @@ import { requestCardToken, revokeCardToken } from "../flows/card-tokens.ts";
 import { completeConnect } from "../flows/complete-connect.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { disconnect } from "../flows/disconnect.ts";
-import { findOwnConnection } from "../flows/find-own-connection.ts";
+import { findOwnConnection, findOwnForAccess } from "../flows/find-own-connection.ts";
 import { listAccounts } from "../flows/list-accounts.ts";
 import { listCards } from "../flows/list-cards.ts";
 import type { Refresher } from "../flows/refresh.ts";
@@ -75,8 +75,10 @@ export function bankHandlers(
       return { cards: (await listCards(deps, connection, callerOf(ctx))).map(cardMessage) };
     },
     listAccounts: async (request, ctx) => {
-      const connection = await findOwnConnection(deps, keyOf(request));
-      return { accounts: (await listAccounts(parts, connection, callerOf(ctx))).map(accountMessage) };
+      const read = await findOwnForAccess(deps, keyOf(request));
+      return {
+        accounts: (await listAccounts(parts, { connection: read.connection, read }, callerOf(ctx))).map(accountMessage),
+      };
     },
     requestCardToken: async (request, ctx) => {
       const { cardRef, merchantId, merchantName } = request;

@@ -1,12 +1,20 @@
 import { sql } from "kysely";
+import type { HotStatement } from "../../platform/db/hot-statements.ts";
+import type { Database } from "../../platform/db/open-database.ts";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
 import type { Connection, ConnectionKey, ConnectionSettings, Owner, StateReason } from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Tx } from "./storage.ts";
-import type { ConnectionRow } from "./tables.ts";
+import type { ConnectionRow, Tables } from "./tables.ts";
 
 const connectionsPerOwnerMax = 200;
+
+/** What `toConnection` reads of a row named `c`, for hot statements. */
+export const connectionColumns = `c.tenant, c.user_id, c.connection_id, c.connector, c.institution_id, c.institution_name, c.issuer,
+  c.owner_reference, c.provider_reference, c.state, c.state_reason, c.generation, c.token_version, c.has_access_token,
+  c.has_refresh_token, c.has_credential, c.access_token_expires_at, c.credential_expires_at, c.consent_expires_at, c.last_sync_at,
+  c.settings, c.refresh_epoch, c.refresh_holder, c.refresh_outcome, c.refresh_failures, c.connected_at, c.updated_at`;
 
 /** A connection of this owner; another owner's id finds nothing. */
 export async function findConnection(db: Queryable, key: ConnectionKey): Promise<Connection | undefined> {
@@ -49,6 +57,23 @@ export async function listConnections(db: Queryable, owner: Owner): Promise<Conn
     .orderBy("connection_id")
     .limit(connectionsPerOwnerMax)
     .execute();
+  return rows.map(toConnection);
+}
+
+const listBesides: HotStatement = {
+  name: "credential_list_besides",
+  text: `select ${connectionColumns} from connections c
+    where tenant = $1 and user_id = $2 and state <> 'REVOKED' and connector <> $3
+    order by connected_at, connection_id limit ${connectionsPerOwnerMax}`,
+};
+
+/** An owner's connections of other connectors than this one, else as `listConnections`. */
+export async function listConnectionsBesides(
+  db: Pick<Database<Tables>, "hot">,
+  owner: Owner,
+  connector: string,
+): Promise<Connection[]> {
+  const rows = await db.hot<ConnectionRow>(listBesides, [owner.tenant, owner.userId, connector]);
   return rows.map(toConnection);
 }
 

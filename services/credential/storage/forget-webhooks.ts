@@ -2,7 +2,8 @@ import { type RawBuilder, sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
-import { type AuditedActs, appendAudits } from "./audit-store.ts";
+import type { AuditedActs } from "./audit-entries.ts";
+import { appendAudits } from "./audit-store.ts";
 import type { Storage, Tx } from "./storage.ts";
 import { payloadName, payloadPlace } from "./webhook-store.ts";
 

@@ -6,6 +6,8 @@ import { deriveMasterKey } from "../../platform/vault/master-key.ts";
 import { MasterKeyError } from "../../platform/vault/master-key-error.ts";
 import type { MasterKeySource } from "../../platform/vault/master-key-source.ts";
 import { createVault, sealerOf } from "../../platform/vault/vault.ts";
+import { createAccessReads } from "./access-reads.ts";
+import { createAuditLog } from "./audit-log.ts";
 import { createOpenings } from "./openings.ts";
 import type { Storage } from "./storage.ts";
 import type { Tables } from "./tables.ts";
@@ -33,11 +35,14 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const vault = createVault({ keyring, log });
   const key = (name: string) => installationKeyNamed(options, keyring, name);
   const auditKey = await key("credential audit chain");
+  const auditLog = createAuditLog({ db, auditKey });
   return Object.freeze({
     db,
     // The vault itself stays here: whoever wants a plaintext has to go through the openings.
     vault: sealerOf(vault),
-    openings: createOpenings({ db, vault, auditKey }),
+    openings: createOpenings({ db, vault, auditLog }),
+    auditLog,
+    accessReads: createAccessReads(db),
     keyring,
     auditKey,
     auditHeadsKey: await newInstallationKey(db, keyring, "credential audit heads"),

@@ -11,6 +11,7 @@ import { createVaultStore } from "./vault-store.ts";
 
 const listMax = 500;
 const keepOpenedMs = 60_000;
+const keepVersionMs = 1_000;
 /** The installation itself: its secrets have a data key of their own. */
 const installation: Owner = { tenant: "operator", userId: "provider-clients" };
 
@@ -32,7 +33,7 @@ export async function putProviderClient(
   storage: Storage,
   put: ProviderClient & { bsimId: string; actor: Actor; now: Date },
 ): Promise<ProviderClientSummary & { readonly created: boolean }> {
-  return await inTransaction(storage.db, async (tx) => {
+  const stored = await inTransaction(storage.db, async (tx) => {
     const { bsimId, clientId, now } = put;
     const previous = await tx
       .selectFrom("provider_clients")
@@ -57,12 +58,20 @@ export async function putProviderClient(
       .onConflict((conflict) => conflict.column("bsim_id").doUpdateSet(row))
       .executeTakeFirst();
     if (numInsertedOrUpdatedRows !== 1n) throw new Error("a provider client was not stored");
-    const stored = [secretFingerprint(storage.auditKey, "client_secret", recordVersion, ciphertext)];
+    const fingerprints = [secretFingerprint(storage.auditKey, "client_secret", recordVersion, ciphertext)];
     await appendAudit(storage, tx, { owner: installation, actor: put.actor, now }, [
-      { action: "credential_store", outcome: "ok", institutionId: bsimId, durationMs: 0, details: { stored } },
+      {
+        action: "credential_store",
+        outcome: "ok",
+        institutionId: bsimId,
+        durationMs: 0,
+        details: { stored: fingerprints },
+      },
     ]);
     return { bsimId, clientId, updatedAt: now, created: previous === undefined };
   });
+  keptClients(storage.openings).delete(put.bsimId);
+  return stored;
 }
 
 /** The clients at all banks by bank id, at most 500. */
@@ -86,34 +95,44 @@ export function providerClientsOf(
 
 /**
  * The client at a bank with its secret opened; undefined when none is stored. Every call to a bank asks: what was opened is kept
- * for a minute, as long as the stored version is the same, so that the audit tells of a reading a minute and not of each call.
+ * for a minute, as long as the stored version is the same, so that the audit tells of a reading a minute and not of each call. The
+ * version is looked at once a second.
  */
 async function openProviderClient(
   storage: Pick<Storage, "db" | "openings">,
   bsimId: string,
   now: Date,
 ): Promise<ProviderClient | undefined> {
+  const kept = keptClients(storage.openings);
+  const known = kept.get(bsimId);
+  const nowMs = performance.now();
+  if (known !== undefined && Math.min(known.sameUntilMs, known.untilMs) > nowMs) return known.client;
   const row = await storage.db.query
     .selectFrom("provider_clients")
     .select(["client_id", "data_key_id", "sealed_secret", "record_version"])
     .where("bsim_id", "=", bsimId)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  const kept = keptClients(storage.openings);
-  const known = kept.get(bsimId);
-  if (known?.recordVersion === row.record_version && known.untilMs > performance.now()) return known.client;
+  const sameUntilMs = nowMs + keepVersionMs;
+  if (known?.recordVersion === row.record_version && known.untilMs > nowMs) {
+    kept.set(bsimId, { ...known, sameUntilMs });
+    return known.client;
+  }
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secret };
   const place = placeOf(bsimId, row.record_version);
   const reading = { place, sealed, operation: "call_provider", actor: jobActor("provider-client"), now };
   const client = { clientId: row.client_id, clientSecret: await storage.openings.open(reading) };
-  kept.set(bsimId, { client, recordVersion: row.record_version, untilMs: performance.now() + keepOpenedMs });
+  kept.set(bsimId, { client, recordVersion: row.record_version, untilMs: nowMs + keepOpenedMs, sameUntilMs });
   return client;
 }
 
 interface KeptClient {
   readonly client: ProviderClient;
   readonly recordVersion: number;
+  /** When it is opened anew. */
   readonly untilMs: number;
+  /** When it is looked at anew whether it is still the stored one. */
+  readonly sameUntilMs: number;
 }
 
 // At most as many as there are banks; gone with the storage they were read from.

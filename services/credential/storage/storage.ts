@@ -2,6 +2,8 @@ import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../platform/db/open-database.ts";
 import type { Keyring } from "../../platform/vault/keyring.ts";
 import type { Sealer } from "../../platform/vault/vault.ts";
+import type { AccessReads } from "./access-reads.ts";
+import type { AuditLog } from "./audit-log.ts";
 import type { Openings } from "./openings.ts";
 import type { Tables } from "./tables.ts";
 
@@ -12,6 +14,10 @@ export interface Storage {
   readonly vault: Sealer;
   /** The one way to a plaintext; leaves an audit row first. */
   readonly openings: Openings;
+  /** Acts that stand by themselves; one that writes something is told of in its own transaction. */
+  readonly auditLog: AuditLog;
+  /** Connections that are about to be used, with their access tokens. */
+  readonly accessReads: AccessReads;
   /** The master keys this process holds. */
   readonly keyring: Keyring;
   /** Keys the audit chain, 32 bytes: whoever may write the tables still cannot make a chain that verifies. */

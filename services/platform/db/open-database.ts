@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Logger } from "pino";
+import { hotPoolOf, type RunHot, runHotOn } from "./hot-statements.ts";
 import { jobsSchemaOf } from "./schema-names.ts";
 import { valueTypes } from "./value-types.ts";
 
@@ -27,9 +28,11 @@ export interface DatabaseOptions {
 
 /** A pool of connections to one schema. Whoever opened it closes it. */
 export interface Database<Tables> {
-  /** For hot named statements; everything else goes through `query`. */
+  /** For named statements that the planner may plan as it likes, and for transactions without the query builder. */
   readonly pool: pg.Pool;
   readonly query: Kysely<Tables>;
+  /** For hot statements that stand by themselves: on up to four connections of their own, which plan by index. */
+  readonly hot: RunHot;
   /** Whether the server answers a trivial query within two seconds. Never throws. */
   isReady(): Promise<boolean>;
   /** Waits for the queries in flight, then closes. A second call does nothing. */
@@ -46,7 +49,7 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
   if (!Number.isInteger(poolSizeMax) || poolSizeMax < 1 || poolSizeMax > poolSizeLimit) {
     throw new RangeError(`pool size ${poolSizeMax} must be 1..${poolSizeLimit}`);
   }
-  const pool = new pg.Pool({
+  const settings: pg.PoolConfig = {
     connectionString: options.url,
     application_name: options.applicationName,
     options: `-c search_path=${options.schema},${jobsSchemaOf(options.schema)}`,
@@ -57,16 +60,19 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
     statement_timeout: options.statementTimeoutMs ?? 5_000,
     keepAlive: true,
     types: valueTypes,
-  });
-  surviveLostConnections(pool, options.log);
+  };
+  const pool = new pg.Pool(settings);
+  const hotPool = hotPoolOf(settings);
+  for (const one of [pool, hotPool]) surviveLostConnections(one, options.log);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | undefined;
   return {
     pool,
     query,
+    hot: runHotOn(hotPool),
     isReady: () => answersInTime(pool),
     close: () => {
-      closing ??= closeAll(query, pool);
+      closing ??= closeAll(query, [pool, hotPool]);
       return closing;
     },
   };
@@ -83,10 +89,10 @@ export function surviveLostConnections(pool: pg.Pool, log: Pick<Logger, "warn">)
   });
 }
 
-async function closeAll(query: { destroy(): Promise<void> }, pool: pg.Pool): Promise<void> {
+async function closeAll(query: { destroy(): Promise<void> }, pools: readonly pg.Pool[]): Promise<void> {
   await query.destroy();
   // Kysely ends only a pool that it has used.
-  if (!pool.ending) await pool.end();
+  for (const pool of pools) if (!pool.ending) await pool.end();
 }
 
 async function answersInTime(pool: pg.Pool): Promise<boolean> {

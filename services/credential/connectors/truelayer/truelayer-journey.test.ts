@@ -137,7 +137,7 @@ describe("a connection through TrueLayer", () => {
   it("is refreshed once when its access token is refused, and read then", async () => {
     const connection = await connected();
     await control("POST", `/connections/${connection.providerReference}/expire-access-token`);
-    const { length } = await listAccounts(world.replica, connection, testCaller());
+    const { length } = await listAccounts(world.replica, { connection }, testCaller());
     expect(length).toBe(3);
     const tokens = (await world.callsTo("/connect/token")).filter(
       (each) => each["subject"] === connection.providerReference,
@@ -152,7 +152,7 @@ describe("a connection through TrueLayer", () => {
   it("waits for its user once TrueLayer denies access", async () => {
     const connection = await connected();
     await control("POST", `/connections/${connection.providerReference}/revoke`, { notify: false });
-    const read = listAccounts(world.replica, connection, testCaller());
+    const read = listAccounts(world.replica, { connection }, testCaller());
     await expect(read).rejects.toMatchObject({ name: "DomainError" });
     expect(await world.reread(connection)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
   });
@@ -185,7 +185,7 @@ describe("a connection through TrueLayer", () => {
     ]);
     expect(await rowsOf("provider_accounts", second)).toHaveLength(3);
     expect(await rowsOf("provider_transactions", second)).toHaveLength(lines);
-    expect((await listAccounts(world.replica, second, testCaller())).length).toBe(3);
+    expect((await listAccounts(world.replica, { connection: second }, testCaller())).length).toBe(3);
   });
 
   it("is deleted at TrueLayer when its owner disconnects", async () => {

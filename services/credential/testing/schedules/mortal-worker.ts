@@ -1,10 +1,13 @@
 import { Kysely, PostgresDialect } from "kysely";
 import type pg from "pg";
+import type { HotStatement, RunHot } from "../../../platform/db/hot-statements.ts";
 import type { Logger } from "../../../platform/telemetry/logger.ts";
 import { ManualClock } from "../../../platform/time/manual-clock.ts";
 import { createVault, sealerOf } from "../../../platform/vault/vault.ts";
 import type { Dependencies } from "../../flows/dependencies.ts";
 import { createRefresher, type Refresher } from "../../flows/refresh.ts";
+import { createAccessReads } from "../../storage/access-reads.ts";
+import { createAuditLog } from "../../storage/audit-log.ts";
 import { createOpenings } from "../../storage/openings.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
@@ -37,7 +40,7 @@ export function startWorker(parts: WorkerParts): MortalWorker {
   const mortality = createMortality();
   const pool = mortalPool(parts, mortality);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  const db = { pool: parts.pool, query, isReady: async () => true, close: async () => {} };
+  const db = { pool: parts.pool, query, hot: hotOver(pool), isReady: async () => true, close: async () => {} };
   const clock = new ManualClock(new Date());
   const deps: Dependencies = {
     storage: storageOver(parts, db),
@@ -55,7 +58,9 @@ export function startWorker(parts: WorkerParts): MortalWorker {
 function storageOver({ storage, log }: WorkerParts, db: Storage["db"]): Storage {
   const { keyring, auditKey } = storage;
   const vault = createVault({ keyring, log });
-  return { ...storage, db, vault: sealerOf(vault), openings: createOpenings({ db, vault, auditKey }) };
+  const auditLog = createAuditLog({ db, auditKey });
+  const openings = createOpenings({ db, vault, auditLog });
+  return { ...storage, db, vault: sealerOf(vault), auditLog, openings, accessReads: createAccessReads(db) };
 }
 
 type Pool = Exclude<ConstructorParameters<typeof PostgresDialect>[0]["pool"], (...args: never[]) => unknown>;
@@ -78,6 +83,18 @@ function mortalPool({ pool, provider }: WorkerParts, mortality: Mortality): Pool
   };
   // The query builder calls these two members alone.
   return { connect, end: async () => {} } as unknown as Pool;
+}
+
+/** Hot statements, with the same steps before and after. */
+function hotOver(pool: Pool): RunHot {
+  return async <Row>({ text }: HotStatement, values: readonly unknown[]) => {
+    const client = await pool.connect();
+    try {
+      return (await client.query<Row>(text, values)).rows;
+    } finally {
+      client.release();
+    }
+  };
 }
 
 /** What a session did is undone by the server when its process is gone; the connection itself serves the next worker. */
