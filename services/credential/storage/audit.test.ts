@@ -1,5 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
+import { jobActor } from "../domain/audit.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -9,9 +11,11 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
+import { appendAudit } from "./audit-store.ts";
 import { verifyAudit } from "./audit-verify.ts";
 import type { SignedHeads } from "./head-signature.ts";
 import { signedHeadsAfter, signMovedHeads } from "./signed-head-store.ts";
+import type { Storage } from "./storage.ts";
 
 let world: CredentialWorld;
 let replica: Replica;
@@ -70,6 +74,25 @@ describe("the audit", () => {
     await Promise.all(users.map((user) => connectUser(replica.wallet, user)));
     const call = { owner: ownerNamed("u1"), connectionId: await connectUser(replica.wallet, "u1") };
     await Promise.all(Array.from({ length: 12 }, () => replica.wallet.listCards(call)));
+    expect(await problems()).toEqual([]);
+  });
+
+  it("stays one chain when replicas and transactions append to it by turns and at once, and loses no act", async () => {
+    const other = await world.startReplica();
+    const subject = { owner: ownerNamed("turns"), actor: jobActor("turns"), now: world.clock.now() };
+    const acts = [{ action: "sync", outcome: "ok", institutionId: "", durationMs: 0 }] as const;
+    const storages = [replica.deps.storage, other.deps.storage];
+    const append = (storage: Storage) => storage.auditLog.append({ subject, acts });
+    const appendWithin = (storage: Storage) =>
+      inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, acts));
+    for (const storage of storages) await append(storage);
+    for (const storage of storages) await appendWithin(storage);
+    for (const storage of storages) await append(storage);
+    await Promise.all(
+      Array.from({ length: 10 }, () => storages.flatMap((one) => [append(one), appendWithin(one)])).flat(),
+    );
+    const { rows } = await admin.query("select count(*)::int as count from audit_entries where actor = 'job:turns'");
+    expect(rows[0].count).toBe(46);
     expect(await problems()).toEqual([]);
   });
 

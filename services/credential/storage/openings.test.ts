@@ -9,6 +9,7 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
+import { openAccess } from "./access-reads.ts";
 import { verifyAudit } from "./audit-verify.ts";
 import { findConnection } from "./connection-store.ts";
 import { findSecret, openSecret } from "./secret-store.ts";
@@ -74,6 +75,29 @@ describe("opening a secret", () => {
     expect(await rowsOf(connection.connectionId, "security_alert")).toEqual([
       { outcome: "secret_rejected", details: { operation: "try", purpose: "refresh_token", failure: "rejected" } },
     ]);
+  });
+
+  it("finds connection and token together for their owner alone, whoever asks at the same time", async () => {
+    const { storage } = replica.deps;
+    const { owner, connectionId } = await connected("dora");
+    const keys = [
+      { owner: ownerNamed("mallory"), connectionId },
+      { owner, connectionId: "no-uuid" },
+      { owner: ownerNamed("nul\0"), connectionId },
+      { owner, connectionId },
+    ];
+    const [found, ...others] = (await Promise.allSettled(keys.map(storage.accessReads.find))).reverse();
+    expect(others.map((one) => (one.status === "fulfilled" ? one.value : "refused"))).toEqual([
+      "refused",
+      undefined,
+      undefined,
+    ]);
+    if (found?.status !== "fulfilled" || found.value === undefined) throw new Error("not found");
+    const expected = await openSecret(storage, found.value.connection, "access_token", reader());
+    expect(await openAccess(storage, found.value, reader())).toEqual(expected);
+    const destroyed = { ...found.value, access: found.value.access && { ...found.value.access, dataKey: undefined } };
+    await admin.query("delete from data_keys where user_id = 'dora'");
+    await expect(openAccess(storage, destroyed, reader())).rejects.toThrow(SealedRecordError);
   });
 
   it("shares transactions among readings begun together, with a row for each", async () => {

@@ -126,6 +126,19 @@ it("survives a connection cut between two statements of a transaction, and rejec
   expect(await readValue("cut")).toBeUndefined();
 });
 
+it("prepares a hot statement once a connection, plans it by index, and runs it beside the other pool", async () => {
+  await addCounter("hot");
+  const find = { name: "find", text: "select value from counters where name = $1" };
+  for (let run = 0; run < 3; run += 1) expect(await db.hot(find, ["hot"])).toEqual([{ value: 0n }]);
+  const facts = {
+    name: "facts",
+    text: `select current_setting('enable_seqscan') as scans, generic_plans as generic
+      from pg_prepared_statements where name = 'find'`,
+  };
+  expect(await db.hot(facts, [])).toEqual([{ scans: "off", generic: 3n }]);
+  expect((await db.pool.query("show enable_seqscan")).rows).toEqual([{ enable_seqscan: "on" }]);
+});
+
 it("closes a pool that was never used through Kysely, once", async () => {
   const unused = database.open<Tables>();
   await unused.pool.query("select 1");
