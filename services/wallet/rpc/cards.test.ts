@@ -158,8 +158,8 @@ it("moves a push token to whoever registers it last: one installation has one us
 it("registers a phone, gives its push token to the first who signs in there, and to nobody by a later registration", async () => {
   const email = newEmail();
   const device = { deviceId: `phone-of-${email}`, platform: "ios", deviceName: "Phone" };
-  const first = await api.registerDevice({ ...device, pushToken: `first of ${email}` });
-  const again = await api.registerDevice({ ...device, pushToken: `second of ${email}` });
+  const first = await api.registerDevice({ ...device, pushToken: `first-of-${email}` });
+  const again = await api.registerDevice({ ...device, pushToken: `second-of-${email}` });
   expect(first.deviceCredential).not.toBe(again.deviceCredential);
   const { user } = await api.signUp({ ...device, email, name: "R" });
   const stored = async () =>
@@ -170,9 +170,9 @@ it("registers a phone, gives its push token to the first who signs in there, and
         .where("user_id", "=", user?.id ?? "")
         .executeTakeFirstOrThrow()
     ).push_token;
-  expect(await stored()).toBe(`second of ${email}`);
+  expect(await stored()).toBe(`second-of-${email}`);
   await api.registerDevice({ ...device, pushToken: "attacker" });
-  expect(await stored()).toBe(`second of ${email}`);
+  expect(await stored()).toBe(`second-of-${email}`);
   const { rows } = await wallet.db.pool.query("select push_token, credential_hash from devices where device_id = $1", [
     device.deviceId,
   ]);
