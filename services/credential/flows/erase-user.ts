@@ -58,7 +58,10 @@ export async function eraseUser(deps: Dependencies, owner: Owner, caller: Caller
   return (await findErasure(deps.storage.db.query, erasure)) ?? erasure;
 }
 
-/** Goes on with erasures that were left behind, and tidies up after those that are done. Returns how many it finished. */
+/**
+ * Goes on with erasures that were left behind, and tidies up after those that are done. One that fails is logged, and tried again once
+ * its lease has ended: it holds up no other. Returns how many it finished.
+ */
 export async function sweepErasures(deps: Dependencies, signal: AbortSignal): Promise<number> {
   const { storage, clock } = deps;
   let finished = 0;
@@ -66,8 +69,12 @@ export async function sweepErasures(deps: Dependencies, signal: AbortSignal): Pr
     const now = clock.now();
     const erasure = await claimErasure(storage.db.query, now, leaseFrom(now));
     if (erasure === undefined) break;
-    await finishErasure(deps, erasure, jobActor("erasure"));
-    finished += 1;
+    try {
+      await finishErasure(deps, erasure, jobActor("erasure"));
+      finished += 1;
+    } catch (err) {
+      deps.log.error({ err, id: erasure.erasureId }, "an erasure failed; it is tried again");
+    }
   }
   await tidyErasures(storage, clock.now(), tidiedPerSweep);
   return finished;
@@ -91,7 +98,7 @@ async function finishErasure(deps: Dependencies, erasure: Erasure, actor: Actor)
       })),
     );
     await repeat(() => step(deps, work, (tx) => removeConnection(deps, tx, work)));
-    await repeat(() => step(deps, work, async (tx) => ({ revocations: await moveTo(deps, tx, work) })));
+    await repeat(() => moveTo(deps, work));
     if (await shred(deps, work)) return;
   }
   throw new Error("an erased user's rows keep coming");
@@ -159,10 +166,16 @@ async function removeConnection(
   return (await deleteOneConnection(deps.storage, tx, { owner, now: deps.clock.now() })) ?? {};
 }
 
-/** Revocations that wait since before: their secrets must outlive their owner's key. */
-async function moveTo(deps: Dependencies, tx: Tx, { owner, erasure }: ErasureWork): Promise<number> {
-  const to = erasedOwner(erasure.erasureId);
-  return await moveRevocations(deps.storage, tx, { from: owner, to, limit: revocationsPerStep });
+/** Revocations that wait since before: their secrets must outlive their owner's key. How many were dealt with, one way or the other. */
+async function moveTo(deps: Dependencies, { owner, erasure, actor }: ErasureWork): Promise<number> {
+  const { storage, clock } = deps;
+  const move = { from: owner, to: erasedOwner(erasure.erasureId), limit: revocationsPerStep };
+  return await inTransaction(storage.db, async (tx) => {
+    const { moved, alerts } = await moveRevocations(storage, tx, move);
+    await countErased(tx, erasure, { revocations: moved });
+    if (alerts.length > 0) await appendAudit(storage, tx, { owner, actor, now: clock.now() }, alerts);
+    return moved + alerts.length;
+  });
 }
 
 /** The last step; false when something has come meanwhile, and nothing was done. */

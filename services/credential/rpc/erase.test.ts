@@ -148,6 +148,34 @@ describe("erasing a user", () => {
     expect((await admin.query("select 1 from data_keys where user_id like 'erased:%'")).rows).toEqual([]);
   });
 
+  it("is not held up by a waiting revocation that does not open: it goes with an alert, the others wait on", async () => {
+    const waiting = [];
+    for (const _each of [1, 2]) {
+      const connectionId = await connectUser(replica.wallet, user);
+      world.bank.behaviour.isDown = true;
+      await replica.wallet.disconnect({ owner: ownerNamed(user), connectionId });
+      world.bank.behaviour.isDown = false;
+      waiting.push(connectionId);
+    }
+    const [damaged] = waiting;
+    await admin.query(
+      `update revocations set sealed_secrets = set_byte(sealed_secrets, 30, 255 - get_byte(sealed_secrets, 30))
+        where connection_id = $1`,
+      [damaged],
+    );
+    expect(await erase()).toMatchObject({ status: "completed", connections: 2, revocations: 1 });
+    expect(await everything()).not.toContain(user);
+    const alerts = await admin.query(
+      "select details from connector_audit_logs where outcome = 'secret_rejected' and connection_id = $1",
+      [damaged],
+    );
+    expect(alerts.rows).toMatchObject([{ details: { purpose: "revocation" } }]);
+    world.clock.advance(3_600_000);
+    await revokeAll();
+    const left = await admin.query("select 1 from revocations where connection_id = any($1::uuid[])", [waiting]);
+    expect(left.rows).toEqual([]);
+  });
+
   it("is one erasure when two replicas are asked at once, and a repeat finds nothing more", async () => {
     await givenUser();
     const reports = await Promise.all([erase(), erase(other)]);
@@ -226,6 +254,35 @@ describe("an erasure whose process dies", () => {
     expect(await everything()).not.toContain(user);
     await revokeAll();
   });
+});
+
+it("an erasure that cannot go on holds up no other, and is finished once it can", async () => {
+  const stuck = user;
+  const next = `next-${user}`;
+  await admin.query(`create function die() returns trigger language plpgsql as $$ begin
+    if old.user_id = any(string_to_array(tg_argv[0], ' ')) then raise 'died'; end if; return old; end $$`);
+  const dieFor = (users: readonly string[]) =>
+    admin.query(`create or replace trigger die before delete on connections for each row execute function
+      die('${users.join(" ")}')`);
+  try {
+    await dieFor([stuck, next]);
+    for (const each of [stuck, next]) {
+      await connectUser(replica.wallet, each);
+      const report = await replica.gateway.eraseUser({ userId: each }, asOperator);
+      expect(report.status).toBe("running");
+      world.clock.advance(1);
+    }
+    await dieFor([stuck]);
+    world.clock.advance(61_000);
+    await sweepErasures(replica.deps, live);
+    expect(await everything()).not.toContain(next);
+  } finally {
+    await admin.query("drop function die() cascade");
+  }
+  world.clock.advance(61_000);
+  await sweepErasures(replica.deps, live);
+  expect(await everything()).not.toContain(stuck);
+  await revokeAll();
 });
 
 describe("a user erased meanwhile", () => {

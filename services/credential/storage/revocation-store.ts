@@ -1,7 +1,9 @@
 import { sql } from "kysely";
-import type { SecretPlace } from "../../platform/vault/vault.ts";
-import type { Actor } from "../domain/audit.ts";
+import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
+import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
+import { rejectionAlert } from "./secret-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
@@ -20,41 +22,64 @@ export interface Revocation {
   readonly giveUpAt: Date;
 }
 
-/** Puts up to `limit` revocations of an owner, their secrets sealed anew, into another's name; returns how many. */
+/**
+ * Puts up to `limit` revocations of an owner, their secrets sealed anew, into another's name. Those whose secrets do not open are
+ * destroyed, as nothing could be revoked with them: they must not keep their owner from leaving. An alert of each.
+ */
 export async function moveRevocations(
   storage: Pick<Storage, "vault">,
   tx: Tx,
   move: { readonly from: Owner; readonly to: Owner; readonly limit: number },
-): Promise<number> {
+): Promise<{ readonly moved: number; readonly alerts: readonly AuditAct[] }> {
   const { from, to, limit } = move;
   const rows = await tx
     .selectFrom("revocations")
-    .select(["revocation_id", "institution_id", "data_key_id", "sealed_secrets"])
+    .select(["revocation_id", "connection_id", "institution_id", "data_key_id", "sealed_secrets"])
     .where("tenant", "=", from.tenant)
     .where("user_id", "=", from.userId)
     .orderBy("revocation_id")
     .limit(limit)
     .forUpdate()
     .execute();
+  const alerts: AuditAct[] = [];
   for (const row of rows) {
     const named = { revocationId: row.revocation_id, institutionId: row.institution_id };
     const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
     const secret = { place: revocationPlace({ ...named, owner: from }), sealed };
-    const moved = await storage.vault.move(createVaultStore(tx), secret, revocationPlace({ ...named, owner: to }));
+    const kept = await moveOrFailure(storage, tx, { secret, to: revocationPlace({ ...named, owner: to }) });
+    if ("failure" in kept) {
+      await deleteRevocation(tx, { owner: from, revocationId: row.revocation_id });
+      const connection = { connectionId: row.connection_id, institutionId: row.institution_id };
+      alerts.push(rejectionAlert(connection, "revocation", kept.failure));
+      continue;
+    }
     await tx
       .updateTable("revocations")
       .set({
         tenant: to.tenant,
         user_id: to.userId,
-        data_key_id: moved.dataKeyId,
-        sealed_secrets: Buffer.from(moved.ciphertext),
+        data_key_id: kept.dataKeyId,
+        sealed_secrets: Buffer.from(kept.ciphertext),
       })
       .where("tenant", "=", from.tenant)
       .where("user_id", "=", from.userId)
       .where("revocation_id", "=", row.revocation_id)
       .execute();
   }
-  return rows.length;
+  return { moved: rows.length - alerts.length, alerts };
+}
+
+async function moveOrFailure(
+  storage: Pick<Storage, "vault">,
+  tx: Tx,
+  { secret, to }: { readonly secret: PlacedSecret; readonly to: SecretPlace },
+): Promise<SealedSecret | { readonly failure: string }> {
+  try {
+    return await storage.vault.move(createVaultStore(tx), secret, to);
+  } catch (error) {
+    if (!(error instanceof SealedRecordError)) throw error;
+    return { failure: error.failure };
+  }
 }
 
 /**
@@ -120,7 +145,10 @@ export async function postponeRevocation(db: Queryable, revocation: Revocation, 
 }
 
 /** Destroys a revocation and the secrets in it; false when that was done before. */
-export async function deleteRevocation(tx: Tx, revocation: Revocation): Promise<boolean> {
+export async function deleteRevocation(
+  tx: Tx,
+  revocation: Pick<Revocation, "owner" | "revocationId">,
+): Promise<boolean> {
   const result = await tx
     .deleteFrom("revocations")
     .where("tenant", "=", revocation.owner.tenant)

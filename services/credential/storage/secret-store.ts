@@ -173,7 +173,7 @@ export async function compareSecret(
 /** The alert that a stored secret does not open. */
 export function rejectionAlert(
   connection: Pick<SecretOwner, "connectionId" | "institutionId">,
-  purpose: SecretPurpose | "refresh_answer",
+  purpose: SecretPurpose | "refresh_answer" | "revocation",
   failure: string,
 ): AuditAct {
   const { connectionId, institutionId } = connection;
