@@ -4,12 +4,14 @@ import { recordsOf } from "../../sandbox/mastercard/testing/start-mastercard.ts"
 import { type MastercardWorld, must, startMastercardWorld } from "../connectors/mastercard/testing/mastercard-world.ts";
 import type { Owner } from "../domain/connection.ts";
 import { beginConnect } from "../flows/begin-connect.ts";
+import { sendClientEmail } from "../flows/client-links.ts";
 import { completeConnect } from "../flows/complete-connect.ts";
 import { disconnect } from "../flows/disconnect.ts";
 import { eraseUser } from "../flows/erase-user.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
-import { sweepSyncs } from "../jobs/sweep-syncs.ts";
+import { sweepRetention, sweepSyncs } from "../jobs/sweep-syncs.ts";
+import { insertEmail } from "../storage/connect-email-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { asFirm, asOperator, ownerNamed } from "../testing/credential-world.ts";
 import { testCaller } from "../testing/plaid-world.ts";
@@ -208,13 +210,50 @@ describe("an e-mail with a link", () => {
   });
 });
 
+describe("an e-mail under way while its client is erased", () => {
+  it("is noted nowhere, and leaves no key in his name", async () => {
+    const owner = { tenant: "firm:firm-one", userId: clientId };
+    const { deps } = mc.replica;
+    await customer();
+    const found = must(deps.connectors.get("mastercard"));
+    const clients = must(found.clients);
+    const sendLink: typeof clients.sendLink = async (request, call) => {
+      const sent = await clients.sendLink(request, call);
+      await eraseUser(deps, owner, testCaller());
+      return sent;
+    };
+    const connectors = new Map([...deps.connectors, ["mastercard", { ...found, clients: { ...clients, sendLink } }]]);
+    const command = {
+      key: { owner, connector: "mastercard" },
+      email: { to: "client@example.com" },
+      language: "",
+      consumerId: "",
+      redirectUri: "",
+    };
+    const sent = await sendClientEmail({ ...deps, connectors }, command, testCaller());
+    expect(sent.link).toMatch(/^http/);
+    for (const table of ["connect_emails", "data_keys"] as const) {
+      const rows = deps.storage.db.query.selectFrom(table).select("user_id").where("user_id", "=", clientId);
+      expect(await rows.execute()).toEqual([]);
+    }
+    await expect(insertEmail(deps.storage, command.key, command.email, deps.clock.now())).rejects.toMatchObject({
+      reason: "CLIENT_NOT_FOUND",
+    });
+  });
+});
+
 describe("the log of e-mails", () => {
-  it("is read by the client's firm alone, newest first, and each reading is in the audit", async () => {
+  it("is read by the client's firm alone, newest first, each reading in the audit, and ends after 90 days", async () => {
     await customer();
     for (const to of ["one@example.com", "two@example.com"]) {
       await api().sendConnectEmail({ clientId, to }, firm);
       mc.world.clock.advance(1_000);
     }
+    const readings = async () => {
+      const acts = await mc.replica.deps.storage.db.query.selectFrom("audit_entries").selectAll().execute();
+      return acts.filter((each) => JSON.stringify(each.details).includes("list_emails")).length;
+    };
+    const before = await readings();
     const first = await api().listConnectEmails({ clientId, pageSize: 1 }, firm);
     const second = await api().listConnectEmails({ clientId, pageSize: 1, pageToken: first.nextPageToken }, firm);
     expect([...first.emails, ...second.emails]).toMatchObject([
@@ -222,10 +261,17 @@ describe("the log of e-mails", () => {
       { to: "one@example.com", status: "sent" },
     ]);
     expect([first.nextPageToken === "", second.nextPageToken]).toEqual([false, ""]);
-    const acts = await mc.replica.deps.storage.db.query.selectFrom("audit_entries").selectAll().execute();
-    expect(acts.filter((each) => JSON.stringify(each.details).includes("list_emails"))).toHaveLength(2);
+    expect((await readings()) - before).toBe(2);
     const foreign = api().listConnectEmails({ clientId }, otherFirm);
     await expect(foreign).rejects.toMatchObject({ reason: "client_not_found" });
+    const { deps, refresher } = mc.replica;
+    const isKept = async () => (await api().listConnectEmails({ clientId }, firm)).emails.length;
+    mc.world.clock.advance(90 * 86_400_000 - 1_500);
+    await sweepRetention({ deps, refresher, retentionDays: 730 }, new AbortController().signal);
+    expect(await isKept()).toBe(1);
+    mc.world.clock.advance(1_500);
+    await sweepRetention({ deps, refresher, retentionDays: 730 }, new AbortController().signal);
+    expect(await isKept()).toBe(0);
   });
 });
 

@@ -84,16 +84,17 @@ export async function moveClient(
 
 /** Removes what is kept of an owner as a firm's client. Resolves to the customers he was. */
 export async function deleteClient(tx: Tx, owner: Owner): Promise<Client[]> {
-  await tx
-    .deleteFrom("connect_emails")
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .execute();
   const rows = await tx
     .deleteFrom("aggregator_customers")
     .where("tenant", "=", owner.tenant)
     .where("user_id", "=", owner.userId)
     .returningAll()
+    .execute();
+  // After their client, as whoever notes one locks him first.
+  await tx
+    .deleteFrom("connect_emails")
+    .where("tenant", "=", owner.tenant)
+    .where("user_id", "=", owner.userId)
     .execute();
   return rows.map(toClient);
 }

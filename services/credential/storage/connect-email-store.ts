@@ -2,19 +2,21 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { z } from "zod";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { PlacedSecret, SecretPlace } from "../../platform/vault/vault.ts";
 import type { LinkEmail } from "../connectors/client-connector.ts";
 import type { Actor } from "../domain/audit.ts";
-import type { ClientKey } from "./client-store.ts";
+import { type ClientKey, lockClient } from "./client-store.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 const emailDetails = z.object({ to: z.string(), link: z.string().optional() });
 
-/** Notes an e-mail before it is asked for; its address is sealed. The id. */
+/** Notes an e-mail before it is asked for; its address is sealed. The id. Throws `CLIENT_NOT_FOUND` when the client was erased meanwhile. */
 export async function insertEmail(storage: Storage, client: ClientKey, email: LinkEmail, now: Date): Promise<string> {
   const emailId = randomUUID();
   await inTransaction(storage.db, async (tx) => {
+    if (!(await lockClient(tx, client))) throw new DomainError("CLIENT_NOT_FOUND");
     const sealed = await seal(storage, tx, { client, emailId }, { to: email.to });
     await tx
       .insertInto("connect_emails")
@@ -32,7 +34,7 @@ export async function insertEmail(storage: Storage, client: ClientKey, email: Li
   return emailId;
 }
 
-/** Notes how it ended; with the link where it was sent. */
+/** Notes how it ended; with the link where it was sent. Nothing of a client who was erased meanwhile. */
 export async function finishEmail(
   storage: Storage,
   client: ClientKey,
@@ -40,6 +42,8 @@ export async function finishEmail(
 ): Promise<void> {
   const { emailId, to, sent } = email;
   await inTransaction(storage.db, async (tx) => {
+    // Before anything is sealed: that would make a key in the name of somebody who is gone, and nobody would remove it.
+    if (!(await lockClient(tx, client))) return;
     const sealed = await seal(storage, tx, { client, emailId }, { to, link: sent?.link });
     await tx
       .updateTable("connect_emails")
@@ -99,6 +103,15 @@ export async function listEmails(
       sealed: { dataKeyId: row.data_key_id, ciphertext: row.sealed_details },
     },
   }));
+}
+
+/** Removes e-mails that were asked for before `before`, at most `limit`, oldest first; returns how many. */
+export async function deleteOldEmails(db: Queryable, before: Date, limit: number): Promise<bigint> {
+  const result = await sql`
+    delete from connect_emails where (tenant, user_id, email_id) in (
+      select tenant, user_id, email_id from connect_emails where created_at < ${before}
+      order by created_at limit ${limit})`.execute(db);
+  return result.numAffectedRows ?? 0n;
 }
 
 /** Opens what was sealed of an e-mail, its audit row first. */
