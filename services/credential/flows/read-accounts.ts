@@ -5,7 +5,7 @@ import { isScopeLimited } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
-import { listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
+import { accountsSavedAt, listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
 import { accountListAct, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
 import { useFailure } from "./provider-failure.ts";
@@ -28,7 +28,7 @@ export async function readAccounts(
   const { deps } = parts;
   const stored = await listStoredAccounts(deps.storage.db.query, connection);
   const isUsable = connection.stateReason === "" || connection.stateReason === "provider_unavailable";
-  if (isUsable && stored.length > 0 && isFresh(connection, deps.clock.now())) return stored;
+  if (isUsable && stored.length > 0 && (await isFresh(deps, connection))) return stored;
   try {
     return await askAndStore(parts, connection, patient(caller));
   } catch (error) {
@@ -41,9 +41,12 @@ export async function readAccounts(
   }
 }
 
-function isFresh(connection: Connection, now: Date): boolean {
-  const { lastSyncAt } = connection;
-  return lastSyncAt !== undefined && now.getTime() - lastSyncAt.getTime() < freshMs;
+/** By the newest of a sync and of an answer that was stored for somebody who asked between two of them. */
+async function isFresh(deps: Dependencies, connection: Connection): Promise<boolean> {
+  const since = deps.clock.now().getTime() - freshMs;
+  if (connection.lastSyncAt !== undefined && connection.lastSyncAt.getTime() > since) return true;
+  const savedAt = await accountsSavedAt(deps.storage.db.query, connection);
+  return savedAt !== undefined && savedAt.getTime() > since;
 }
 
 function patient(caller: Caller): Caller {

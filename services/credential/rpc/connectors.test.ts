@@ -165,6 +165,13 @@ describe("accounts", () => {
     its.world.clock.advance(15 * 60_000 + 1);
     await api().listConnectionAccounts(own, me());
     expect(await calls()).toBe(before + 1);
+    // What that call brought is as fresh as what a sync brings.
+    its.world.clock.advance(15 * 60_000 - 1);
+    await api().listConnectionAccounts(own, me());
+    expect(await calls()).toBe(before + 1);
+    its.world.clock.advance(2);
+    await api().listConnectionAccounts(own, me());
+    expect(await calls()).toBe(before + 2);
   });
 
   it("of a provider that is down are those of last time, with their age", async () => {

@@ -83,6 +83,19 @@ export async function listStoredAccounts(db: Queryable, key: ConnectionKey): Pro
   }));
 }
 
+/** When the provider's answer that named a connection's accounts was stored; undefined where it has none. */
+export async function accountsSavedAt(db: Queryable, key: ConnectionKey): Promise<Date | undefined> {
+  const row = await db
+    .selectFrom("provider_accounts")
+    .select((eb) => eb.fn.max("updated_at").as("saved_at"))
+    .where("tenant", "=", key.owner.tenant)
+    .where("user_id", "=", key.owner.userId)
+    .where("connection_id", "=", key.connectionId)
+    .where("absent_since", "is", null)
+    .executeTakeFirst();
+  return row?.saved_at ?? undefined;
+}
+
 /**
  * Saves transactions by the provider's ids, over what was there. A booked one removes the pending one it replaces. Ids must be
  * unique in the list.
