@@ -2,26 +2,20 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
-import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
-import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { Connection } from "../domain/connection.ts";
+import { openTestStorage } from "../testing/open-test-storage.ts";
 import { connectTo } from "../webhooks/testing/webhook-world.ts";
-import { openStorage } from "./open-storage.ts";
 import { abortFlight, journalAnswers, landFlights, releaseFlight } from "./refresh-store.ts";
 import type { Storage } from "./storage.ts";
-import type { Tables } from "./tables.ts";
 
-let database: TestDatabase;
 let storage: Storage;
+let drop: (() => Promise<void>) | undefined;
 
 beforeAll(async () => {
-  database = await createTestDatabase({ schema: "credential", directory: new URL("./migrations/", import.meta.url) });
-  const masterKeys = secretsByVersion({ 1: "encryption-key-of-the-tests-0123456789" });
-  const log = { info: () => undefined, warn: () => undefined };
-  storage = await openStorage({ db: database.open<Tables>(), masterKeys, log });
+  ({ storage, drop } = await openTestStorage());
 });
-afterAll(() => database.drop());
+afterAll(() => drop?.());
 
 /** A connection that is being refreshed: its third flight, of its second consent. */
 async function inFlight(): Promise<Connection> {
