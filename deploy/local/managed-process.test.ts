@@ -1,12 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { endLeftOvers, recordProcesses } from "./left-overs.ts";
 import { type ProcessPlan, ProcessStartError, spawnProcess, startProcess } from "./managed-process.ts";
 
-const directory = mkdtempSync(path.join(tmpdir(), "paymesh-process-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), "paymesh-process-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function plan(name: string, script: string, change: Partial<ProcessPlan> = {}): ProcessPlan {
   return {

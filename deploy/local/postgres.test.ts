@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
+import { setUp } from "../../services/platform/testing/set-up.ts";
 import {
   defaultDataDirectory,
   type EmbeddedPostgres,
@@ -19,14 +20,14 @@ const run = promisify(execFile);
 let dataDirectory: string;
 let running: EmbeddedPostgres | undefined;
 
-beforeAll(async () => {
+setUp(async () => {
   dataDirectory = await mkdtemp(join(tmpdir(), "paymesh-embedded-"));
+  return () => rm(dataDirectory, { recursive: true, force: true });
 });
 afterEach(async () => {
   await running?.stop();
   running = undefined;
 });
-afterAll(() => rm(dataDirectory, { recursive: true, force: true }));
 
 async function start(port = 0): Promise<EmbeddedPostgres> {
   running = await startEmbeddedPostgres({ dataDirectory, port, durable: false });

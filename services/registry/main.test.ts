@@ -5,11 +5,12 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Agent, request } from "undici";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { Registry } from "../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { createRpcClient } from "../platform/rpc/client.ts";
 import { keyedHash } from "../platform/secrets/keyed-hash.ts";
 import { inheritedEnvironment } from "../platform/testing/inherited-environment.ts";
+import { setUp } from "../platform/testing/set-up.ts";
 import { loadMeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createRegistryWorld, type RegistryWorld, testPepper, withKey } from "./testing/registry-world.ts";
 
@@ -23,17 +24,17 @@ let world: RegistryWorld;
 let bank: Server;
 let process_: ChildProcess | undefined;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createRegistryWorld();
   bank = createServer((_request, response) => response.end("{}")).listen(0, "127.0.0.1");
   await once(bank, "listening");
+  return async () => {
+    bank.closeAllConnections();
+    bank.close();
+    await world.close();
+  };
 });
 afterEach(() => process_?.kill("SIGKILL"));
-afterAll(async () => {
-  bank.closeAllConnections();
-  bank.close();
-  await world.close();
-});
 
 async function freePort(): Promise<number> {
   const server = createTcpServer().listen(0, "127.0.0.1");

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { type IdentityUnderTest, startIdentity } from "../testing/identity-under-test.ts";
 
 let bank: IdentityUnderTest;
-beforeAll(async () => {
+setUp(async () => {
   bank = await startIdentity({ callsPerMinute: 5 });
+  return () => bank.stop();
 });
-afterAll(() => bank.stop());
 
 // A minute may begin in the middle: more calls than two of them allow are always too many.
 const tooMany = 11;

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createHttpServer } from "../../platform/http/create-http-server.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { IdentityTables } from "../storage/identity-tables.ts";
 import { openBankIdentity } from "./bank-identity.ts";
@@ -9,10 +10,10 @@ import { clientMetadata } from "./bank-provider.ts";
 
 let test: TestDatabase;
 const log = { info() {}, warn() {}, error() {} };
-beforeAll(async () => {
+setUp(async () => {
   test = await createTestDatabase({ schema: "bank", directory: new URL("../storage/migrations/", import.meta.url) });
+  return () => test.drop();
 });
-afterAll(() => test.drop());
 
 function open(issuer: string) {
   return openBankIdentity({

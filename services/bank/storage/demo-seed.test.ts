@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { verifyPassword } from "../../platform/secrets/password.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { hashClientSecret } from "../oidc/client-secret.ts";
 import { type BankUnderTest, startBank } from "../testing/bank-under-test.ts";
 import { findDemoRemains, seedDemoData } from "./demo-seed.ts";
@@ -9,10 +10,10 @@ import { createOauthClientStore } from "./oauth-client-store.ts";
 const pepper = Buffer.alloc(32, 1);
 let north: BankUnderTest;
 let maple: BankUnderTest;
-beforeAll(async () => {
+setUp(async () => {
   [north, maple] = await Promise.all([startBank(), startBank()]);
+  return () => Promise.all([north.stop(), maple.stop()]);
 });
-afterAll(() => Promise.all([north.stop(), maple.stop()]));
 
 const balances = async (bank: BankUnderTest) =>
   bank.db.query
@@ -43,6 +44,7 @@ it("adds both customers once, also when replicas start together, with sound book
 });
 
 it("gives the two banks different balances, none negative, and a history up to now", async () => {
+  await seedDemoData(north.db, "north-bank", north.clock.now());
   await seedDemoData(maple.db, "maple-bank", maple.clock.now());
   const [here, there] = [await balances(north), await balances(maple)];
   expect(here).toHaveLength(4);
@@ -60,6 +62,7 @@ it("gives the two banks different balances, none negative, and a history up to n
 });
 
 it("finds demo customers and clients that a production bank must not start over", async () => {
+  await seedDemoData(north.db, "north-bank", north.clock.now());
   const clients = createOauthClientStore(north.db);
   const client = {
     clientId: "ssim-merchant",

@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../platform/telemetry/logger.ts";
 import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { systemClock } from "../../platform/time/clock.ts";
 import type { ProviderCall } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
@@ -26,12 +27,13 @@ let http: ProviderHttp;
 let name: string;
 const replicas: { tokens: ProviderTokens; storage: Storage }[] = [];
 
-beforeAll(async () => {
+setUp(async () => {
   database = await createTestDatabase({
     schema: "credential",
     directory: new URL("../storage/migrations/", import.meta.url),
   });
   http = openProviderHttp();
+  replicas.length = 0;
   for (const holder of ["one", "two", "three"]) {
     const storage = await openStorage({
       db: database.open<Tables>(),
@@ -40,16 +42,16 @@ beforeAll(async () => {
     });
     replicas.push({ storage, tokens: createProviderTokens({ storage, log, clock: systemClock, holder }) });
   }
+  return async () => {
+    await http.close();
+    await database.drop();
+  };
 });
 beforeEach(async () => {
   endpoint = await startTokenEndpoint();
   name = `provider-${crypto.randomUUID()}`;
 });
 afterEach(() => endpoint.close());
-afterAll(async () => {
-  await http.close();
-  await database.drop();
-});
 
 function call(timeoutMs = 10_000): ProviderCall {
   return { now: new Date(), timeoutMs };

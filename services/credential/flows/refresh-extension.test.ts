@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Connection } from "../domain/connection.ts";
 import { sweepConsents } from "../jobs/sweep-consents.ts";
 import { verifyAudit } from "../storage/audit-verify.ts";
@@ -12,10 +13,10 @@ const dayMs = 86_400_000;
 const extendPath = "/data/v1/connections/extend";
 let world: TrueLayerCredentialWorld;
 let user: string;
-beforeAll(async () => {
+setUp(async () => {
   world = await createTrueLayerCredentialWorld();
+  return () => world.close();
 });
-afterAll(() => world?.close());
 beforeEach(async () => {
   user = `user-${crypto.randomUUID()}`;
   await world.trueLayer.sandbox.control("DELETE", "/faults");

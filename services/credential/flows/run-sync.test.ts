@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { Connection } from "../domain/connection.ts";
 import { scheduleSyncs, sweepRetention, sweepSyncs } from "../jobs/sweep-syncs.ts";
@@ -23,10 +24,10 @@ const webhook = { actor: { name: "webhook:plaid", clientAddress: "", userAgent: 
 let its: PlaidWorld;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   its = await createPlaidWorld();
+  return () => its.close();
 });
-afterAll(() => its?.close());
 beforeEach(async () => {
   user = `user-${crypto.randomUUID()}`;
   await its.plaid.control("DELETE", "/faults");

@@ -1,7 +1,8 @@
 import { request as nodeRequest } from "node:http";
 import { inspect } from "node:util";
 import type { FastifyInstance } from "fastify";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { listWebhooks } from "../storage/webhook-admin-store.ts";
 import { type CredentialWorld, createCredentialWorld } from "../testing/credential-world.ts";
@@ -21,7 +22,7 @@ let app: FastifyInstance;
 let origin: string;
 let provider: TestProvider;
 let woken = 0;
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   provider = createTestProvider("testpay");
   const mastercard = createTestProvider("mastercard");
@@ -29,10 +30,10 @@ beforeAll(async () => {
   const replica = await world.startReplica();
   deps = [provider, mastercard, truelayer].reduce(withProvider, replica.deps);
   ({ app, origin } = await serveWebhooks(deps, { wake: () => (woken += 1) }));
-});
-afterAll(async () => {
-  await app?.close();
-  await world?.close();
+  return async () => {
+    await app.close();
+    await world.close();
+  };
 });
 beforeEach(() => {
   provider.keysAreDown = false;

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import {
   type CredentialWorld,
   connectUser,
@@ -13,12 +14,12 @@ let replica: Replica;
 let other: Replica;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   other = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });

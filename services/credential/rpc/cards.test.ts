@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import {
   type CredentialWorld,
   connectUser,
@@ -11,11 +12,11 @@ let world: CredentialWorld;
 let replica: Replica;
 let call: { owner: ReturnType<typeof ownerNamed>; connectionId: string };
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(async () => {
   const user = `user-${crypto.randomUUID()}`;
   call = { owner: ownerNamed(user), connectionId: await connectUser(replica.wallet, user) };

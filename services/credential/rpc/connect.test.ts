@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import {
   asOperator,
@@ -16,11 +17,11 @@ let world: CredentialWorld;
 let replica: Replica;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });

@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { recordStatistics } from "../jobs/statistics-metrics.ts";
 import { findConnection } from "../storage/connection-store.ts";
@@ -10,10 +11,10 @@ import { scrapeMetrics } from "../testing/scrape-metrics.ts";
 let its: PlaidWorld;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   its = await createPlaidWorld();
+  return () => its.close();
 });
-afterAll(() => its?.close());
 beforeEach(async () => {
   user = `user-${crypto.randomUUID()}`;
   await its.plaid.control("DELETE", "/faults");

@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { jobActor } from "../domain/audit.ts";
 import { beginConnect } from "../flows/begin-connect.ts";
 import { connectorNamed, detachedCall } from "../flows/dependencies.ts";
@@ -30,11 +31,11 @@ let world: CredentialWorld;
 let replica: Replica;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { sweepErasures } from "../flows/erase-user.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
 import { sweepAttempts } from "../jobs/sweep-attempts.ts";
@@ -25,7 +26,7 @@ let user: string;
 let bystander: string;
 const live = new AbortController().signal;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   other = await world.startReplica();
@@ -33,6 +34,10 @@ beforeAll(async () => {
   await admin.connect();
   await admin.query("set search_path to credential");
   bystander = await connectUser(replica.wallet, "bystander");
+  return async () => {
+    await admin.end();
+    await world.close();
+  };
 });
 beforeEach(() => {
   user = `person-${crypto.randomUUID()}`;
@@ -42,10 +47,6 @@ afterEach(async () => {
   const call = { owner: ownerNamed("bystander"), connectionId: bystander };
   expect((await replica.wallet.listAccounts(call)).accounts).toHaveLength(1);
   expect((await verifyAudit(replica.deps.storage)).problems).toEqual([]);
-});
-afterAll(async () => {
-  await admin.end();
-  await world.close();
 });
 
 const erase = (by: Replica = replica) => by.gateway.eraseUser({ userId: user }, asOperator);

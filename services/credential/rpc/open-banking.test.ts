@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { recordsOf } from "../../sandbox/mastercard/testing/start-mastercard.ts";
 import { type MastercardWorld, must, startMastercardWorld } from "../connectors/mastercard/testing/mastercard-world.ts";
 import type { Owner } from "../domain/connection.ts";
@@ -22,10 +23,10 @@ const firm = asFirm("firm-one");
 const otherFirm = asFirm("firm-two");
 let mc: MastercardWorld;
 let clientId: string;
-beforeAll(async () => {
+setUp(async () => {
   mc = await startMastercardWorld();
+  return () => mc.close();
 });
-afterAll(() => mc?.close());
 beforeEach(() => {
   clientId = `client-${crypto.randomUUID()}`;
 });

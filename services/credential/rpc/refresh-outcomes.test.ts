@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Connection } from "../domain/connection.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { sweepUnscheduled } from "../jobs/sweep-unscheduled.ts";
@@ -22,11 +23,11 @@ let world: CredentialWorld;
 let replica: Replica;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });

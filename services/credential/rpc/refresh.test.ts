@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { TokenSet } from "../connectors/connector.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
@@ -28,11 +29,11 @@ let world: CredentialWorld;
 let replica: Replica;
 let user: string;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
+  return () => world.close();
 });
-afterAll(() => world.close());
 beforeEach(() => {
   user = `user-${crypto.randomUUID()}`;
 });

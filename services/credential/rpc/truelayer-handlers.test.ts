@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { must } from "../connectors/truelayer/testing/truelayer-world.ts";
 import type { Connection } from "../domain/connection.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
@@ -19,10 +20,10 @@ const extendPath = "/data/v1/connections/extend";
 const deletePath = "/connect/token/:credentialsId";
 let its: TrueLayerCredentialWorld;
 let user: string;
-beforeAll(async () => {
+setUp(async () => {
   its = await createTrueLayerCredentialWorld();
+  return () => its.close();
 });
-afterAll(() => its?.close());
 beforeEach(async () => {
   user = `user-${crypto.randomUUID()}`;
   await its.trueLayer.sandbox.control("DELETE", "/faults");

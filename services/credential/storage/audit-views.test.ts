@@ -1,6 +1,7 @@
 import pg from "pg";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -16,17 +17,17 @@ let world: CredentialWorld;
 let replica: Replica;
 let client: pg.Client;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   // With the service's own role: what operators are given has no more rights.
   client = new pg.Client({ connectionString: world.database.url });
   await client.connect();
   await client.query("set search_path to credential");
-});
-afterAll(async () => {
-  await client.end();
-  await world.close();
+  return async () => {
+    await client.end();
+    await world.close();
+  };
 });
 
 it("show who did what to which connection, and how connections stand", async () => {

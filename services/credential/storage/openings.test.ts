@@ -1,5 +1,6 @@
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import { jobActor } from "../domain/audit.ts";
 import {
@@ -18,16 +19,16 @@ let world: CredentialWorld;
 let replica: Replica;
 let admin: pg.Client;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   admin = new pg.Client({ connectionString: world.database.adminUrl });
   await admin.connect();
   await admin.query("set search_path to credential");
-});
-afterAll(async () => {
-  await admin.end();
-  await world.close();
+  return async () => {
+    await admin.end();
+    await world.close();
+  };
 });
 
 const reader = () => ({ actor: jobActor("test"), now: world.clock.now(), operation: "try" });
@@ -75,6 +76,9 @@ describe("opening a secret", () => {
     expect(await rowsOf(connection.connectionId, "security_alert")).toEqual([
       { outcome: "secret_rejected", details: { operation: "try", purpose: "refresh_token", failure: "rejected" } },
     ]);
+    const repair =
+      "update connection_secrets set ciphertext = substring(ciphertext for length(ciphertext) - 1) where connection_id = $1";
+    await admin.query(repair, [connection.connectionId]);
   });
 
   it("finds connection and token together for their owner alone, whoever asks at the same time", async () => {
@@ -96,8 +100,10 @@ describe("opening a secret", () => {
     const expected = await openSecret(storage, found.value.connection, "access_token", reader());
     expect(await openAccess(storage, found.value, reader())).toEqual(expected);
     const destroyed = { ...found.value, access: found.value.access && { ...found.value.access, dataKey: undefined } };
+    await admin.query("create temporary table kept as select * from data_keys where user_id = 'dora'");
     await admin.query("delete from data_keys where user_id = 'dora'");
     await expect(openAccess(storage, destroyed, reader())).rejects.toThrow(SealedRecordError);
+    await admin.query("insert into data_keys select * from kept");
   });
 
   it("shares transactions among readings begun together, with a row for each", async () => {
@@ -121,7 +127,6 @@ describe("opening a secret", () => {
     const text = "select count(*)::int as count from audit_entries where details like '%\"burst\"%'";
     expect((await admin.query(text)).rows[0].count).toBe(200);
     expect(await transactions()).toBeLessThan(10n);
-    const { problems } = await verifyAudit(replica.deps.storage);
-    expect(problems.filter(({ kind }) => kind !== "secret_put_back")).toEqual([]);
+    expect((await verifyAudit(replica.deps.storage)).problems).toEqual([]);
   });
 });

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Database } from "../../platform/db/open-database.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { openKeyring } from "../../platform/vault/keyring.ts";
 import { MasterKeyError } from "../../platform/vault/master-key-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
@@ -17,11 +18,11 @@ const place = { recordId: "c", provider: "b", purpose: "access_token", recordVer
 let database: TestDatabase;
 let db: Database<Tables>;
 
-beforeAll(async () => {
+setUp(async () => {
   database = await createTestDatabase({ schema: "credential", directory: new URL("./migrations/", import.meta.url) });
   db = database.open<Tables>();
+  return () => database.drop();
 });
-afterAll(() => database.drop());
 
 const keysOf = (userId: string) =>
   db.query.selectFrom("data_keys").selectAll().where("user_id", "=", userId).orderBy("data_key_id").execute();

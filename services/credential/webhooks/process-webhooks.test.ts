@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { WebhookEffectKind } from "../connectors/webhook-reader.ts";
 import type { Connection } from "../domain/connection.ts";
@@ -34,16 +35,16 @@ let other: Dependencies;
 let users = 0;
 const signal = new AbortController().signal;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createCredentialWorld();
   provider = createTestProvider("testpay");
   deps = withProvider((await world.startReplica()).deps, provider);
   other = withProvider((await world.startReplica()).deps, provider);
   ({ app, origin } = await serveWebhooks(deps));
-});
-afterAll(async () => {
-  await app?.close();
-  await world?.close();
+  return async () => {
+    await app.close();
+    await world.close();
+  };
 });
 beforeEach(() => {
   provider.bodiesAreOdd = false;

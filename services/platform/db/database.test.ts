@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../testing/postgres.ts";
+import { setUp } from "../testing/set-up.ts";
 import { type Database, openDatabase } from "./open-database.ts";
 import { inTransaction, sqlStateOf } from "./transaction.ts";
 
@@ -10,15 +11,14 @@ interface Tables {
 let database: TestDatabase;
 let db: Database<Tables>;
 
-beforeAll(async () => {
+setUp(async () => {
   database = await createTestDatabase({
     schema: "counting",
     directory: new URL("./test-migrations/", import.meta.url),
   });
   db = database.open<Tables>();
+  return () => database.drop();
 });
-
-afterAll(() => database.drop());
 
 async function addCounter(name: string): Promise<void> {
   await db.query.insertInto("counters").values({ name, value: 0n }).execute();

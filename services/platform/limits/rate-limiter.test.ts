@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import type { Database } from "../db/open-database.ts";
 import { createTestDatabase, type TestDatabase } from "../testing/postgres.ts";
+import { setUp } from "../testing/set-up.ts";
 import { sweepWindows } from "./rate-limit-store.ts";
 import { createRateLimiter, type RateLimiter } from "./rate-limiter.ts";
 
@@ -11,11 +12,11 @@ let database: TestDatabase;
 let db: Database<never>;
 let key = 0;
 
-beforeAll(async () => {
+setUp(async () => {
   database = await createTestDatabase({ schema: "limited", directory });
   db = database.open();
+  return () => database.drop();
 });
-afterAll(() => database.drop());
 beforeEach(() => {
   key += 1;
 });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
 import type { Database } from "../db/open-database.ts";
 import { DomainError } from "../errors/domain-error.ts";
@@ -7,6 +7,7 @@ import { genericErrors } from "../errors/error-table.ts";
 import { createRateLimiter } from "../limits/rate-limiter.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { createTestDatabase, type TestDatabase } from "../testing/postgres.ts";
+import { setUp } from "../testing/set-up.ts";
 import type { Authenticators } from "./authenticate.ts";
 import type { CallContext } from "./call-context.ts";
 import { createRpcClient, type RpcClient } from "./client.ts";
@@ -43,7 +44,8 @@ function handlers(): Handlers<typeof Router> {
   };
 }
 
-beforeAll(async () => {
+setUp(async () => {
+  served = 0;
   database = await createTestDatabase({
     schema: "limited",
     directory: new URL("../limits/test-migrations/", import.meta.url),
@@ -68,12 +70,11 @@ beforeAll(async () => {
   // All calls have to fall into one window, which starts with the minute.
   const left = windowMs - (Date.now() % windowMs);
   if (left < 8_000) await sleep(left);
-});
-
-afterAll(async () => {
-  for (const client of clients) client.close();
-  await Promise.all(servers.map((server) => server.stop()));
-  await database.drop();
+  return async () => {
+    for (const client of clients) client.close();
+    await Promise.all(servers.map((server) => server.stop()));
+    await database.drop();
+  };
 });
 
 it("serves one caller as often as the policy of the method says, over all replicas, and others all the same", async () => {

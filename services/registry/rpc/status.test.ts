@@ -1,16 +1,17 @@
 import { join } from "node:path";
 import { create, type DescMethodUnary, type MessageInitShape } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { Registry } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { methodDefinition } from "../../platform/rpc/grpc-server.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { loadMeshTls } from "../../platform/tls/load-mesh-tls.ts";
 import { createRegistryWorld, type RegistryWorld, testOperatorKey } from "../testing/registry-world.ts";
 
 let world: RegistryWorld;
 let client: Client;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createRegistryWorld();
   const replica = await world.startReplica();
   const tls = await loadMeshTls({
@@ -19,10 +20,10 @@ beforeAll(async () => {
     caFile: join(world.certificates, "ca.pem"),
   });
   client = new Client(`127.0.0.1:${replica.port}`, credentials.createSsl(tls.ca, tls.key, tls.cert));
-});
-afterAll(async () => {
-  client.close();
-  await world.close();
+  return async () => {
+    client.close();
+    await world.close();
+  };
 });
 
 /** The status that the gateway is told to answer with; 200 where none is named. */

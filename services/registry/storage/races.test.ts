@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { TestDatabase } from "../../platform/testing/postgres.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { RegistryDeps } from "../rpc/deps.ts";
 import { createRegistryDatabase, registryDeps } from "../testing/registry-world.ts";
 import type { BankDecision } from "./bank-store.ts";
@@ -9,14 +10,14 @@ let database: TestDatabase;
 let db: RegistryDatabase;
 let deps: RegistryDeps;
 
-beforeAll(async () => {
+setUp(async () => {
   database = await createRegistryDatabase();
   db = database.open<RegistryTables>();
   deps = registryDeps(db);
-});
-afterAll(async () => {
-  await deps.feed.stop();
-  await database.drop();
+  return async () => {
+    await deps.feed.stop();
+    await database.drop();
+  };
 });
 
 function decision(name: string): BankDecision {

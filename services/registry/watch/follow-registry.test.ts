@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { WatchRegistryResponse } from "../../../gen/es/paymesh/registry/v1/registry_pb.js";
 import { keyedHash } from "../../platform/secrets/keyed-hash.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import {
   asOperator,
   createRegistryWorld,
@@ -18,12 +19,12 @@ let near: Replica;
 let far: Replica;
 let operator: RegistryClient;
 
-beforeAll(async () => {
+setUp(async () => {
   world = await createRegistryWorld();
   [near, far] = [await world.startReplica(), await world.startReplica()];
   operator = far.as("gateway");
+  return () => world.close();
 });
-afterAll(() => world.close());
 
 /** Follows until the test stops it; events pile up in order. */
 function watch(client: RegistryClient) {

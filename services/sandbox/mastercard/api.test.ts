@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Answer } from "../kit/testing/start-in-test.ts";
 import { findVendorFile, openVendorDescription, type VendorAnswer } from "../kit/testing/vendor-description.ts";
 import {
@@ -12,11 +13,11 @@ import {
 let sandbox: RunningMastercard;
 let demo: Connected;
 const answered: VendorAnswer[] = [];
-beforeAll(async () => {
+setUp(async () => {
   sandbox = await startMastercard({ onAnswer: (answer) => answered.push(answer) });
   demo = await sandbox.connected();
+  return () => sandbox.stop();
 });
-afterAll(() => sandbox?.stop());
 
 const refusal = ({ status, body }: Answer) => [status, body["code"]];
 const get = (path: string) => sandbox.api("GET", path);

@@ -3,14 +3,15 @@ import sparticuz from "@sparticuz/chromium";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FormBrowser, plainText } from "../../platform/testing/form-browser.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { ReceivedWebhook } from "../kit/testing/webhook-receiver.ts";
 import { back, partner, type RunningMastercard, recordsOf, startMastercard } from "./testing/start-mastercard.ts";
 
 let sandbox: RunningMastercard;
-beforeAll(async () => {
+setUp(async () => {
   sandbox = await startMastercard();
+  return () => sandbox.stop();
 });
-afterAll(() => sandbox?.stop());
 afterEach(async () => {
   sandbox.receiver.answer = () => 200;
   await sandbox.control("PATCH", "/settings", { webhookSignature: "valid", clockSkewSeconds: 0 });

@@ -3,8 +3,9 @@ import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import { type SandboxProcess, startProcess } from "../kit/testing/start-process.ts";
 
 // Whole processes start here, on machines that may be busy with other tests.
@@ -16,12 +17,12 @@ const headers = { "content-type": "application/json", "finicity-app-key": appKey
 let database: TestDatabase;
 let running: SandboxProcess | undefined;
 
-beforeAll(async () => {
+setUp(async () => {
   const directory = new URL("./storage/migrations/", import.meta.url);
   database = await createTestDatabase({ schema: "sandbox_mastercard", directory });
+  return () => database.drop();
 });
 afterEach(() => running?.kill());
-afterAll(async () => database?.drop());
 
 async function start(change: Readonly<Record<string, string>> = {}): Promise<SandboxProcess> {
   running = await startProcess(mainFile, database.url, {

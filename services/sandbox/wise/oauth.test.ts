@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { FormBrowser, plainText } from "../../platform/testing/form-browser.ts";
+import { setUp } from "../../platform/testing/set-up.ts";
 import type { Answer } from "../kit/testing/start-in-test.ts";
 import { basicOf, type RunningWise, startWise, wiseRedirectUri } from "./testing/start-wise.ts";
 
 let wise: RunningWise;
-beforeAll(async () => {
+setUp(async () => {
   wise = await startWise();
+  return () => wise.stop();
 });
-afterAll(() => wise?.stop());
 beforeEach(async () => {
   await wise.control("POST", "/reset");
 });

@@ -1,7 +1,8 @@
 import pino from "pino";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Database } from "../../../platform/db/open-database.ts";
 import { createHttpServer } from "../../../platform/http/create-http-server.ts";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import { isClientSecret } from "../../oidc/client-secret.ts";
 import { createLedgerReports } from "../../storage/ledger-summary.ts";
 import { createOauthClientStore } from "../../storage/oauth-client-store.ts";
@@ -32,14 +33,14 @@ async function serve(db: Database<MoneyTables>, local: boolean): Promise<string>
   return app.listen({ host: "127.0.0.1", port: 0 });
 }
 
-beforeAll(async () => {
+setUp(async () => {
   bank = await startBank();
   origin = await serve(bank.db, true);
   strictOrigin = await serve(bank.db, false);
-});
-afterAll(async () => {
-  for (const stop of stops) await stop();
-  await bank.stop();
+  return async () => {
+    for (const stop of stops.splice(0)) await stop();
+    await bank.stop();
+  };
 });
 
 async function call(method: string, path: string, body?: unknown, key = adminKey, base = origin) {
@@ -86,6 +87,7 @@ it("creates a client, answers without its secret, and keeps only a hash", async 
 });
 
 it("replaces a client, with a new secret or with the one it has", async () => {
+  await call("POST", "/clients", client);
   const { clientSecret: _, ...rest } = client;
   const updated = await call("PUT", "/clients/wsim-wallet", { ...rest, clientName: "Renamed", active: false });
   expect(updated).toMatchObject({ status: 200, body: { clientName: "Renamed", active: false } });
@@ -161,7 +163,8 @@ it("sums the books by merchant and state, and lists cards and customers", async 
 });
 
 it("shows a drift when a kept figure was changed behind the ledger's back", async () => {
-  await bank.db.pool.query("update cards set owed_minor = owed_minor + 1");
+  const { id } = await bank.addCard({ limitMinor: 100_000n });
+  await bank.db.pool.query("update cards set owed_minor = owed_minor + 1 where id = $1", [id]);
   expect((await call("GET", "/ledger")).body).toMatchObject({ balanced: false, drifted: 1 });
-  await bank.db.pool.query("update cards set owed_minor = owed_minor - 1");
+  await bank.db.pool.query("update cards set owed_minor = owed_minor - 1 where id = $1", [id]);
 });

@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:http";
 import sparticuz from "@sparticuz/chromium";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import {
   type IdentityUnderTest,
   merchant,
@@ -18,7 +19,7 @@ let customer: TestCustomer;
 let walletSite: Server;
 let redirect: string;
 const reached: URL[] = [];
-beforeAll(async () => {
+setUp(async () => {
   bank = await startIdentity();
   customer = await bank.addCustomer("Ada Example");
   walletSite = createServer((request, response) => {
@@ -38,11 +39,11 @@ beforeAll(async () => {
     args: sparticuz.args,
     headless: true,
   });
-});
-afterAll(async () => {
-  await browser?.close();
-  walletSite?.close();
-  await bank?.stop();
+  return async () => {
+    await browser.close();
+    walletSite.close();
+    await bank.stop();
+  };
 });
 
 const phone = { width: 390, height: 844 };

@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import { type BankUnderTest, startBank, type TestCard } from "../../testing/bank-under-test.ts";
 
 let bank: BankUnderTest;
-beforeAll(async () => {
+setUp(async () => {
   // Two processes' worth of state on one database: nothing may depend on memory.
   bank = await startBank({ replicas: 2 });
+  return () => bank.stop();
 });
-afterAll(() => bank.stop());
 
 const order = { merchantId: "shop-a", orderId: "order-1" };
 

@@ -1,15 +1,16 @@
 import { decodeJwt, UnsecuredJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import { issueCardAccessToken } from "../../oidc/card-access-token.ts";
 import { credentialHash } from "../../oidc/credential-issuer.ts";
 import { type IdentityUnderTest, startIdentity } from "../../testing/identity-under-test.ts";
 
 const dayMs = 86_400_000;
 let bank: IdentityUnderTest;
-beforeAll(async () => {
+setUp(async () => {
   bank = await startIdentity();
+  return () => bank.stop();
 });
-afterAll(() => bank.stop());
 
 async function enrolled(fields: Record<string, string | string[]> = {}) {
   const customer = await bank.addCustomer();

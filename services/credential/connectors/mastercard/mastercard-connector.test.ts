@@ -1,14 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { FormBrowser } from "../../../platform/testing/form-browser.ts";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import type { ProviderError } from "../provider-error.ts";
 import { accessOf, type MastercardWorld, must, start, startMastercardWorld } from "./testing/mastercard-world.ts";
 import { startPartnerProcess } from "./testing/start-partner-process.ts";
 
 let mc: MastercardWorld;
-beforeAll(async () => {
+setUp(async () => {
   mc = await startMastercardWorld();
+  return () => mc.close();
 });
-afterAll(() => mc?.close());
 afterEach(async () => {
   await mc.sandbox.control("DELETE", "/faults");
   await mc.sandbox.control("POST", "/partner/unlock");

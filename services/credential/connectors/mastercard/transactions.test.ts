@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import type { Grant } from "../connector.ts";
 import type { TransactionPage } from "../provider-data.ts";
 import type { ProviderHttp } from "../provider-http.ts";
@@ -6,10 +7,10 @@ import { writeCursor } from "./sync-cursor.ts";
 import { accessOf, type MastercardWorld, must, startMastercardWorld } from "./testing/mastercard-world.ts";
 
 let mc: MastercardWorld;
-beforeAll(async () => {
+setUp(async () => {
   mc = await startMastercardWorld();
+  return () => mc.close();
 });
-afterAll(() => mc?.close());
 
 const last = (pages: readonly TransactionPage[]) => must(pages.at(-1));
 const added = (pages: readonly TransactionPage[]) => pages.flatMap((page) => page.added);

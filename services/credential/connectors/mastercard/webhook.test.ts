@@ -1,5 +1,6 @@
 import { createHmac, generateKeyPairSync, randomUUID } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import type { ReceivedWebhook } from "../../../sandbox/kit/testing/webhook-receiver.ts";
 import { partner } from "../../../sandbox/mastercard/testing/start-mastercard.ts";
 import type { Connection } from "../../domain/connection.ts";
@@ -21,13 +22,13 @@ import {
 
 const oauthBank = "170778";
 let mc: MastercardWorld;
-beforeAll(async () => {
+setUp(async () => {
   mc = await startMastercardWorld();
   const names = ["authorization.accesstoken.expiry", "mastercard.openbanking.customer.consent"];
   const subscription = { url: mc.sandbox.receiver.url, events: names.map((name) => ({ name })) };
   expect((await mc.sandbox.api("POST", "/notification-subscriptions/webhooks", subscription)).status).toBe(201);
+  return () => mc.close();
 });
-afterAll(() => mc?.close());
 afterEach(async () => {
   await mc.sandbox.control("PATCH", "/settings", { webhookSignature: "valid", signatureEncoding: "der" });
 });

@@ -139,9 +139,10 @@ describe("transactions at TrueLayer", () => {
 
   it("keep their id from pending to booked, and one that vanishes is taken back", async () => {
     const accountId = await world.accountId({ kind: "savings" });
-    await world.post({ accountId, amount: -5, description: "PENDING ONE", pending: true });
+    const [one, two] = [`ONE ${crypto.randomUUID()}`, `TWO ${crypto.randomUUID()}`];
+    await world.post({ accountId, amount: -5, description: one, pending: true });
     const first = await syncAll();
-    const pending = must([...first.lines.values()].find((each) => each.description === "PENDING ONE"));
+    const pending = must([...first.lines.values()].find((each) => each.description === one));
     expect(pending.status).toBe("pending");
     // Unbooked, still pending: told once more, not taken back.
     const still = await syncAll(first.cursor);
@@ -155,9 +156,9 @@ describe("transactions at TrueLayer", () => {
     const forgetting = connectorOver(
       changing((request, text) => (request.url.endsWith("/pending") ? '{"results":[]}' : text)),
     );
-    await world.post({ accountId, amount: -6, description: "PENDING TWO", pending: true });
+    await world.post({ accountId, amount: -6, description: two, pending: true });
     const told = await syncAll(later.cursor, { access: accessOf(tokens) });
-    const gone = must([...told.lines.values()].find((each) => each.description === "PENDING TWO"));
+    const gone = must([...told.lines.values()].find((each) => each.description === two));
     const after = await syncAll(told.cursor, { access: accessOf(tokens), connector: forgetting });
     expect(after.removed).toContain(gone.transactionId);
     expect((await syncAll(after.cursor, { access: accessOf(tokens), connector: forgetting })).removed).toEqual([]);

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import type { Connection } from "../../domain/connection.ts";
 import { disconnect } from "../../flows/disconnect.ts";
 import { listAccounts } from "../../flows/list-accounts.ts";
@@ -19,13 +20,13 @@ let world: TrueLayerCredentialWorld;
 let app: FastifyInstance;
 let origin: string;
 let user: string;
-beforeAll(async () => {
+setUp(async () => {
   world = await createTrueLayerCredentialWorld({ env: { TRUELAYER_WEBHOOK_MODE: "hmac" } });
   ({ app, origin } = await serveWebhooks(world.parts.deps));
-});
-afterAll(async () => {
-  await app?.close();
-  await world?.close();
+  return async () => {
+    await app.close();
+    await world.close();
+  };
 });
 beforeEach(async () => {
   user = `user-${crypto.randomUUID()}`;
