@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
@@ -80,7 +81,7 @@ describe("the audit", () => {
 
   it("stays one chain when replicas and transactions append to it by turns and at once, and loses no act", async () => {
     const other = await world.startReplica();
-    const subject = { owner: ownerNamed("turns"), actor: jobActor("turns"), now: world.clock.now() };
+    const subject = { owner: ownerNamed("turns"), actor: jobActor(`turns-${randomUUID()}`), now: world.clock.now() };
     const acts = [{ action: "sync", outcome: "ok", institutionId: "", durationMs: 0 }] as const;
     const storages = [replica.deps.storage, other.deps.storage];
     const append = (storage: Storage) => storage.auditLog.append({ subject, acts });
@@ -92,7 +93,9 @@ describe("the audit", () => {
     await Promise.all(
       Array.from({ length: 10 }, () => storages.flatMap((one) => [append(one), appendWithin(one)])).flat(),
     );
-    const { rows } = await admin.query("select count(*)::int as count from audit_entries where actor = 'job:turns'");
+    const { rows } = await admin.query("select count(*)::int as count from audit_entries where actor = $1", [
+      subject.actor.name,
+    ]);
     expect(rows[0].count).toBe(46);
     expect(await problems()).toEqual([]);
   });

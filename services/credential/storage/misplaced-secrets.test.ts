@@ -2,24 +2,30 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
+import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
+import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { systemClock } from "../../platform/time/clock.ts";
-import { openTestStorage } from "../testing/open-test-storage.ts";
 import { connectTo } from "../webhooks/testing/webhook-world.ts";
 import { consumeAttempt, insertAttempt } from "./attempt-store.ts";
 import { verifyAudit } from "./audit-verify.ts";
 import { insertEmail } from "./connect-email-store.ts";
+import { openStorage } from "./open-storage.ts";
 import { insertRevocation } from "./queue-revocation.ts";
 import { journalAnswers } from "./refresh-store.ts";
 import type { Storage } from "./storage.ts";
+import type { Tables } from "./tables.ts";
 
 const tables = ["revocations", "connect_attempts", "refresh_journal", "connect_emails"] as const;
+let database: TestDatabase;
 let storage: Storage;
-let drop: (() => Promise<void>) | undefined;
 
 beforeAll(async () => {
-  ({ storage, drop } = await openTestStorage());
+  database = await createTestDatabase({ schema: "credential", directory: new URL("./migrations/", import.meta.url) });
+  const masterKeys = secretsByVersion({ 1: "encryption-key-of-the-tests-0123456789" });
+  const log = { info: () => undefined, warn: () => undefined };
+  storage = await openStorage({ db: database.open<Tables>(), masterKeys, log });
 });
-afterAll(() => drop?.());
+afterAll(() => database.drop());
 afterEach(async () => {
   for (const table of tables) await storage.db.query.deleteFrom(table).execute();
 });

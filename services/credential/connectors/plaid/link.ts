@@ -1,4 +1,4 @@
-import { type CountryCode, type LinkTokenCreateRequest, Products } from "plaid";
+import type { CountryCode, LinkTokenCreateRequest, Products } from "plaid";
 import { z } from "zod";
 import type {
   CallbackFacts,
@@ -45,6 +45,9 @@ type Item = z.infer<typeof itemShape>["item"];
 const institutionShape = z.looseObject({ institution: z.looseObject({ name: z.string().max(200) }) });
 const proofsShape = z.object({ linkToken: z.string() });
 
+// An enumeration of Plaid's, whose values would load its whole client.
+const transactions = "transactions" as Products.Transactions;
+
 /** What link flows work with. */
 export interface LinkParts {
   readonly calls: PlaidCalls;
@@ -74,7 +77,7 @@ export async function beginLink(parts: LinkParts, start: ConsentRequest, call: P
     ...(settings.PLAID_REDIRECT_URI === undefined ? {} : { redirect_uri: settings.PLAID_REDIRECT_URI }),
     ...(start.institutionId === "" ? {} : { institution_id: start.institutionId }),
     ...(start.reconnect === undefined
-      ? { products: [Products.Transactions], transactions: { days_requested: settings.PLAID_DAYS_REQUESTED } }
+      ? { products: [transactions], transactions: { days_requested: settings.PLAID_DAYS_REQUESTED } }
       : { access_token: start.reconnect.accessToken }),
   };
   const answer = await parts.calls.ask((api) => api.linkTokenCreate(request), linkTokenShape, call);
