@@ -10,8 +10,11 @@ const peopleCount = 4;
 /** Under the limit of 600 reads a minute and person. */
 const ratePerSecond = 30;
 
-/** Measures `GET /api/mobile/accounts` for people with two banks each, at a steady rate. */
-export async function benchAccounts(world: BenchWorld, durationMs: number): Promise<Measurement> {
+/** Measures `GET /api/mobile/accounts` for people with two banks each, at a steady rate, after a warm-up at that rate. */
+export async function benchAccounts(
+  world: BenchWorld,
+  size: { readonly warmUpMs: number; readonly durationMs: number },
+): Promise<Measurement> {
   const narrator = new Narrator(() => {});
   const tokens: string[] = [];
   for (let person = 0; person < peopleCount; person += 1) {
@@ -23,7 +26,7 @@ export async function benchAccounts(world: BenchWorld, durationMs: number): Prom
   }
   let sent = 0;
   const { gateway } = world.mesh.ports;
-  return measure(`accounts of two banks, steady ${ratePerSecond}/s`, world.pids, () =>
+  const load = (durationMs: number) => () =>
     runLoad({
       host: "127.0.0.1",
       port: gateway,
@@ -39,6 +42,7 @@ export async function benchAccounts(world: BenchWorld, durationMs: number): Prom
         );
       },
       accept: (status, body) => status === 200 && body.split('"accountId"').length === 5 && !body.includes('"errors"'),
-    }),
-  );
+    });
+  await load(size.warmUpMs)();
+  return await measure(`accounts of two banks, steady ${ratePerSecond}/s`, world.pids, load(size.durationMs));
 }

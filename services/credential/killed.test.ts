@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { ReceivedWebhook } from "../sandbox/kit/testing/webhook-receiver.ts";
 import { must } from "./connectors/truelayer/testing/truelayer-world.ts";
-import { connectUser, consentAtBank, ownerNamed, redirectUri } from "./testing/credential-world.ts";
+import { connectUser, consentAtBank, ownerNamed } from "./testing/credential-world.ts";
 import { createKilledWorld, type KilledWorld } from "./testing/killed-world.ts";
 import type { BankAnswer } from "./testing/visit-bank.ts";
 
@@ -12,7 +12,6 @@ import type { BankAnswer } from "./testing/visit-bank.ts";
 vi.setConfig({ hookTimeout: 120_000, testTimeout: 60_000 });
 
 const refreshes = "POST /oidc/token refresh_token";
-const providerCallback = "http://127.0.0.1:9/callback";
 let world: KilledWorld;
 
 beforeAll(async () => {
@@ -40,67 +39,6 @@ const connectionsOf = async (userId: string) =>
   (await world.wallet().listConnections({ owner: ownerNamed(userId) })).connections;
 const rowOf = async ({ connectionId }: Connected) =>
   must((await world.query("select * from connections where connection_id = $1", [connectionId]))[0]);
-
-const begin = (userId: string, connector = "bsim") => {
-  const [institutionId, callback] =
-    connector === "bsim" ? [world.bank.bank.bankId, redirectUri] : ["", providerCallback];
-  return world.wallet().beginConnect({ owner: ownerNamed(userId), connector, institutionId, redirectUri: callback });
-};
-const attemptsOf = async (userId: string) =>
-  (await world.query("select status from connect_attempts where user_id = $1 order by created_at", [userId])).map(
-    ({ status }) => status,
-  );
-/** The ids of the users there are at the provider that makes one for each consent. */
-const usersAtProvider = async () => {
-  const { body } = await world.basiq.control("GET", "/users");
-  return (body["users"] as { userId: string }[]).map(({ userId }) => userId); // as the control API answers
-};
-
-let abandoned: string | undefined;
-
-describe("a process killed while it begins a consent", () => {
-  const writes = { statement: 'insert into "connect_attempts"' } as const;
-  let unknown: string | undefined;
-  let leftOfUnwritten: unknown[] = [];
-
-  beforeAll(async () => {
-    await world.stopAt({ ...writes, at: "committed", naming: ["untold"] }, () => begin("untold"));
-    await world.stopAt({ ...writes, at: "committed", naming: ["gone-away"] }, () => begin("gone-away"));
-    await world.stopAt({ ...writes, at: "committed", naming: ["abandoned"] }, () => begin("abandoned", "basiq"));
-    [abandoned] = await usersAtProvider();
-    await world.stopAt({ ...writes, at: "sent", naming: ["unknown"] }, () => begin("unknown", "basiq"));
-    unknown = (await usersAtProvider()).find((id) => id !== abandoned);
-    await world.stopAt({ ...writes, at: "sent", naming: ["unwritten"] }, () => begin("unwritten"));
-    leftOfUnwritten = [...(await attemptsOf("unwritten")), ...(await attemptsOf("unknown"))];
-    // Two of them never come again, until what they began has ended.
-    await world.query(`update connect_attempts set created_at = created_at - interval '2 days',
-      expires_at = expires_at - interval '2 days' where user_id in ('gone-away', 'abandoned')`);
-    await world.kill();
-  });
-
-  it.each([
-    ["before it was noted, has begun nothing", "unwritten", "completed"],
-    ["with its row and nobody told, leaves one that ends by itself", "untold", "started"],
-  ])("%s, and the user begins anew", async (_title, user, first) => {
-    expect(leftOfUnwritten).toEqual([]);
-    const { owner, connectionId } = await connected(user);
-    const attempts = await attemptsOf(user);
-    expect([attempts[0], attempts.at(-1)]).toEqual([first, "completed"]);
-    expect((await world.wallet().listAccounts({ owner, connectionId })).accounts).toHaveLength(1);
-  });
-
-  it("has what nobody came back for swept", async () => {
-    await world.untilNone("select 1 from connect_attempts where user_id = 'gone-away'");
-    await world.untilNone("select 1 from connect_attempts where user_id = 'abandoned' and status <> 'cleaned'");
-  });
-
-  it("between the user made at the provider and its row, leaves him there without anything, and the next has his own", async () => {
-    const { body } = await world.basiq.ask("GET", `/users/${must(unknown)}/consents`);
-    expect(body["data"]).toEqual([]);
-    expect((await begin("unknown", "basiq")).authUrl).not.toBe("");
-    expect(await attemptsOf("unknown")).toContain("started");
-  });
-});
 
 describe("a process killed while it connects a user", () => {
   const answers = new Map<string, BankAnswer>();
@@ -246,7 +184,7 @@ describe("a process killed while it erases a user", () => {
 /** Consents at the data provider; what completes it. */
 async function consentAtProvider(userId: string): Promise<() => Promise<unknown>> {
   const owner = ownerNamed(userId);
-  const consent = { connector: "truelayer", institutionId: "", redirectUri: providerCallback };
+  const consent = { connector: "truelayer", institutionId: "", redirectUri: "http://127.0.0.1:9/callback" };
   const begun = await world.wallet().beginConnect({ owner, ...consent });
   const query = await world.trueLayer.visit(begun.authUrl);
   const answer = { state: query.get("state") ?? "", code: query.get("code") ?? "", iss: "", error: "" };
@@ -379,17 +317,13 @@ describe("a process killed over a webhook", () => {
   });
 });
 
-describe("what killed processes owed", () => {
-  it("a bank is done by others: consents of erased users, and those nobody was told of, end there as well", async () => {
+describe("what killed processes owed a bank", () => {
+  it("is done by others: consents of erased users, and those nobody was told of, end there as well", async () => {
     await world.query("update revocations set due_at = clock_timestamp()");
     await world.untilNone("select 1 from revocations");
     await world.untilNone("select 1 from erasures where revoked_at is null");
     await world.untilNone("select 1 from data_keys where user_id like 'erased:%'");
     expect(erasedCredentials.size).toBe(4);
     expect([...erasedCredentials].filter((credential) => world.bank.liveCredentials.has(credential))).toEqual([]);
-  });
-
-  it("a provider is done as well: whoever was made there for a consent that nobody came back to is gone", async () => {
-    expect(await usersAtProvider()).not.toContain(must(abandoned));
   });
 });

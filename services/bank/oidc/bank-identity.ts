@@ -169,7 +169,8 @@ export async function openBankIdentity(options: BankIdentityOptions): Promise<Ba
       });
     },
     readAccess: createReadBankAccess({ tokens: jwtAccessTokens, consents, clock }),
-    startSweep: () => startOidcExpirySweep({ db: db as Pick<Database<OidcTables>, "query">, clock, log: options.log }),
+    startSweep: () =>
+      startOidcExpirySweep({ db: db as Pick<Database<OidcTables>, "query" | "hot">, clock, log: options.log }),
   };
 }
 

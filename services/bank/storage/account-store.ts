@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { HotStatement } from "../../platform/db/hot-statements.ts";
 import type { Database } from "../../platform/db/open-database.ts";
 import type { MoneyTables } from "./tables.ts";
 
@@ -55,19 +56,25 @@ export interface AccountStore {
   customer(fiUserRef: string): Promise<CustomerView | undefined>;
 }
 
-const columns = sql`a.id, a.kind, a.name, a.masked_number as "maskedNumber", a.currency, a.status,
+const columnNames = `a.id, a.kind, a.name, a.masked_number as "maskedNumber", a.currency, a.status,
   a.balance_minor as "balanceMinor", to_char(a.opened_on, 'YYYY-MM-DD') as "openedOn",
   c.display_name as "holderName", c.email as "holderEmail"`;
+const columns = sql.raw(columnNames);
+
+const listOfScope: HotStatement = {
+  name: "bank_list_accounts",
+  text: `select ${columnNames}
+    from customers c join accounts a on a.customer_id = c.id
+    where c.fi_user_ref = $1 and a.id = any($2::uuid[])
+    order by a.id limit $3 offset $4`,
+};
 
 /** Opens the store. */
-export function createAccountStore<T extends MoneyTables>(db: Pick<Database<T>, "query">): AccountStore {
+export function createAccountStore<T extends MoneyTables>(db: Pick<Database<T>, "query" | "hot">): AccountStore {
   return {
     async list(scope, page) {
-      const found = await sql<AccountView>`select ${columns}
-        from customers c join accounts a on a.customer_id = c.id
-        where c.fi_user_ref = ${scope.fiUserRef} and a.id = any(${[...scope.accountIds]}::uuid[])
-        order by a.id limit ${page.limit + 1} offset ${page.offset}`.execute(db.query);
-      return found.rows;
+      const { fiUserRef, accountIds } = scope;
+      return [...(await db.hot<AccountView>(listOfScope, [fiUserRef, accountIds, page.limit + 1, page.offset]))];
     },
     async find(scope, accountId) {
       const found = await sql<AccountView>`select ${columns}

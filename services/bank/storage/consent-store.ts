@@ -1,4 +1,5 @@
 import type { Selectable, Transaction } from "kysely";
+import type { HotStatement } from "../../platform/db/hot-statements.ts";
 import type { Database } from "../../platform/db/open-database.ts";
 import type { GrantEnding } from "../../platform/oidc/storage/oidc-record-store.ts";
 import type { Clock } from "../../platform/time/clock.ts";
@@ -30,8 +31,18 @@ export interface ConsentStore {
   remembered(customerId: string, clientId: string, scopes: readonly string[], now: Date): Promise<Consent | undefined>;
 }
 
+type ConsentRow = Omit<Selectable<ConsentsTable>, "ended_at">;
+
+// Every call of Open Banking asks.
+const findOfGrant: HotStatement = {
+  name: "bank_consent_of_grant",
+  text: `select id, grant_id, customer_id, client_id, scopes, card_ids, account_ids, limit_minor, currency, remembered, created_at,
+      expires_at
+    from consents where grant_id = $1 and ended_at is null and expires_at > $2`,
+};
+
 /** Opens the store. */
-export function createConsentStore(db: Pick<Database<IdentityTables>, "query">): ConsentStore {
+export function createConsentStore(db: Pick<Database<IdentityTables>, "query" | "hot">): ConsentStore {
   return {
     async add(consent) {
       await db.query
@@ -54,13 +65,7 @@ export function createConsentStore(db: Pick<Database<IdentityTables>, "query">):
         .execute();
     },
     async ofGrant(grantId, now) {
-      const row = await db.query
-        .selectFrom("consents")
-        .selectAll()
-        .where("grant_id", "=", grantId)
-        .where("ended_at", "is", null)
-        .where("expires_at", ">", now)
-        .executeTakeFirst();
+      const [row] = await db.hot<ConsentRow>(findOfGrant, [grantId, now]);
       return row && toConsent(row);
     },
     async remembered(customerId, clientId, scopes, now) {
@@ -147,7 +152,7 @@ async function forgetDecision(tx: Transaction<IdentityTables>, grantId: string):
     .execute();
 }
 
-function toConsent(row: Selectable<ConsentsTable>): Consent {
+function toConsent(row: ConsentRow): Consent {
   return {
     id: row.id,
     grantId: row.grant_id,

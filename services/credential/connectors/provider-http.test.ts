@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -9,6 +9,8 @@ let http: ProviderHttp;
 let url: string;
 beforeAll(async () => {
   server = createServer((request, response) => {
+    // An answer that never comes.
+    if (request.url === "/never") return;
     const length = Number.parseInt(new URL(request.url ?? "", "http://local").searchParams.get("length") ?? "0", 10);
     response.writeHead(200, { "content-type": "application/json" });
     for (let sent = 0; sent < length; sent += 65_536) response.write(" ".repeat(Math.min(65_536, length - sent)));
@@ -30,4 +32,17 @@ const ask = (length: number) =>
 it("reads an answer of 1 MiB, and says of a larger one that it is too large, so that less can be asked for", async () => {
   expect((await ask(1024 * 1024)).text.length).toBe(1024 * 1024);
   await expect(ask(1024 * 1024 + 1)).rejects.toMatchObject({ failure: "unavailable", detail: answerTooLarge });
+});
+
+it("ends a request by its time or with its caller, and leaves nothing at a caller's signal", async () => {
+  const never = (call: { timeoutMs: number; signal?: AbortSignal }) =>
+    http.send({ url: `${url}/never`, method: "GET" }, { now: new Date(), ...call });
+  const caller = new AbortController();
+  const late = never({ timeoutMs: 50, signal: caller.signal });
+  await expect(late).rejects.toMatchObject({ failure: "unavailable", detail: "TimeoutError", mayHaveActed: true });
+  expect(getEventListeners(caller.signal, "abort")).toEqual([]);
+  const left = never({ timeoutMs: 60_000, signal: caller.signal });
+  caller.abort(Object.assign(new Error("gone"), { code: "CALLER_GONE" }));
+  await expect(left).rejects.toMatchObject({ failure: "unavailable", detail: "CALLER_GONE" });
+  await expect(never({ timeoutMs: 60_000, signal: caller.signal })).rejects.toMatchObject({ detail: "CALLER_GONE" });
 });

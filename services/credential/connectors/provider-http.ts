@@ -45,13 +45,12 @@ export function openProviderHttp(): ProviderHttp {
   });
   return {
     send: async (outgoing, call) => {
-      const timeout = AbortSignal.timeout(Math.max(1, call.timeoutMs));
-      const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
+      const limit = openLimit(call);
       try {
         const response = await request(outgoing.url, {
           method: outgoing.method,
           dispatcher: agent,
-          signal,
+          signal: limit.signal,
           headers: { accept: "application/json", ...outgoing.headers },
           ...(outgoing.body === undefined ? {} : { body: outgoing.body }),
         });
@@ -62,9 +61,28 @@ export function openProviderHttp(): ProviderHttp {
         // The cause may quote the address with what stands in it; its code is all that is worth telling.
         const code = codeOf(cause);
         throw new ProviderError("unavailable", { detail: code, mayHaveActed: !neverSent.has(code) });
+      } finally {
+        limit.close();
       }
     },
     close: () => agent.close(),
+  };
+}
+
+/** The end of a call by its time or its caller; closed, it costs nothing any more, where a signal of the platform lives for all its time. */
+function openLimit(call: ProviderCall): { readonly signal: AbortSignal; close(): void } {
+  const abort = new AbortController();
+  const onTime = () => abort.abort(new DOMException("no answer in time", "TimeoutError"));
+  const onGone = () => abort.abort(call.signal?.reason);
+  const timer = setTimeout(onTime, Math.max(1, call.timeoutMs));
+  if (call.signal?.aborted === true) onGone();
+  call.signal?.addEventListener("abort", onGone, { once: true });
+  return {
+    signal: abort.signal,
+    close: () => {
+      clearTimeout(timer);
+      call.signal?.removeEventListener("abort", onGone);
+    },
   };
 }
 

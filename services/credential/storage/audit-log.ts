@@ -1,8 +1,7 @@
 import { type Batcher, createBatcher } from "../../platform/db/batcher.ts";
 import type { Database } from "../../platform/db/open-database.ts";
 import { inTransaction, sqlStateOf } from "../../platform/db/transaction.ts";
-import { chainOf, ownerHash } from "./audit-chain.ts";
-import { type AuditedActs, chainActs, type Head, headName, toChains } from "./audit-entries.ts";
+import { type AuditedActs, type ChainedActs, chainActs, type Head, headName, toChains } from "./audit-entries.ts";
 import { appendAudits } from "./audit-store.ts";
 import { appendIfMet, appendIfMetValues } from "./audit-write.ts";
 import { isRowFault } from "./row-fault.ts";
@@ -30,7 +29,7 @@ export function createAuditLog(parts: { readonly db: Database<Tables>; readonly 
   const heads = createKnownHeads();
   const byLane = Array.from(
     { length: lanes },
-    (): Batcher<AuditedActs, undefined> =>
+    (): Batcher<ChainedActs, undefined> =>
       createBatcher({
         flush: async (batch) => {
           await appendBatch(parts, heads, batch);
@@ -44,8 +43,7 @@ export function createAuditLog(parts: { readonly db: Database<Tables>; readonly 
   );
   return Object.freeze({
     append: async (audited: AuditedActs) => {
-      const lane = byLane[chainOf(ownerHash(parts.auditKey, audited.subject.owner)) % lanes];
-      await lane?.add(audited);
+      for (const chained of toChains(parts.auditKey, [audited])) await byLane[chained.chain % lanes]?.add(chained);
     },
   });
 }
@@ -57,12 +55,10 @@ export function createAuditLog(parts: { readonly db: Database<Tables>; readonly 
 async function appendBatch(
   parts: { readonly db: Database<Tables>; readonly auditKey: Uint8Array },
   heads: KnownHeads,
-  batch: readonly AuditedActs[],
+  batch: readonly ChainedActs[],
 ): Promise<void> {
-  const chained = toChains(parts.auditKey, batch);
-  if (chained.length === 0) return;
   for (let tries = 1; tries <= triesMax; tries += 1) {
-    const appended = chainActs(parts.auditKey, chained, heads.of(chained));
+    const appended = chainActs(parts.auditKey, batch, heads.of(batch));
     const values = appendIfMetValues(appended, (head) => heads.find(head));
     heads.forget(appended.heads);
     const held = await parts.db.hot<Head & { allMet: boolean }>(appendIfMet, values).catch((error: unknown) => {

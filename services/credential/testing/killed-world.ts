@@ -10,9 +10,7 @@ import { createLogger } from "../../platform/telemetry/logger.ts";
 import { secretsByVersion } from "../../platform/testing/memory-vault-store.ts";
 import { createTestDatabase } from "../../platform/testing/postgres.ts";
 import { ensureAuthority } from "../../platform/tls/authority.ts";
-import { type RunningBasiq, startBasiq } from "../../sandbox/basiq/testing/start-basiq.ts";
 import type { ReceivedWebhook } from "../../sandbox/kit/testing/webhook-receiver.ts";
-import { basiqSettingsFor } from "../connectors/basiq/testing/basiq-world.ts";
 import {
   environmentFor,
   startTrueLayerWorld,
@@ -46,12 +44,10 @@ const timePasses = `
   update sync_runs set lease_until = clock_timestamp() - interval '1 second' where state = 'running';
   update webhook_events set lease_until = clock_timestamp() - interval '1 second' where state = 'processing';`;
 
-/** The service as a process that is killed, with all it talks to: a database, a Registry, a bank and data providers. */
+/** The service as a process that is killed, with all it talks to: a database, a Registry, a bank and a data provider. */
 export interface KilledWorld {
   readonly bank: TestBank;
   readonly trueLayer: TrueLayerWorld;
-  /** Where a consent begins with a user made for it. */
-  readonly basiq: RunningBasiq;
   /** The process that runs now, as the wallet reaches it. */
   wallet(): CredentialClient;
   /** Asks it for something it is stopped at a statement of, where it stays; whoever asked waits. */
@@ -78,8 +74,7 @@ export async function createKilledWorld(): Promise<KilledWorld> {
   await ensureAuthority({ directory: certificates, services: ["credential", "gateway", "registry", "wallet"] });
   const bank = await startTestBank("north-bank", redirectUri);
   const trueLayer = await startTrueLayerWorld();
-  const basiq = await startBasiq();
-  for (const { clock } of [trueLayer.sandbox, basiq]) clock.advance(Date.now() - clock.now().getTime());
+  trueLayer.sandbox.clock.advance(Date.now() - trueLayer.sandbox.clock.now().getTime());
   const { issuer, apiUrl, openBankingUrl } = bank.bank;
   const known = { authServerUrl: issuer, apiBaseUrl: apiUrl, openBankingUrl, walletEnrollmentSupported: true };
   const events = [bankEvent("north-bank", known), snapshotComplete];
@@ -93,8 +88,7 @@ export async function createKilledWorld(): Promise<KilledWorld> {
     masterKeys: secretsByVersion({ 1: processEncryptionKey }),
     log: createLogger({ service: "test", level: "silent" }),
   });
-  const providers = { ...environmentFor(trueLayer.sandbox.origin), ...basiqSettingsFor(basiq.origin) };
-  const env = { ...providers, REGISTRY_ADDRESS: `127.0.0.1:${registry.port}` };
+  const env = { ...environmentFor(trueLayer.sandbox.origin), REGISTRY_ADDRESS: `127.0.0.1:${registry.port}` };
   const start = () => startLife({ proxy, certificates, env });
   let life = await start();
   await life.gateway.putProviderClient({ id: bank.bank.bankId, ...bank.client }, asProcessOperator);
@@ -102,7 +96,6 @@ export async function createKilledWorld(): Promise<KilledWorld> {
   return {
     bank,
     trueLayer,
-    basiq,
     wallet: () => life.wallet,
     stopAt: (hold, ask) => life.stopAt(hold, ask),
     stopAfter: (hold, ask) => life.stopAfter(hold, ask),
@@ -125,7 +118,6 @@ export async function createKilledWorld(): Promise<KilledWorld> {
       await proxy.close();
       await registry.stop();
       await trueLayer.stop();
-      await basiq.stop();
       await bank.stop();
       await database.drop();
       await rm(certificates, { recursive: true });

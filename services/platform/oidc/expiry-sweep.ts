@@ -10,7 +10,7 @@ const batchesMax = 20;
 
 /** Removes what has expired, 500 rows a statement and at most 10,000 a minute. Stop it before closing the database. */
 export function startOidcExpirySweep(options: {
-  readonly db: Pick<Database<OidcTables>, "query">;
+  readonly db: Pick<Database<OidcTables>, "query" | "hot">;
   readonly clock: Clock;
   readonly log: Pick<Logger, "error">;
 }): { stop(): Promise<void> } {

@@ -13,7 +13,7 @@ const reuseGraceDefaultSeconds = 30;
 
 /** Options of `createOidcAdapter`. */
 export interface OidcAdapterOptions {
-  readonly db: Pick<Database<OidcTables>, "query">;
+  readonly db: Pick<Database<OidcTables>, "query" | "hot">;
   /** Looks a client's metadata up; clients are rows of the service, not of this adapter. */
   readonly findClient: (clientId: string) => Promise<AdapterPayload | undefined>;
   /** For so long a rotated refresh token still works, since its answer may have been lost; 30 s, 0 turns it off. */

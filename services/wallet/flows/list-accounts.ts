@@ -6,7 +6,7 @@ import {
   type OutgoingCall,
 } from "../clients/credential-connections.ts";
 import type { ReauthReason } from "../domain/enrolment-rules.ts";
-import { type Enrolment, listLiveEnrolments, noteConnection } from "../storage/enrolments-store.ts";
+import { type Enrolment, listEnrolmentsToRead, noteConnection } from "../storage/enrolments-store.ts";
 import type { WalletDeps } from "./wallet-deps.ts";
 
 /** The longest one bank may take. */
@@ -69,7 +69,7 @@ const sameMeaning: Readonly<Record<string, AccountsErrorWord>> = {
  * delays the others. Nobody enrolled gives no accounts and no errors. Order: by enrolment, then as the bank lists.
  */
 export async function listAccounts(deps: WalletDeps, userId: string, call: OutgoingCall): Promise<AccountsOverview> {
-  const enrolments = await listLiveEnrolments(deps.db.query, userId);
+  const enrolments = await listEnrolmentsToRead(deps.db, userId);
   const timeoutMs = Math.max(1, Math.min(bankDeadlineMs, call.timeoutMs - answerReserveMs));
   const connected = askProviders(deps, userId, { ...call, timeoutMs: Math.max(1, call.timeoutMs - answerReserveMs) });
   const answers = await Promise.all(enrolments.map((one) => askBank(deps, one, { ...call, timeoutMs })));

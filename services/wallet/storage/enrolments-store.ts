@@ -1,5 +1,7 @@
 import { sql } from "kysely";
-import type { Executor } from "./tables.ts";
+import type { HotStatement } from "../../platform/db/hot-statements.ts";
+import type { Database } from "../../platform/db/open-database.ts";
+import type { Executor, WalletTables } from "./tables.ts";
 
 /** A bank in a wallet. */
 export interface Enrolment {
@@ -56,6 +58,22 @@ export async function listLiveEnrolments(db: Executor, userId: string): Promise<
     .orderBy("enrolled_at")
     .orderBy("enrolment_id")
     .execute();
+}
+
+const listToRead: HotStatement = {
+  name: "wallet_list_live_enrolments",
+  text: `select user_id as "userId", enrolment_id as "enrolmentId", bsim_id as "bsimId", state, connection_id as "connectionId",
+      fi_user_ref as "fiUserRef", credential_expires_at as "credentialExpiresAt", reauth_reason as "reauthReason",
+      enrolled_at as "enrolledAt", updated_at as "updatedAt"
+    from enrolments where user_id = $1 and state in ('active', 'reauth_required') order by enrolled_at, enrolment_id`,
+};
+
+/** A user's live enrolments, oldest first, without their cards: for calls that go on to the banks. */
+export async function listEnrolmentsToRead(
+  db: Pick<Database<WalletTables>, "hot">,
+  userId: string,
+): Promise<readonly Enrolment[]> {
+  return await db.hot<Enrolment>(listToRead, [userId]);
 }
 
 /** The user's live enrolment at a bank, if any. */

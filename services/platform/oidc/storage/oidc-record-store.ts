@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type ColumnType, type Generated, sql, type Transaction } from "kysely";
+import type { HotStatement } from "../../db/hot-statements.ts";
 import type { Database } from "../../db/open-database.ts";
 import { inTransaction } from "../../db/transaction.ts";
 
@@ -73,13 +74,28 @@ function hashId(id: string): Buffer {
   return createHash("sha256").update(id).digest();
 }
 
+// Every call with a token asks.
+const findById: HotStatement = {
+  name: "oidc_find_record",
+  text: `select payload, consumed_at as "consumedAt" from oidc_records where model = $1 and id_hash = $2`,
+};
+
+interface FoundRow {
+  readonly payload: Record<string, unknown>;
+  readonly consumedAt: Date | null;
+}
+
 /** Makes the store over a service's database. */
 export function createOidcRecordStore(
-  db: Pick<Database<OidcTables>, "query">,
+  db: Pick<Database<OidcTables>, "query" | "hot">,
   onGrantEnd?: GrantEnding,
 ): OidcRecordStore {
   const { query } = db;
-  const lookup = async (model: string, column: "id_hash" | "uid" | "user_code", value: Buffer | string) => {
+  const find = async (model: string, id: string): Promise<OidcRecord | undefined> => {
+    const [row] = await db.hot<FoundRow>(findById, [model, hashId(id)]);
+    return row && { payload: row.payload, consumedAt: row.consumedAt ?? undefined };
+  };
+  const lookup = async (model: string, column: "uid" | "user_code", value: string) => {
     const row = await query
       .selectFrom("oidc_records")
       .select(["payload", "consumed_at"])
@@ -92,7 +108,7 @@ export function createOidcRecordStore(
   };
   return {
     upsert: (record) => inTransaction(db, (tx) => upsert(tx, record)),
-    find: (model, id) => lookup(model, "id_hash", hashId(id)),
+    find,
     findByUid: (model, uid) => lookup(model, "uid", uid),
     findByUserCode: (model, userCode) => lookup(model, "user_code", userCode),
     async consume(model, id, now) {
@@ -106,7 +122,7 @@ export function createOidcRecordStore(
       return result.numUpdatedRows === 1n;
     },
     async consumedAt(model, id) {
-      return (await lookup(model, "id_hash", hashId(id)))?.consumedAt;
+      return (await find(model, id))?.consumedAt;
     },
     async destroy(model, id) {
       await query.deleteFrom("oidc_records").where("model", "=", model).where("id_hash", "=", hashId(id)).execute();
