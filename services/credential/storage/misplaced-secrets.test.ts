@@ -8,6 +8,7 @@ import { systemClock } from "../../platform/time/clock.ts";
 import { connectTo } from "../webhooks/testing/webhook-world.ts";
 import { consumeAttempt, insertAttempt } from "./attempt-store.ts";
 import { verifyAudit } from "./audit-verify.ts";
+import { insertClient } from "./client-store.ts";
 import { insertEmail } from "./connect-email-store.ts";
 import { openStorage } from "./open-storage.ts";
 import { insertRevocation } from "./queue-revocation.ts";
@@ -39,6 +40,9 @@ async function fill(userId: string): Promise<void> {
   const later = new Date(now.getTime() + 60_000);
   const provider = { connector: "bsim", institutionId: "test-bank" };
   const connection = await connectTo({ storage, clock: systemClock }, { connector: "bsim", reference: userId, userId });
+  const client = { owner, connector: "mastercard" };
+  const customer = { customerId: userId, customerType: "testing", createdAt: now } as const;
+  await insertClient(storage.db.query, { ...client, ...customer });
   for (const count of [1, 2]) {
     const text = `secret ${count}`;
     const consent = { owner, ...provider, attemptId: randomUUID(), redirectUri: "https://here.example", proofs: text };
@@ -53,7 +57,7 @@ async function fill(userId: string): Promise<void> {
       const flight = { ...connection, refreshEpoch: BigInt(count) };
       await journalAnswers(storage, tx, [{ flight, text, now }]);
     });
-    await insertEmail(storage, { owner, connector: "mastercard" }, { to: `${count}@mail.example` }, now);
+    await insertEmail(storage, client, { to: `${count}@mail.example` }, now);
   }
 }
 
