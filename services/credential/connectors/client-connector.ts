@@ -51,8 +51,8 @@ export interface ClientConnector {
     },
     call: ProviderCall,
   ): Promise<MadeLink>;
-  /** Every login of a customer that works, as a grant each. */
-  listGrants(customerId: string, call: ProviderCall): Promise<readonly Grant[]>;
+  /** Every login of a customer that works, as a grant each, but for those named: they cost no request. */
+  listGrants(customerId: string, without: ReadonlySet<string>, call: ProviderCall): Promise<readonly Grant[]>;
   /** Has the institutions asked now; it goes on there when nobody waits for it. */
   refresh(customerId: string, call: ProviderCall): Promise<void>;
   authorizationWindow(loginId: string, call: ProviderCall): Promise<AuthorizationWindow>;

@@ -1,5 +1,4 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
-import type { Grant } from "../connectors/connector.ts";
 import { jobActor } from "../domain/audit.ts";
 import { type Client, moveOfStep } from "../domain/client.ts";
 import { findClientOfCustomer, lockClient, moveClient } from "../storage/client-store.ts";
@@ -30,18 +29,17 @@ export async function followClientConsent(deps: Dependencies, told: ConsentStep)
 
 async function adoptLogins(deps: Dependencies, client: Client): Promise<void> {
   const { connector, customerId, owner } = client;
-  const grants = await clientConnector(deps, connector).listGrants(customerId, detachedCall(deps));
   const all = await findConnectionsNamed(deps.storage.db.query, { connector, providerReference: customerId });
-  const known = all.filter((each) => each.owner.tenant === owner.tenant && each.owner.userId === owner.userId);
-  const isKept = (grant: Grant) =>
-    known.some(
-      (each) =>
-        each.ownerReference === grant.ownerReference &&
-        // One the firm has ended goes at the provider soon, and must not come back before.
-        (each.state === "ACTIVE" || each.state === "ERROR" || each.stateReason === "disconnected"),
-    );
+  const kept = all.filter(
+    (each) =>
+      each.owner.tenant === owner.tenant &&
+      each.owner.userId === owner.userId &&
+      // One the firm has ended goes at the provider soon, and must not come back before.
+      (each.state === "ACTIVE" || each.state === "ERROR" || each.stateReason === "disconnected"),
+  );
+  const without = new Set(kept.map((each) => each.ownerReference));
+  const grants = await clientConnector(deps, connector).listGrants(customerId, without, detachedCall(deps));
   for (const grant of grants) {
-    if (isKept(grant)) continue;
     const now = deps.clock.now();
     const consent = { owner, connector };
     await inTransaction(deps.storage.db, async (tx) => {

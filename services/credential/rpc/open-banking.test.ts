@@ -49,6 +49,12 @@ async function syncAll(): Promise<void> {
   await sweepSyncs(parts, new AbortController().signal);
 }
 
+/** How often Mastercard was asked until when a login is authorized. */
+async function windowsAsked(): Promise<number> {
+  const path = "/customers/institution-logins/:loginId/authorization-details";
+  return recordsOf(await mc.sandbox.control("GET", `/calls?path=${encodeURIComponent(path)}`), "calls").length;
+}
+
 /** A client who has connected a login by a link, its data there. */
 async function linked(institutionId = oauthBank): Promise<string> {
   const customerId = await customer();
@@ -377,7 +383,10 @@ describe("what a client connected", () => {
     const isDone = (each: { body: Record<string, unknown> }) =>
       each.body["customerId"] === customerId && each.body["eventType"] === "done";
     await expect.poll(() => mc.sandbox.receiver.received.filter(isDone).length).toBe(2);
+    const before = await windowsAsked();
     await mc.deliver(must(mc.sandbox.receiver.received.findLast(isDone)));
+    // The login that is connected already costs no request.
+    expect((await windowsAsked()) - before).toBe(1);
     await syncAll();
     const logins = [...new Set((await client()).accounts.map((each) => each.institutionLoginId))];
     const [institutionLoginId = ""] = logins;

@@ -31,11 +31,13 @@ export function createMastercardClients(parts: ConnectParts): ClientConnector {
       const { link } = await api.post("/connect/v2/send/email", body, sentShape, call);
       return { link, expiresAt: new Date(call.now.getTime() + emailLifeMs) };
     },
-    listGrants: async (customerId, call) => {
+    listGrants: async (customerId, without, call) => {
       const next = withinOneTimeout(call);
       const accounts = await accountsOfCustomer(api, customerId, next());
       const grants: Grant[] = [];
-      for (const loginId of new Set(accounts.map((each) => each.institutionLoginId))) {
+      const logins = new Set(accounts.map((each) => each.institutionLoginId));
+      for (const loginId of logins) {
+        if (without.has(loginId)) continue;
         const own = accounts.filter((each) => each.institutionLoginId === loginId);
         const [account] = own;
         if (account === undefined || own.some((each) => personCodeOf(each) !== undefined)) continue;
