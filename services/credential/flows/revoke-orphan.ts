@@ -5,7 +5,6 @@ import { reviveErasure } from "../storage/erasure-store.ts";
 import { insertRevocation } from "../storage/queue-revocation.ts";
 import type { Tx } from "../storage/storage.ts";
 import type { Dependencies } from "./dependencies.ts";
-import { formatAnswer } from "./journal-format.ts";
 import { revocationTimes } from "./revoke-secrets.ts";
 
 /** Tokens a provider gave for a connection that is no more, or never will be. */
@@ -22,7 +21,8 @@ export interface OrphanTokens {
  * nobody else knows them.
  */
 export async function queueOrphan(deps: Pick<Dependencies, "storage">, tx: Tx, orphan: OrphanTokens): Promise<void> {
-  const { of, tokens, isErased, now } = orphan;
+  const { of, isErased, now } = orphan;
+  const { credential, refreshToken, accessToken } = orphan.tokens;
   const { connectionId, connector, institutionId, providerReference } = of;
   const owner = isErased ? await erasedName(deps, tx, of.owner) : of.owner;
   await insertRevocation(deps.storage, tx, {
@@ -33,7 +33,7 @@ export async function queueOrphan(deps: Pick<Dependencies, "storage">, tx: Tx, o
     connectionId,
     connector,
     institutionId,
-    secrets: { providerReference, answer: formatAnswer(tokens) },
+    secrets: { providerReference, credential, refreshToken, accessToken },
   });
 }
 

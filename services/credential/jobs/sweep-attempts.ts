@@ -7,6 +7,7 @@ import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { attemptLifeMs } from "../flows/begin-connect.ts";
 import { connectorOf, connectorsWithUsers, type Dependencies, detachedCall } from "../flows/dependencies.ts";
+import { queueOrphan } from "../flows/revoke-orphan.ts";
 import { revocationTimes } from "../flows/revoke-secrets.ts";
 import {
   type AbandonedAttempt,
@@ -18,7 +19,7 @@ import {
 import { type AttemptKey, finishAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { listConnections } from "../storage/connection-store.ts";
-import { insertRevocation, insertRevocationOfAttempt } from "../storage/queue-revocation.ts";
+import { insertRevocationOfAttempt } from "../storage/queue-revocation.ts";
 import type { Tx } from "../storage/storage.ts";
 import { userReference } from "../storage/user-reference.ts";
 
@@ -86,17 +87,10 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
     if (grant === undefined) {
       if (deps.connectors.get(attempt.connector)?.users !== undefined) await queueProofs(deps, tx, attempt, now);
     } else {
-      const { credential, refreshToken, accessToken, providerReference } = grant;
-      await insertRevocation(deps.storage, tx, {
-        owner: attempt.owner,
-        ...revocationTimes(now),
-        revocationId: randomUUID(),
-        connectionId: attempt.attemptId,
-        connector: attempt.connector,
-        institutionId: attempt.institutionId,
-        cause: "orphaned",
-        secrets: { credential, refreshToken, accessToken, providerReference },
-      });
+      const { owner, attemptId: connectionId, connector, institutionId } = attempt;
+      const of = { owner, connectionId, connector, institutionId, providerReference: grant.providerReference };
+      // An erasure takes the attempt along; then it could not have been finished.
+      await queueOrphan(deps, tx, { of, tokens: grant, isErased: false, now });
     }
     await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: jobActor("attempts"), now }, [
       { action: "token_exchange", outcome, institutionId: attempt.institutionId, durationMs: 0 },
