@@ -3,7 +3,6 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
 import type { ConnectionAccess } from "../connectors/connector.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { insertAttempt } from "../storage/attempt-store.ts";
@@ -12,7 +11,7 @@ import { hasRoomForConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
 import { findOwnConnection } from "./find-own-connection.ts";
-import { providerFailure } from "./provider-failure.ts";
+import { fromProvider } from "./provider-failure.ts";
 import { accessForRenewal } from "./use-access.ts";
 
 /** How long a user may take at the bank, milliseconds. */
@@ -62,9 +61,7 @@ export async function beginConnect(
   const state = randomToken(32);
   const startedMs = performance.now();
   const request = { institutionId, redirectUri, state, reconnect, userReference: userReference(deps.storage, owner) };
-  const start = await connector.begin(request, callFor(deps, caller)).catch((cause: unknown) => {
-    throw cause instanceof ProviderError ? providerFailure(cause) : cause;
-  });
+  const start = await fromProvider(connector.begin(request, callFor(deps, caller)));
   const kept = { ...command, state, proofs: start.proofs, pageEnd: start.expiresAt, startedMs };
   const expiresAt = await keepAttempt(deps, kept, caller);
   return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };

@@ -1,28 +1,18 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ClientConnector, CustomerType } from "../connectors/client-connector.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
 import type { Client } from "../domain/client.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { type ClientKey, findClient, insertClient } from "../storage/client-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
-import { providerFailure } from "./provider-failure.ts";
+import { fromProvider } from "./provider-failure.ts";
 
 /** What a connector offers firms. Throws `CONNECTOR_NOT_FOUND` where it is not set up here. */
 export function clientConnector(deps: Dependencies, name: string): ClientConnector {
   const { clients } = connectorNamed(deps, name);
   if (clients === undefined) throw new DomainError("CONNECTOR_NOT_FOUND");
   return clients;
-}
-
-/** Calls an aggregator in a firm's name, its failures in the words of ours. */
-export async function askProvider<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    throw error instanceof ProviderError ? providerFailure(error) : error;
-  }
 }
 
 /** A client. Throws `CLIENT_NOT_FOUND`, for another firm's alike. */
@@ -48,7 +38,7 @@ export async function ensureClient(
   const customerType = request.type ?? clients.customerType;
   const startedMs = performance.now();
   const wanted = { userReference: userReference(deps.storage, key.owner), type: customerType };
-  const customerId = await askProvider(clients.findOrAddCustomer(wanted, callFor(deps, caller)));
+  const customerId = await fromProvider(clients.findOrAddCustomer(wanted, callFor(deps, caller)));
   const now = deps.clock.now();
   const isNew = await inTransaction(deps.storage.db, async (tx) => {
     if (!(await insertClient(tx, { ...key, customerId, customerType, createdAt: now }))) return false;

@@ -6,8 +6,9 @@ import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { type ClientKey, findConnectionOfLogin, moveClient } from "../storage/client-store.ts";
 import { finishEmail, insertEmail } from "../storage/connect-email-store.ts";
-import { askProvider, clientConnector, ownClient } from "./client-customers.ts";
+import { clientConnector, ownClient } from "./client-customers.ts";
 import { type Caller, callFor, type Dependencies, detachedCall } from "./dependencies.ts";
+import { fromProvider } from "./provider-failure.ts";
 
 const redirectLengthMax = 2_048;
 
@@ -30,7 +31,7 @@ export async function makeClientLink(
   const client = await ownClient(deps, key);
   if (loginId !== "") await assertOwnLogin(deps, key, loginId);
   const request = { customerId: client.customerId, redirectUri, loginId: loginId === "" ? undefined : loginId };
-  const made = await askProvider(clientConnector(deps, key.connector).makeLink(request, callFor(deps, caller)));
+  const made = await fromProvider(clientConnector(deps, key.connector).makeLink(request, callFor(deps, caller)));
   await noteLink(deps, client, { outcome: "link_made", caller });
   return made;
 }
@@ -66,7 +67,7 @@ export async function sendClientEmail(
     language: language === "" ? undefined : language,
     consumerId: consumerId === "" ? undefined : consumerId,
   };
-  const sent = await askProvider(clients.sendLink(request, detachedCall(deps))).catch(async (error: unknown) => {
+  const sent = await fromProvider(clients.sendLink(request, detachedCall(deps))).catch(async (error: unknown) => {
     const isUnknown = error instanceof DomainError && error.reason === "PROVIDER_UNAVAILABLE";
     if (!isUnknown) await finishEmail(deps.storage, key, { emailId, to, sent: undefined });
     throw error;

@@ -9,7 +9,7 @@ import type { AuditAction } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
-import { providerFailure } from "./provider-failure.ts";
+import { fromProvider } from "./provider-failure.ts";
 
 /** The installation itself: its subscriptions belong to no user. */
 const notificationOwner: Owner = Object.freeze({ tenant: "operator", userId: "notifications" });
@@ -92,15 +92,15 @@ function assertContents(deps: Dependencies, { kinds, hasOwnUrl }: NotificationCo
   }
 }
 
+/** As `fromProvider`, but what it does not know or refuses is the subscription. */
 async function told<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error;
-    if (error.failure === "not_found") throw new DomainError("SUBSCRIPTION_NOT_FOUND", {}, { cause: error });
-    if (error.failure !== "forbidden") throw providerFailure(error);
+  const known = asked.catch((error: unknown) => {
+    const failure = error instanceof ProviderError ? error.failure : undefined;
+    if (failure === "not_found") throw new DomainError("SUBSCRIPTION_NOT_FOUND", {}, { cause: error });
+    if (failure !== "forbidden") throw error;
     throw new DomainError("INVALID_ARGUMENT", { why: "The provider refuses this subscription" }, { cause: error });
-  }
+  });
+  return await fromProvider(known);
 }
 
 async function audit(

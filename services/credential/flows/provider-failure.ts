@@ -20,7 +20,16 @@ export function providerFailure(cause: ProviderError): DomainError {
   }
 }
 
-/** The same for whatever a use of a connection threw; undefined for what is no failure of the provider or its consent. */
+/** What a provider answers, its failures in our words as by `providerFailure`. */
+export async function fromProvider<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw error instanceof ProviderError ? providerFailure(error) : error;
+  }
+}
+
+/** As `providerFailure`, for whatever a use of a connection threw; undefined for what is no failure of the provider or its consent. */
 export function useFailure(error: unknown): DomainError | undefined {
   if (error instanceof ProviderError) return providerFailure(error);
   if (error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError")) {

@@ -3,7 +3,6 @@ import type { Credential, LinkConnectorResponseSchema } from "../../../gen/es/pa
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
 import type { Owner } from "../domain/connection.ts";
 import { callFor, connectorNamed } from "../flows/dependencies.ts";
 import { disconnect } from "../flows/disconnect.ts";
@@ -11,7 +10,7 @@ import { endConsentByCode } from "../flows/end-consent-by-callback.ts";
 import { extendConsent } from "../flows/extend-consent.ts";
 import { findOwnConnection } from "../flows/find-own-connection.ts";
 import { type LinkAddresses, linkConnector } from "../flows/link-connector.ts";
-import { providerFailure } from "../flows/provider-failure.ts";
+import { fromProvider } from "../flows/provider-failure.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
 import { listConnections, saveSettings } from "../storage/connection-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
@@ -50,11 +49,7 @@ export function linkHandlers(
     }),
     listInstitutions: async (request, ctx) => {
       const connector = connectorNamed(deps, request.connector);
-      const institutions = await connector
-        .listInstitutions(callFor(deps, callerOf(ctx)))
-        .catch((cause: unknown): never => {
-          throw cause instanceof ProviderError ? providerFailure(cause) : cause;
-        });
+      const institutions = await fromProvider(connector.listInstitutions(callFor(deps, callerOf(ctx))));
       return { institutions: institutions.map(institutionMessage) };
     },
     linkConnector: (request, ctx) => link(parts, request, ctx),

@@ -5,20 +5,21 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { CallContext } from "../../platform/rpc/call-context.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
 import type { CustomerType } from "../connectors/client-connector.ts";
-import { askProvider, clientConnector, ensureClient } from "../flows/client-customers.ts";
+import { clientConnector, ensureClient } from "../flows/client-customers.ts";
 import { makeClientLink, sendClientEmail } from "../flows/client-links.ts";
 import { clientOverview } from "../flows/client-overview.ts";
 import { callFor } from "../flows/dependencies.ts";
 import { disconnectClient } from "../flows/disconnect-client.ts";
 import { connectEndPath, type LinkAddresses } from "../flows/link-connector.ts";
 import { type ClientEmail, listClientEmails } from "../flows/list-client-emails.ts";
+import { fromProvider } from "../flows/provider-failure.ts";
 import { refreshClient } from "../flows/refresh-client.ts";
 import { type ClientKey, findConnectionOfAccount, findConnectionOfLogin } from "../storage/client-store.ts";
-import { listStoredTransactions } from "../storage/provider-data-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import type { ConnectorHandlerParts } from "./connector-handlers.ts";
 import { connectedAccountMessage, connectedTransactionMessage } from "./connector-messages.ts";
-import { callerOf, firmOf, ownerOf, pageOf, pageTokenOf, readPage, timeOf, tokenAfter } from "./request-parts.ts";
+import { readTransactionPage } from "./read-transaction-page.ts";
+import { callerOf, firmOf, ownerOf, pageOf, pageTokenOf, readPage, timeOf } from "./request-parts.ts";
 
 const connector = "mastercard";
 const textLengthMax = 200;
@@ -125,17 +126,13 @@ export function clientDataHandlers({
       return { emails: emails.map(emailMessage), nextPageToken };
     },
     listOpenBankingTransactions: async ({ accountId, ...request }, ctx) => {
-      const { limit, after } = readPage(request);
-      const [from, to] = [timeOf("from", request.from), timeOf("to", request.to)];
+      const paged = readPage(request);
+      const query = { ...paged, accountId, from: timeOf("from", request.from), to: timeOf("to", request.to) };
       const account = { tenant: firmOf(ctx), connector, accountId };
       const connection = await findConnectionOfAccount(deps.storage.db.query, account);
       if (connection === undefined) throw new DomainError("ACCOUNT_NOT_FOUND");
-      const cursor = after && { postedAt: after.at, transactionId: after.id };
-      const query = { from, to, after: cursor, limit: limit + 1, accountId };
-      const rows = await listStoredTransactions(deps.storage.db.query, connection, query);
-      const page = rows.slice(0, limit);
-      const nextPageToken = tokenAfter(rows, page, (last) => ({ at: last.postedAt, id: last.transactionId }));
-      return { transactions: page.map(connectedTransactionMessage), nextPageToken };
+      const page = await readTransactionPage(deps.storage.db.query, connection, query);
+      return { ...page, transactions: page.transactions.map(connectedTransactionMessage) };
     },
     getAuthorizationWindow: async ({ institutionLoginId: loginId }, ctx) => {
       const login = { tenant: firmOf(ctx), connector, loginId };
@@ -143,7 +140,7 @@ export function clientDataHandlers({
         throw new DomainError("LOGIN_NOT_FOUND");
       }
       const call = callFor(deps, callerOf(ctx));
-      const window = await askProvider(clientConnector(deps, connector).authorizationWindow(loginId, call));
+      const window = await fromProvider(clientConnector(deps, connector).authorizationWindow(loginId, call));
       if (window.kind !== "window") return { institutionLoginId: loginId, status: window.kind };
       return {
         institutionLoginId: loginId,

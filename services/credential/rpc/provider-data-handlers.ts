@@ -10,7 +10,6 @@ import { listProviderAccounts } from "../flows/list-provider-accounts.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
 import { requestRun } from "../flows/request-run.ts";
 import { listAuditEntries } from "../storage/audit-read.ts";
-import { listStoredTransactions } from "../storage/provider-data-store.ts";
 import { readStatistics } from "../storage/statistics-store.ts";
 import { listRuns } from "../storage/sync-run-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
@@ -24,6 +23,7 @@ import {
   statisticsMessage,
   syncRunMessage,
 } from "./connector-messages.ts";
+import { readTransactionPage } from "./read-transaction-page.ts";
 import { callerOf, ownerOf, phoneOwner, readPage, timeOf, tokenAfter, userConnectionKey } from "./request-parts.ts";
 
 type All = Handlers<typeof Credential>;
@@ -39,15 +39,10 @@ export function providerDataHandlers(
       return { accounts: (await readAccounts(parts, connection, callerOf(ctx))).map(connectedAccountMessage) };
     },
     listConnectionTransactions: async (request, ctx) => {
-      const { limit, after } = readPage(request);
-      const [from, to] = [timeOf("from", request.from), timeOf("to", request.to)];
+      const query = { ...readPage(request), from: timeOf("from", request.from), to: timeOf("to", request.to) };
       const connection = await findOfConnector(deps, request, ctx);
-      const cursor = after && { postedAt: after.at, transactionId: after.id };
-      const query = { from, to, after: cursor, limit: limit + 1 };
-      const rows = await listStoredTransactions(deps.storage.db.query, connection, query);
-      const page = rows.slice(0, limit);
-      const nextPageToken = tokenAfter(rows, page, (last) => ({ at: last.postedAt, id: last.transactionId }));
-      return { transactions: page.map(connectedTransactionMessage), nextPageToken };
+      const page = await readTransactionPage(deps.storage.db.query, connection, query);
+      return { ...page, transactions: page.transactions.map(connectedTransactionMessage) };
     },
     listProviderAccounts: async (request, ctx) => {
       const overview = await listProviderAccounts(parts, ownerOf(request.owner), callerOf(ctx));

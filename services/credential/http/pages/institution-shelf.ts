@@ -3,7 +3,7 @@ import type { Logger } from "../../../platform/telemetry/logger.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
 import type { Connector } from "../../connectors/connector.ts";
 import type { Institution } from "../../connectors/provider-data.ts";
-import { ProviderError } from "../../connectors/provider-error.ts";
+import { useFailure } from "../../flows/provider-failure.ts";
 
 const keptMs = 10 * 60_000;
 const failureKeptMs = 30_000;
@@ -49,8 +49,7 @@ export function createInstitutionShelf(parts: {
     try {
       return await connector.listInstitutions({ now: clock.now(), timeoutMs, signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
-      const isOutage = error instanceof ProviderError || error instanceof DomainError;
-      if (!isOutage && !(error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name))) throw error;
+      if (useFailure(error) === undefined) throw error;
       log.warn({ connector: connector.name, err: error }, "institutions not listed");
       const retry = { untilMs: clock.now().getTime() + failureKeptMs, institutions: Promise.resolve(undefined) };
       kept.set(connector.name, retry);

@@ -4,9 +4,10 @@ import type { ProviderAccount } from "../../connectors/provider-data.ts";
 import type { Connection } from "../../domain/connection.ts";
 import { useFailure } from "../../flows/provider-failure.ts";
 import { readAccounts } from "../../flows/read-accounts.ts";
-import { readPage, tokenAfter } from "../../rpc/request-parts.ts";
+import { readTransactionPage } from "../../rpc/read-transaction-page.ts";
+import { readPage } from "../../rpc/request-parts.ts";
 import { listAuditEntries } from "../../storage/audit-read.ts";
-import { listStoredAccounts, listStoredTransactions } from "../../storage/provider-data-store.ts";
+import { listStoredAccounts } from "../../storage/provider-data-store.ts";
 import { listRuns } from "../../storage/sync-run-store.ts";
 import { findSyncState } from "../../storage/sync-state-store.ts";
 import { connectionView } from "./connection-view.ts";
@@ -95,15 +96,10 @@ async function transactionsOf(
   connection: Connection,
   asked: { readonly accountId: string | undefined; readonly pageToken: string },
 ) {
-  const { limit, after } = readPage({ pageSize: transactionsPerPage, pageToken: asked.pageToken });
-  const rows = await listStoredTransactions(deps.storage.db.query, connection, {
+  const query = {
     accountId: asked.accountId,
-    from: undefined,
-    to: undefined,
-    after: after && { postedAt: after.at, transactionId: after.id },
-    limit: limit + 1,
-  });
-  const transactions = rows.slice(0, limit);
-  const olderToken = tokenAfter(rows, transactions, (last) => ({ at: last.postedAt, id: last.transactionId }));
-  return { transactions, olderToken };
+    ...readPage({ pageSize: transactionsPerPage, pageToken: asked.pageToken }),
+  };
+  const { transactions, nextPageToken } = await readTransactionPage(deps.storage.db.query, connection, query);
+  return { transactions, olderToken: nextPageToken };
 }
