@@ -64,6 +64,12 @@ export function isScopeLimited(error: unknown): boolean {
   return error instanceof ProviderError && error.failure === "scope_limited";
 }
 
+/** For `catch`: makes a provider's failure to tell what is merely good to know no failure of ours. Anything else is thrown on. */
+export function nothingOfProvider(error: unknown): undefined {
+  if (error instanceof ProviderError) return undefined;
+  throw error;
+}
+
 /** An OAuth error code as RFC 6749 writes them, or undefined for any other text a bank may put there. */
 export function parseOauthError(text: unknown): string | undefined {
   return typeof text === "string" && /^[a-z][a-z0-9_]{1,63}$/.test(text) ? text : undefined;

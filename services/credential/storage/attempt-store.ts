@@ -18,10 +18,6 @@ export interface ConnectAttempt {
   readonly proofs: string;
   /** The connection whose consent is renewed; undefined for a new one. */
   readonly connectionId?: string | undefined;
-  /** Where the user's browser goes in the end; undefined where the caller takes the callback himself. */
-  readonly returnUrl?: string | undefined;
-  /** The mark of the browser that alone may end it; kept as a keyed hash. Undefined where an app began it. */
-  readonly browserMark?: string | undefined;
 }
 
 /** What names a stored consent. */
@@ -35,6 +31,10 @@ export interface NewAttempt extends ConnectAttempt {
   readonly state: string;
   readonly createdAt: Date;
   readonly expiresAt: Date;
+  /** Where the user's browser goes in the end; undefined where the caller takes the callback himself. */
+  readonly returnUrl?: string | undefined;
+  /** The mark of the browser that alone may end it; kept as a keyed hash. Undefined where an app began it. */
+  readonly browserMark?: string | undefined;
 }
 
 /** A consent that was taken, its proofs still sealed. */
@@ -76,7 +76,6 @@ export interface FoundAttempt {
   readonly owner: Owner;
   readonly connector: string;
   readonly stateHash: Uint8Array;
-  readonly connectionId: string | undefined;
   readonly returnUrl: string | undefined;
   readonly institutionId: string;
   /** The hash of the mark of the browser that alone may end it. */
@@ -133,7 +132,6 @@ function foundAttempt(row: Selectable<Tables["connect_attempts"]>): FoundAttempt
     owner: { tenant: row.tenant, userId: row.user_id },
     connector: row.connector,
     stateHash: row.state_hash,
-    connectionId: row.connection_id ?? undefined,
     returnUrl: row.return_url ?? undefined,
     institutionId: row.institution_id,
     browserHash: row.browser_hash ?? undefined,
@@ -178,7 +176,7 @@ export async function consumeAttempt(
   }
   const { connector, redirect_uri: redirectUri } = row;
   const connectionId = row.connection_id ?? undefined;
-  return { ...facts, connector, redirectUri, connectionId, returnUrl: row.return_url ?? undefined, sealedProofs };
+  return { ...facts, connector, redirectUri, connectionId, sealedProofs };
 }
 
 /** Opens the proofs of a taken consent, after the transaction that took it. */

@@ -5,7 +5,6 @@ import type { Queryable } from "./storage.ts";
 import { countWebhooks } from "./webhook-statistics.ts";
 
 const soonMs = 86_400_000;
-const time = z.iso.datetime().transform((text) => new Date(text));
 const number = z.number();
 const outcomesShape = z.array(z.object({ outcome: z.string(), count: number }));
 const webhooksShape = z.array(
@@ -16,7 +15,6 @@ const webhooksShape = z.array(
     rejected: number,
     queued: number,
     dead: number,
-    oldestDueAt: time.optional(),
   }),
 );
 const countsShape = z.object({

@@ -47,8 +47,6 @@ export interface WebhookCounts {
   /** At this moment. */
   readonly queued: number;
   readonly dead: number;
-  /** Of those that are due and wait. */
-  readonly oldestDueAt: Date | undefined;
 }
 
 /** The counts of every provider that sent something, by name. Rejections are counted by the hour. */
@@ -60,13 +58,11 @@ export async function countWebhooks(db: Queryable, since: Date): Promise<Webhook
     rejected: bigint;
     queued: bigint;
     dead: bigint;
-    oldest_due_at: Date | null;
   }>`
     with events as (
       select connector, count(*) filter (where received_at >= ${since}::timestamptz) as accepted,
         coalesce(sum(repeats) filter (where last_received_at >= ${since}::timestamptz), 0) as repeated,
-        count(*) filter (where state in ('queued', 'processing')) as queued, count(*) filter (where state = 'dead') as dead,
-        min(due_at) filter (where state = 'queued') as oldest_due_at
+        count(*) filter (where state in ('queued', 'processing')) as queued, count(*) filter (where state = 'dead') as dead
       from webhook_events
       where last_received_at >= ${since}::timestamptz or state <> 'done' group by connector
     ), rejections as (
@@ -74,7 +70,7 @@ export async function countWebhooks(db: Queryable, since: Date): Promise<Webhook
       where hour >= date_trunc('hour', ${since}::timestamptz, 'UTC') group by connector
     )
     select connector, coalesce(accepted, 0) as accepted, coalesce(repeated, 0) as repeated,
-      coalesce(rejected, 0) as rejected, coalesce(queued, 0) as queued, coalesce(dead, 0) as dead, oldest_due_at
+      coalesce(rejected, 0) as rejected, coalesce(queued, 0) as queued, coalesce(dead, 0) as dead
     from events full join rejections using (connector) order by connector`.execute(db);
   return rows.map((row) => ({
     connector: row.connector,
@@ -83,7 +79,6 @@ export async function countWebhooks(db: Queryable, since: Date): Promise<Webhook
     rejected: Number(row.rejected),
     queued: Number(row.queued),
     dead: Number(row.dead),
-    oldestDueAt: row.oldest_due_at ?? undefined,
   }));
 }
 

@@ -509,6 +509,5 @@ describe("what is kept", () => {
     await fetch(`${origin}/api/connectors/testpay/webhook`, { method: "POST", body: "{}" });
     const counts = (await countWebhooks(deps.storage.db.query, since)).find(({ connector }) => connector === "testpay");
     expect(counts).toMatchObject({ accepted: 2, repeated: 1, rejected: 1, queued: 1, dead: 1 });
-    expect(counts?.oldestDueAt).toBeInstanceOf(Date);
   });
 });

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { isAllowedUrl } from "../../domain/provider-urls.ts";
 import type { CallbackFacts, ConsentAnswer, ConsentRequest, ConsentStart, Grant, ProviderCall } from "../connector.ts";
-import { ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
 import { type BasiqApi, idShape } from "./basiq-api.ts";
 import type { BasiqSettings } from "./basiq-settings.ts";
 import {
@@ -89,7 +89,7 @@ export async function completeConsent(parts: ConsentParts, answer: ConsentAnswer
   } catch (error) {
     const isRefused = error instanceof ProviderError && error.oauthError !== undefined;
     // Nobody would ever use this user again.
-    if (isRefused && isNew) await endUser(parts.api, userId, call).catch(onlyProviderErrors);
+    if (isRefused && isNew) await endUser(parts.api, userId, call).catch(nothingOfProvider);
     throw error;
   }
 }
@@ -213,17 +213,12 @@ async function institutionName(api: BasiqApi, institutionId: string, call: Provi
   const filter = encodeURIComponent(`connector.id.eq('${institutionId}')`);
   const request = { method: "GET", path: `/connectors?filter=${filter}` } as const;
   // Good to know, and no reason to lose a consent.
-  const told = await api.ask(request, connectorsShape, call).catch(onlyProviderErrors);
+  const told = await api.ask(request, connectorsShape, call).catch(nothingOfProvider);
   return told?.data[0]?.institution.name ?? "";
 }
 
 function unknownJob(error: unknown): never {
   if (error instanceof ProviderError && error.failure === "not_found") throw mismatch();
-  throw error;
-}
-
-function onlyProviderErrors(error: unknown): undefined {
-  if (error instanceof ProviderError) return undefined;
   throw error;
 }
 

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
-import { ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
 import { currencyOf, minorOf } from "../provider-money.ts";
+import { beginningAgain } from "../transaction-pages.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { ofUser } from "./accounts.ts";
 import type { BasiqApi } from "./basiq-api.ts";
@@ -58,11 +59,11 @@ export async function syncTransactions(
   const left = withinOneTimeout(call);
   const work: Work = { api, userId: access.accessToken, call, left };
   const known = page.cursor === "" ? undefined : readCursor(page.cursor);
-  if (page.cursor !== "" && known === undefined) return beginningAgain(page.cursor);
+  if (page.cursor !== "" && known === undefined) return beginningAgain;
   return await ofUser(work, async () => {
     if (known?.run !== undefined) return await readPage(work, { ...known, run: known.run });
     const begun = await beginRun(work, known, page.from);
-    return begun === undefined ? beginningAgain(page.cursor) : await readPage(work, begun);
+    return begun === undefined ? beginningAgain : await readPage(work, begun);
   });
 }
 
@@ -99,9 +100,7 @@ async function refreshStale({ api, userId, call, left }: Work, connections: read
     if (status !== "active" || lastUsed === undefined || lastUsed > staleBefore) continue;
     const request = { method: "POST", path: `/users/${userId}/connections/${id}/refresh` } as const;
     // What Basiq has already is worth reading, whether it can ask the bank or not.
-    await api.ask(request, z.unknown(), left()).catch((error: unknown) => {
-      if (!(error instanceof ProviderError)) throw error;
-    });
+    await api.ask(request, z.unknown(), left()).catch(nothingOfProvider);
   }
 }
 
@@ -188,10 +187,6 @@ function toTransaction(given: Given, undatedAt: Date | undefined): ProviderTrans
       category: given.subClass?.title ?? given.class ?? undefined,
     },
   ];
-}
-
-function beginningAgain(cursor: string): TransactionPage {
-  return { added: [], changed: [], removed: [], nextCursor: cursor, hasMore: true, restart: "beginning" };
 }
 
 function dayOf(time: Date): string {

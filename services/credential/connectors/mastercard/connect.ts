@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { SecretsToRevoke } from "../../domain/secrets-to-revoke.ts";
 import type { CallbackFacts, ConsentAnswer, ConsentRequest, ConsentStart, Grant, ProviderCall } from "../connector.ts";
-import { ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
 import { parseJson } from "../provider-http.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { accountsOfCustomer, type MastercardAccount, refreshLogin } from "./accounts.ts";
@@ -77,7 +77,7 @@ export async function beginConnectLink(
   const link = new URL(await makeConnectLink(parts, { customerId, redirectUri: back.href, loginId }, next()));
   if (loginId === undefined && start.institutionId !== "") {
     // Connect asks for the institution itself; its search is filled in.
-    const name = await institutionName(parts.api, start.institutionId, next()).catch(nothingKnown);
+    const name = await institutionName(parts.api, start.institutionId, next()).catch(nothingOfProvider);
     if (name !== undefined) link.searchParams.set("search", name);
   }
   const expiresAt = new Date(call.now.getTime() + linkLifeMs);
@@ -158,7 +158,7 @@ export async function grantOf(
   next: () => ProviderCall,
 ): Promise<Grant> {
   const { institutionId } = account;
-  const window = await findAuthorizationWindow(parts.api, access.loginId, next()).catch(nothingKnown);
+  const window = await findAuthorizationWindow(parts.api, access.loginId, next()).catch(nothingOfProvider);
   const told = account.authorizationEndDate ?? undefined;
   const endsAt = window?.kind === "window" ? window.endsAt : undefined;
   return {
@@ -167,7 +167,7 @@ export async function grantOf(
     consentExpiresAt: endsAt ?? (told === undefined ? undefined : new Date(told * 1_000)),
     issuer: parts.issuer,
     institutionId,
-    institutionName: (await institutionName(parts.api, institutionId, next()).catch(nothingKnown)) ?? "",
+    institutionName: (await institutionName(parts.api, institutionId, next()).catch(nothingOfProvider)) ?? "",
     ownerReference: access.loginId,
     // Connect's webhooks name the customer; those about one login name it beside him.
     providerReference: access.customerId,
@@ -188,11 +188,6 @@ function halfOf(call: ProviderCall): ProviderCall {
 /** An institution may take minutes, and goes on without us; only a login that is gone matters here. */
 function unlessEnded(error: unknown): void {
   if (error instanceof ProviderError && error.failure !== "grant_refused") return;
-  throw error;
-}
-
-function nothingKnown(error: unknown): undefined {
-  if (error instanceof ProviderError) return undefined;
   throw error;
 }
 

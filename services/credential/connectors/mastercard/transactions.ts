@@ -3,6 +3,7 @@ import type { ConnectionAccess, ProviderCall } from "../connector.ts";
 import type { ProviderTransaction, TransactionPage } from "../provider-data.ts";
 import { ProviderError } from "../provider-error.ts";
 import { currencyOf, minorOf } from "../provider-money.ts";
+import { beginningAgain } from "../transaction-pages.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { accountsOfLogin, isSignTurned, type MastercardAccount } from "./accounts.ts";
 import { readLoginAccess } from "./login-access.ts";
@@ -55,7 +56,7 @@ export async function syncTransactions(
   call: ProviderCall,
 ): Promise<TransactionPage> {
   const stored = readCursor(page.cursor);
-  if (stored === undefined) return { ...nothing, nextCursor: "", restart: "beginning" };
+  if (stored === undefined) return beginningAgain;
   const next = withinOneTimeout(call);
   const accounts = await accountsOfLogin(api, access, next());
   if (stored.run === undefined && !accounts.some((each) => each.aggregationSuccessDate)) {
@@ -65,7 +66,7 @@ export async function syncTransactions(
   const answer = await readPage(api, access, run, next());
   // Places have moved: somebody has aggregated between two pages.
   if (run.found !== undefined && run.found !== answer.found) {
-    return { ...nothing, nextCursor: page.cursor, restart: "run" };
+    return { added: [], changed: [], removed: [], nextCursor: page.cursor, hasMore: true, restart: "run" };
   }
   const told = tell(accounts, { ...stored, run: { ...run, found: answer.found } }, answer.transactions);
   const { cursor, added, removed } = told;
@@ -77,8 +78,6 @@ export async function syncTransactions(
   const onward = { ...cursor, run: { ...cursor.run, start: run.start + answer.transactions.length } };
   return { added, changed: [], removed, nextCursor: writeCursor(onward), hasMore: true };
 }
-
-const nothing = Object.freeze({ added: [], changed: [], removed: [], hasMore: true });
 
 type RunningCursor = SyncCursor & { readonly run: SyncRun };
 

@@ -9,7 +9,7 @@ import type {
   Grant,
   ProviderCall,
 } from "../connector.ts";
-import { ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
 import { shorter } from "../within-one-timeout.ts";
 import { lastingAccountIds } from "./accounts.ts";
 import type { PlaidCalls } from "./plaid-api.ts";
@@ -110,7 +110,7 @@ export async function completeLink(parts: LinkParts, answer: ConsentAnswer, call
   );
   const { access_token: accessToken, item_id: itemId } = exchanged;
   // The token exists nowhere else by now: what is only good to know must not lose it.
-  const item = await fetchItem(parts, accessToken, call).catch(nothingKnown);
+  const item = await fetchItem(parts, accessToken, call).catch(nothingOfProvider);
   return await grantOf(parts, { accessToken, itemId, item, institutionId: answer.institutionId }, call);
 }
 
@@ -152,7 +152,7 @@ async function grantOf(
     // Plaid knows no person behind items of one bank.
     ownerReference: itemId,
     providerReference: itemId,
-    lastingAccountIds: await lastingAccountIds(parts.calls, accessToken, shorter(call)).catch(nothingKnown),
+    lastingAccountIds: await lastingAccountIds(parts.calls, accessToken, shorter(call)).catch(nothingOfProvider),
     profileEmail: "",
     profileName: "",
   };
@@ -166,13 +166,8 @@ async function institutionNameOf(parts: LinkParts, institutionId: string, call: 
   };
   const told = await parts.calls
     .ask((api) => api.institutionsGetById(request), institutionShape, call)
-    .catch(nothingKnown);
+    .catch(nothingOfProvider);
   return told?.institution.name ?? "";
-}
-
-function nothingKnown(error: unknown): undefined {
-  if (error instanceof ProviderError) return undefined;
-  throw error;
 }
 
 function refused(): ProviderError {

@@ -10,7 +10,8 @@ import type {
   ProviderCall,
   TokenSet,
 } from "../connector.ts";
-import { isTransient, ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
+import { readPatiently } from "../read-patiently.ts";
 import { shorter } from "../within-one-timeout.ts";
 import { findAccounts } from "./accounts.ts";
 import { type TrueLayerApi, TrueLayerRefusal } from "./truelayer-api.ts";
@@ -47,7 +48,6 @@ const proofsShape = z.object({ verifier: z.string().optional() });
 
 /** A consent in the United Kingdom and the European Union ends after this long, where TrueLayer does not say when it does. */
 const consentMs = 90 * 86_400_000;
-const meTriesMax = 3;
 const refusedExtensions: ReadonlySet<string> = new Set([
   "validation_error",
   "access_denied",
@@ -104,7 +104,7 @@ export async function completeConsent(parts: ConsentParts, answer: ConsentAnswer
   };
   const exchanged = await parts.api.token(fields, tokenShape, call);
   const me = await findMe(parts.api, exchanged.access_token, call).catch(async (error: unknown) => {
-    await parts.api.endOwnConnection(exchanged.access_token, call).catch(nothingMore);
+    await parts.api.endOwnConnection(exchanged.access_token, call).catch(nothingOfProvider);
     throw error;
   });
   const { reconnect } = answer;
@@ -160,7 +160,7 @@ export async function extendConsent(
     // The link is TrueLayer's own: it promised no verifier.
     return { authUrl: answer.user_input_link, proofs: JSON.stringify({}) };
   }
-  const me = await findMe(parts.api, answer.access_token, call).catch(nothingMore);
+  const me = await findMe(parts.api, answer.access_token, call).catch(nothingOfProvider);
   return { tokens: { ...toTokenSet(answer, call.now), consentExpiresAt: consentEnd(me, call.now) } };
 }
 
@@ -170,21 +170,16 @@ async function accountIdsOf(
   accessToken: string,
   call: ProviderCall,
 ): Promise<readonly string[] | undefined> {
-  const found = await findAccounts(api, { accessToken }, scopes, shorter(call)).catch(nothingMore);
+  const found = await findAccounts(api, { accessToken }, scopes, shorter(call)).catch(nothingOfProvider);
   return found?.map((each) => each.accountId);
 }
 
 async function findMe(api: TrueLayerApi, accessToken: string, call: ProviderCall): Promise<Me> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      const [me] = await api.read("/me", accessToken, meShape, call);
-      if (me === undefined) throw new ProviderError("unavailable", { detail: "no connection told" });
-      return me;
-    } catch (error) {
-      const isWorthAnother = error instanceof ProviderError && isTransient(error.failure);
-      if (!isWorthAnother || tries >= meTriesMax) throw error;
-    }
-  }
+  return await readPatiently(async () => {
+    const [me] = await api.read("/me", accessToken, meShape, call);
+    if (me === undefined) throw new ProviderError("unavailable", { detail: "no connection told" });
+    return me;
+  });
 }
 
 function consentEnd(me: Me | undefined, now: Date): Date {
@@ -195,9 +190,4 @@ function toTokenSet(answer: z.infer<typeof tokenShape>, now: Date): TokenSet {
   const { access_token: accessToken, refresh_token: refreshToken, expires_in: seconds } = answer;
   const accessTokenExpiresAt = seconds === undefined ? undefined : new Date(now.getTime() + seconds * 1000);
   return { accessToken, accessTokenExpiresAt, ...(refreshToken === undefined ? {} : { refreshToken }) };
-}
-
-function nothingMore(error: unknown): undefined {
-  if (error instanceof ProviderError) return undefined;
-  throw error;
 }

@@ -9,7 +9,8 @@ import type {
   ProviderCall,
   TokenSet,
 } from "../connector.ts";
-import { isTransient, ProviderError } from "../provider-error.ts";
+import { nothingOfProvider, ProviderError } from "../provider-error.ts";
+import { readPatiently } from "../read-patiently.ts";
 import { withinOneTimeout } from "../within-one-timeout.ts";
 import { type WiseApi, wiseId } from "./wise-api.ts";
 
@@ -17,7 +18,6 @@ import { type WiseApi, wiseId } from "./wise-api.ts";
 export const institution = Object.freeze({ institutionId: "wise", name: "Wise", countries: [] });
 
 const profilesMax = 100;
-const profileTriesMax = 3;
 // Wise's refresh tokens live 20 years.
 const secondsMax = 40 * 366 * 86_400;
 const token = z
@@ -84,7 +84,7 @@ export async function completeConsent(parts: ConsentParts, answer: ConsentAnswer
   const exchanged = await api.token(fields, tokenShape, next());
   const profile = await findProfile(api, { accessToken: exchanged.access_token, profileId }, next).catch(
     async (error: unknown) => {
-      await spend(api, exchanged.refresh_token, next()).catch(nothingMore);
+      await spend(api, exchanged.refresh_token, next()).catch(nothingOfProvider);
       throw error;
     },
   );
@@ -138,22 +138,6 @@ async function findProfile(
   const first = profiles.find((profile) => profile.type.toUpperCase() === "PERSONAL") ?? profiles[0];
   if (first === undefined) throw new ProviderError("unavailable", { detail: "no profile" });
   return first;
-}
-
-/** The code is spent by now: a hiccup must not cost the consent. */
-async function readPatiently<T>(read: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await read();
-    } catch (error) {
-      const isWorthAnother = error instanceof ProviderError && isTransient(error.failure) && tries < profileTriesMax;
-      if (!isWorthAnother) throw error;
-    }
-  }
-}
-
-function nothingMore(error: unknown): void {
-  if (!(error instanceof ProviderError)) throw error;
 }
 
 function toTokenSet(answer: TokenAnswer, now: Date): TokenSet {
