@@ -315,7 +315,8 @@ describe("a process killed over a webhook", () => {
 
   it("with the row and no answer, knows the repeat, and does it once", async () => {
     expect(leftOfStored).toHaveLength(1);
-    expect(await eventOf("stored")).toMatchObject([{ outcome: "applied", repeats: 1, attempts: 1 }]);
+    // The process that died may have claimed it already: how often that was begun says nothing, what came of it does.
+    expect(await eventOf("stored")).toMatchObject([{ outcome: "applied", repeats: 1 }]);
     expect(await runsOf("half", "webhook")).toMatchObject([{ state: "succeeded", attempts: 1 }]);
   });
 
