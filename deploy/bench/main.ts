@@ -10,7 +10,7 @@ import { benchPayments } from "./payments.ts";
 
 // `npm run bench`: starts a mesh of its own, measures, prints, and writes deploy/bench/results/<date>-<commit>.json.
 // `npm run bench -- accounts` measures the accounts call alone.
-// `npm run bench -- credential [vault] [calls] [webhooks] [refresh]` measures the Credential service by itself.
+// `npm run bench -- credential [vault] [audit] [calls] [webhooks] [refresh]` measures the Credential service by itself.
 // `npm run bench -- --quick` takes seconds and writes nothing: it shows that the benchmark works.
 
 const quick = process.argv.includes("--quick");

@@ -1,13 +1,14 @@
 import { describeMeasurement, type Measurement } from "../measure.ts";
+import { benchAudit } from "./audit.ts";
 import { benchInMesh } from "./mesh.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchVault, vaultShareMin, vaultShares } from "./vault.ts";
 
-const parts = ["vault", "calls", "webhooks", "refresh"] as const;
+const parts = ["vault", "audit", "calls", "webhooks", "refresh"] as const;
 
 /**
- * `npm run bench -- credential [vault] [calls] [webhooks] [refresh]`: measures the Credential service, all of it or the parts named. Throws for an unknown
- * part. A vault slower than its share of the bare cipher is said, and makes the run fail at its end.
+ * `npm run bench -- credential [vault] [audit] [calls] [webhooks] [refresh]`: measures the Credential service, all of it or the parts named. Throws for
+ * an unknown part. A vault slower than its share of the bare cipher is said, and makes the run fail at its end.
  */
 export async function benchCredential(
   names: readonly string[],
@@ -29,6 +30,7 @@ export async function benchCredential(
     }
     measurements.push(...measured);
   }
+  if (wanted.includes("audit")) measurements.push(...(await benchAudit(options.quick ? 500 : 5_000, report)));
   const [calls, webhooks] = [wanted.includes("calls"), wanted.includes("webhooks")];
   if (calls || webhooks) measurements.push(...(await benchInMesh({ ...options, calls, webhooks }, report)));
   if (wanted.includes("refresh")) {

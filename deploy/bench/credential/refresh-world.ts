@@ -1,26 +1,12 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir, totalmem } from "node:os";
 import path from "node:path";
 import pg from "pg";
-import pino from "pino";
 import { z } from "zod";
-import { openStorage } from "../../../services/credential/storage/open-storage.ts";
-import type { Tables } from "../../../services/credential/storage/tables.ts";
-import { migrate } from "../../../services/platform/db/migrate.ts";
-import { openDatabase } from "../../../services/platform/db/open-database.ts";
-import { provisionDatabase } from "../../../services/platform/db/provision.ts";
-import { secretsByVersion } from "../../../services/platform/testing/memory-vault-store.ts";
-import { releaseDataDirectory, startEmbeddedPostgres } from "../../local/postgres.ts";
 import { repositoryRoot } from "../../local/world.ts";
+import { benchEncryptionKey, startBenchDatabase } from "./bench-database.ts";
 import { benchSchema } from "./bench-names.ts";
 import { seedConnections } from "./seed-connections.ts";
 
-const encryptionKey = "encryption-key-of-the-benchmark-0123456789";
-const password = "bench-password";
-/** What a server for a million connections is given by PostgreSQL's own advice: a quarter of the machine's memory. */
-const sharedBuffers = `${Math.min(4096, Math.floor(totalmem() / 4 / 1024 ** 2))}MB`;
-const silent = pino({ level: "silent" });
 const swept = z.object({ count: z.number(), seconds: z.number() });
 
 /** What a sweep did. */
@@ -39,23 +25,16 @@ export interface RefreshWorld {
 
 /** Starts it; nothing of it is left behind. `delayMs`: how long the provider takes. */
 export async function startRefreshWorld(options: { delayMs: number }): Promise<RefreshWorld> {
-  const dataDirectory = await mkdtemp(path.join(tmpdir(), "paymesh-bench-refresh-"));
-  const postgres = await startEmbeddedPostgres({ dataDirectory, port: 0, durable: true, sharedBuffers });
-  const role = `${benchSchema}_service`;
-  await provisionDatabase({ adminUrl: postgres.url, services: [{ schema: benchSchema, role, password }] });
-  const directory = new URL("../../../services/credential/storage/migrations/", import.meta.url);
-  await migrate({ url: postgres.url, schema: benchSchema, directory, log: silent });
-  const address = new URL(postgres.url);
-  Object.assign(address, { username: role, password });
-  const pool = new pg.Pool({ connectionString: postgres.url, options: `-c search_path=${benchSchema}`, max: 2 });
+  const database = await startBenchDatabase();
+  const pool = new pg.Pool({ connectionString: database.adminUrl, options: `-c search_path=${benchSchema}`, max: 2 });
   // A session that is idle when the server stops ends with an error nobody waits for.
   pool.on("error", () => {});
   const provider = startChild("instant-provider.ts", { DELAY_MS: String(options.delayMs) });
   const { port } = z.object({ port: z.number() }).parse(await messageOf(provider));
   const worker = startChild("refresh-worker.ts", {
-    DATABASE_URL: address.href,
+    DATABASE_URL: database.url,
     PROVIDER_URL: `http://127.0.0.1:${port}/token`,
-    CREDENTIAL_ENCRYPTION_KEY: encryptionKey,
+    CREDENTIAL_ENCRYPTION_KEY: benchEncryptionKey,
   });
   await messageOf(worker);
   const tell = async (order: object): Promise<Swept> => {
@@ -64,26 +43,14 @@ export async function startRefreshWorld(options: { delayMs: number }): Promise<R
   };
   return {
     pool,
-    pids: { postgres: postgres.pid, credential: worker.pid ?? 0, provider: provider.pid ?? 0 },
-    seed: async (count) => {
-      const db = openDatabase<Tables>({
-        url: address.href,
-        schema: benchSchema,
-        applicationName: "bench-seed",
-        log: silent,
-      });
-      const storage = await openStorage({ db, masterKeys: secretsByVersion({ 1: encryptionKey }), log: silent });
-      await seedConnections(pool, storage.vault, count);
-      await db.close();
-    },
+    pids: { postgres: database.pid, credential: worker.pid ?? 0, provider: provider.pid ?? 0 },
+    seed: (count) => database.withStorage(10, ({ vault }) => seedConnections(pool, vault, count)),
     sweep: () => tell({ do: "sweep" }),
     run: (ms) => tell({ do: "run", ms }),
     stop: async () => {
       await Promise.all([worker, provider].map(endOf));
       await pool.end();
-      await postgres.stop();
-      await releaseDataDirectory(dataDirectory);
-      await rm(dataDirectory, { recursive: true, force: true });
+      await database.stop();
     },
   };
 }
