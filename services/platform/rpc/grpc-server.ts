@@ -177,8 +177,11 @@ async function serveStream(
 
 function drained(call: ServerWritableStream<Message, Message>): Promise<void> {
   return new Promise((resolve) => {
-    call.once("drain", resolve);
-    call.once("cancelled", () => resolve());
+    const goOn = (): void => {
+      call.off("drain", goOn).off("cancelled", goOn);
+      resolve();
+    };
+    call.once("drain", goOn).once("cancelled", goOn);
   });
 }
 
