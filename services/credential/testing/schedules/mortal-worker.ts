@@ -118,8 +118,8 @@ function watchSession(client: pg.PoolClient, mortality: Mortality, violations: s
   return {
     sends: async (text: string, values: readonly unknown[] = []): Promise<void> => {
       if (text.includes("insert into refresh_journal")) isJournaling = true;
-      // Whoever writes tokens over the old ones has had his time to journal them.
-      if (text.includes("update connections held")) mortality.kept();
+      // Whoever writes tokens over the old ones has had his time to journal them; while he journals, only the commit keeps them.
+      if (!isJournaling && text.includes("update connections held")) mortality.kept();
       if (text.startsWith('update "connections"') && values.includes("reauth_required")) refused = values;
       if (text !== "commit" || refused === undefined) return;
       // The row is locked by its own update: nothing comes to the journal any more.
