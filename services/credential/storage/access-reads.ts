@@ -3,9 +3,7 @@ import type { HotStatement } from "../../platform/db/hot-statements.ts";
 import type { Database } from "../../platform/db/open-database.ts";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
 import type { PlacedSecret } from "../../platform/vault/vault.ts";
-import type { StoredDataKey } from "../../platform/vault/vault-store.ts";
 import type { Connection, ConnectionKey } from "../domain/connection.ts";
-import { withDataKeys } from "./batch-vault-store.ts";
 import { connectionColumns, toConnection } from "./connection-store.ts";
 import { isRowFault } from "./row-fault.ts";
 import { type OpenedSecret, type Reader, secretPlaceOf } from "./secret-store.ts";
@@ -15,16 +13,10 @@ import type { ConnectionRow, Tables } from "./tables.ts";
 const keysMax = 100;
 const waitingMax = 10_000;
 
-/** An access token as stored, sealed, and its data key; undefined when that was destroyed. */
-export interface StoredAccess {
-  readonly secret: PlacedSecret;
-  readonly dataKey: StoredDataKey | undefined;
-}
-
 /** A connection and, as one with it, its access token; undefined when it has none. */
 export interface ConnectionForAccess {
   readonly connection: Connection;
-  readonly access: StoredAccess | undefined;
+  readonly access: PlacedSecret | undefined;
 }
 
 /** Reads connections that are about to be used; those asked for together by one statement. */
@@ -47,18 +39,19 @@ export function createAccessReads(db: Pick<Database<Tables>, "hot">): AccessRead
   });
 }
 
-/** As `openSecret`, of an access token that was read together with its connection. */
+/**
+ * As `openSecret`, of an access token that was read together with its connection. Its data key is looked up once the audit has its row:
+ * whose owner was erased meanwhile is not opened.
+ */
 export async function openAccess(
-  storage: Pick<Storage, "db" | "openings">,
+  storage: Pick<Storage, "openings">,
   { connection, access }: ConnectionForAccess,
   reader: Reader,
 ): Promise<OpenedSecret | undefined> {
   if (access === undefined) return undefined;
-  const { secret, dataKey } = access;
-  const keys = withDataKeys(storage.db.query, dataKey === undefined ? [] : [dataKey]);
   const { connectionId } = connection;
-  const plaintext = await storage.openings.open({ ...secret, ...reader, connectionId }, keys);
-  return { plaintext, recordVersion: secret.place.recordVersion };
+  const plaintext = await storage.openings.open({ ...access, ...reader, connectionId });
+  return { plaintext, recordVersion: access.place.recordVersion };
 }
 
 type AccessRow = ConnectionRow & {
@@ -66,15 +59,13 @@ type AccessRow = ConnectionRow & {
   readonly record_version: number | null;
   readonly data_key_id: string | null;
   readonly ciphertext: Uint8Array | null;
-  readonly master_key_version: number | null;
-  readonly wrapped: Uint8Array | null;
 };
 
 // Lateral with a limit: each row is found by its whole key, the owner in it.
 const findForAccess: HotStatement = {
   name: "credential_find_for_access",
   text: `select asked.position as asked, ${connectionColumns},
-      secret.record_version, secret.data_key_id, secret.ciphertext, key.master_key_version, key.wrapped
+      secret.record_version, secret.data_key_id, secret.ciphertext
     from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as asked (tenant, user_id, connection_id, position)
     cross join lateral (
       select * from connections
@@ -84,11 +75,7 @@ const findForAccess: HotStatement = {
       select record_version, data_key_id, ciphertext from connection_secrets
       where tenant = asked.tenant and user_id = asked.user_id and connection_id = asked.connection_id
         and purpose = 'access_token' limit 1
-    ) as secret on true
-    left join lateral (
-      select master_key_version, wrapped from data_keys
-      where tenant = asked.tenant and user_id = asked.user_id and data_key_id = secret.data_key_id limit 1
-    ) as key on true`,
+    ) as secret on true`,
 };
 
 async function findAll(
@@ -109,10 +96,6 @@ function toConnectionForAccess(row: AccessRow): ConnectionForAccess {
   const connection = toConnection(row);
   const { record_version: recordVersion, data_key_id: dataKeyId, ciphertext } = row;
   if (recordVersion === null || dataKeyId === null || ciphertext === null) return { connection, access: undefined };
-  const { owner } = connection;
-  const { master_key_version: masterKeyVersion, wrapped } = row;
-  const dataKey =
-    masterKeyVersion === null || wrapped === null ? undefined : { dataKeyId, owner, masterKeyVersion, wrapped };
   const place = secretPlaceOf(connection, "access_token", recordVersion);
-  return { connection, access: { secret: { place, sealed: { dataKeyId, ciphertext } }, dataKey } };
+  return { connection, access: { place, sealed: { dataKeyId, ciphertext } } };
 }

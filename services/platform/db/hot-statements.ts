@@ -7,7 +7,7 @@ const connectionsMax = 4;
  * of ten rows is still used when there are a million. Only the path by index is right at any size.
  */
 const plannerSettings =
-  "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off";
+  "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
 /**
  * A statement that every call of some kind makes: parsed and planned once a connection, which is most of what a small statement costs.
