@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
-import type { PlacedSecret, SealedSecret, SecretPlace } from "../../platform/vault/vault.ts";
+import { valueOrFailure } from "../../platform/vault/sealed-box.ts";
+import type { SecretPlace } from "../../platform/vault/vault.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { ConnectionKey, Owner } from "../domain/connection.ts";
 import { rejectionAlert } from "./secret-store.ts";
@@ -46,7 +46,8 @@ export async function moveRevocations(
     const named = { revocationId: row.revocation_id, institutionId: row.institution_id };
     const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
     const secret = { place: revocationPlace({ ...named, owner: from }), sealed };
-    const kept = await moveOrFailure(storage, tx, { secret, to: revocationPlace({ ...named, owner: to }) });
+    const place = revocationPlace({ ...named, owner: to });
+    const kept = await valueOrFailure(storage.vault.move(createVaultStore(tx), secret, place));
     if ("failure" in kept) {
       await deleteRevocation(tx, { owner: from, revocationId: row.revocation_id });
       const connection = { connectionId: row.connection_id, institutionId: row.institution_id };
@@ -58,8 +59,8 @@ export async function moveRevocations(
       .set({
         tenant: to.tenant,
         user_id: to.userId,
-        data_key_id: kept.dataKeyId,
-        sealed_secrets: Buffer.from(kept.ciphertext),
+        data_key_id: kept.value.dataKeyId,
+        sealed_secrets: Buffer.from(kept.value.ciphertext),
       })
       .where("tenant", "=", from.tenant)
       .where("user_id", "=", from.userId)
@@ -67,19 +68,6 @@ export async function moveRevocations(
       .execute();
   }
   return { moved: rows.length - alerts.length, alerts };
-}
-
-async function moveOrFailure(
-  storage: Pick<Storage, "vault">,
-  tx: Tx,
-  { secret, to }: { readonly secret: PlacedSecret; readonly to: SecretPlace },
-): Promise<SealedSecret | { readonly failure: string }> {
-  try {
-    return await storage.vault.move(createVaultStore(tx), secret, to);
-  } catch (error) {
-    if (!(error instanceof SealedRecordError)) throw error;
-    return { failure: error.failure };
-  }
 }
 
 /**

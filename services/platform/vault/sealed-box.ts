@@ -27,6 +27,18 @@ export class SealedRecordError extends Error {
   }
 }
 
+/** What came of work that opens a sealed record: its value, or why the record does not open. Other errors go through. */
+export async function valueOrFailure<T>(
+  work: Promise<T>,
+): Promise<{ readonly value: T } | { readonly failure: OpenFailure }> {
+  try {
+    return { value: await work };
+  } catch (error) {
+    if (!(error instanceof SealedRecordError)) throw error;
+    return { failure: error.failure };
+  }
+}
+
 /** Seals small secrets under named keys. Associated data must name the row: a record opens only where it was sealed for. */
 export interface SealedBox {
   readonly currentKeyId: string;

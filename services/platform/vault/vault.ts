@@ -4,7 +4,7 @@ import { gauge } from "../telemetry/metrics.ts";
 import { associatedData, associatedText } from "./associated-data.ts";
 import { createDataKeyCache } from "./data-key-cache.ts";
 import type { Keyring, VaultLog } from "./keyring.ts";
-import { createSealedBox, type OpenFailure, type SealedBox, SealedRecordError } from "./sealed-box.ts";
+import { createSealedBox, type OpenFailure, type SealedBox, SealedRecordError, valueOrFailure } from "./sealed-box.ts";
 import type { CountedDataKey, StoredDataKey, VaultOwner, VaultStore } from "./vault-store.ts";
 
 // NIST SP 800-38D allows 2^32 records a key with random nonces; a quarter of that leaves a margin for lost transactions.
@@ -151,7 +151,7 @@ export function createVault(options: VaultOptions): Vault {
     sealAll,
     holds: async (store: VaultStore, secret: PlacedSecret, text: string) => textsEqual(await open(store, secret), text),
     failureOf: async (store: VaultStore, secret: PlacedSecret) => {
-      const opened = await openOrFailure(open(store, secret));
+      const opened = await valueOrFailure(open(store, secret));
       return "failure" in opened ? opened.failure : undefined;
     },
     move: async (store: VaultStore, secret: PlacedSecret, to: SecretPlace) =>
@@ -171,22 +171,11 @@ async function openParts(
   const texts: Record<string, string> = {};
   const rejected: { name: string; failure: OpenFailure }[] = [];
   for (const part of parts) {
-    const opened = await openOrFailure(open(part));
+    const opened = await valueOrFailure(open(part));
     if ("failure" in opened) rejected.push({ name: part.name, failure: opened.failure });
-    else texts[part.name] = opened.text;
+    else texts[part.name] = opened.value;
   }
   return { texts, rejected };
-}
-
-async function openOrFailure(
-  opening: Promise<string>,
-): Promise<{ readonly text: string } | { readonly failure: OpenFailure }> {
-  try {
-    return { text: await opening };
-  } catch (error) {
-    if (!(error instanceof SealedRecordError)) throw error;
-    return { failure: error.failure };
-  }
 }
 
 /** Once a key: when it has sealed three quarters of what it may, it will soon be replaced, and something seals very often. */
