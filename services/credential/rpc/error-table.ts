@@ -1,4 +1,4 @@
-import { type ErrorTable, genericErrors } from "../../platform/errors/error-table.ts";
+import { type ErrorTable, genericErrors, retryAfterOf } from "../../platform/errors/error-table.ts";
 import { GrpcCode } from "../../platform/errors/grpc-code.ts";
 
 /** The reasons of this service and how callers are told of them. */
@@ -88,8 +88,7 @@ export const credentialErrors: ErrorTable = Object.freeze({
     http: 429,
     error: "provider_rate_limited",
     message: "The provider asks us to come back later",
-    members: (facts) =>
-      typeof facts["retryAfterSeconds"] === "number" ? { retryAfterSeconds: facts["retryAfterSeconds"] } : {},
+    members: retryAfterOf,
   },
   ACCESS_TOKEN_IN_QUERY: {
     code: GrpcCode.INVALID_ARGUMENT,

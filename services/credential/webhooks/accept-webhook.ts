@@ -35,7 +35,7 @@ export interface Arriving {
 /**
  * Proves a webhook and stores its events; nothing is done about them here. Resolves for new and repeated ones alike. Throws
  * `WEBHOOK_REFUSED` for one that is forged or stale, after the alert is stored; `RATE_LIMITED` in its place for a sender of too many;
- * `UNAVAILABLE` when the keys cannot be had, or the database does not keep up. A proved webhook that cannot be read is kept as a dead letter: sending it again would not help.
+ * `UNAVAILABLE` when the keys cannot be had; `BatcherFullError` when the database does not keep up. A proved webhook that cannot be read is kept as a dead letter: sending it again would not help.
  */
 export async function acceptWebhook(deps: Dependencies, arriving: Arriving): Promise<void> {
   const { connector, request } = arriving;
@@ -51,9 +51,8 @@ export async function acceptWebhook(deps: Dependencies, arriving: Arriving): Pro
     payload: writePayload(request),
     receivedAt: request.receivedAt,
   }).catch((error: unknown) => {
-    if (!(error instanceof BatcherFullError)) throw error;
-    countArrival(connector, "unavailable");
-    throw new DomainError("UNAVAILABLE", {}, { cause: error });
+    if (error instanceof BatcherFullError) countArrival(connector, "unavailable");
+    throw error;
   });
   countArrival(connector, "accepted", stored.accepted);
   countArrival(connector, "repeated", stored.repeated);

@@ -6,7 +6,7 @@ export interface BatcherOptions<Row, Result> {
   readonly rowsMax: number;
   /** Statements in flight at most. */
   readonly flightsMax: number;
-  /** Rows waiting at most; one more is refused with `BatcherFullError`. */
+  /** Rows waiting at most; one more is refused with `BatcherFullError`, which callers are told as `UNAVAILABLE`. */
   readonly waitingMax: number;
   /** Whether an error is one row's own fault, so that the others deserve a statement without it. */
   readonly isRowFault: (error: unknown) => boolean;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { BatcherFullError } from "../db/batcher.ts";
 import { DomainError } from "./domain-error.ts";
 import { errorBody, genericErrors, translateError } from "./error-table.ts";
 import { GrpcCode } from "./grpc-code.ts";
@@ -21,6 +22,16 @@ describe("translateError", () => {
       expect(body).not.toContain("hunter2");
       expect(body).toContain("server_error");
     }
+  });
+
+  it("asks the caller to come back when the queue for the database is full", () => {
+    expect(errorBody(translateError(genericErrors, new BatcherFullError("password=hunter2")))).toEqual({
+      error: "unavailable",
+      message: "The service is not available right now",
+      code: GrpcCode.UNAVAILABLE,
+      details: [],
+      retryAfterSeconds: 1,
+    });
   });
 
   it("does not take a reason from the prototype of the table", () => {

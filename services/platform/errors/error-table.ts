@@ -1,3 +1,4 @@
+import { BatcherFullError } from "../db/batcher.ts";
 import { sqlStateOf } from "../db/transaction.ts";
 import { DomainError } from "./domain-error.ts";
 import { GrpcCode } from "./grpc-code.ts";
@@ -39,6 +40,12 @@ const internal: ErrorEntry = {
 function textFact(facts: Facts, name: string, otherwise: string): string {
   const value = facts[name];
   return typeof value === "string" ? value : otherwise;
+}
+
+/** For `members`: the fact `retryAfterSeconds`, where there is one. It becomes the header `Retry-After` too. */
+export function retryAfterOf(facts: Facts): Record<string, unknown> {
+  const { retryAfterSeconds } = facts;
+  return typeof retryAfterSeconds === "number" ? { retryAfterSeconds } : {};
 }
 
 /** What any method may answer. Words by HTTP status; a service overrides an entry where its surface speaks differently. */
@@ -105,14 +112,14 @@ export const genericErrors: ErrorTable = Object.freeze({
     http: 429,
     error: "rate_limit_exceeded",
     message: "Too many requests; try again later",
-    members: (facts) =>
-      typeof facts["retryAfterSeconds"] === "number" ? { retryAfterSeconds: facts["retryAfterSeconds"] } : {},
+    members: retryAfterOf,
   },
   UNAVAILABLE: {
     code: GrpcCode.UNAVAILABLE,
     http: 503,
     error: "unavailable",
     message: "The service is not available right now",
+    members: retryAfterOf,
   },
   DEADLINE_EXCEEDED: {
     code: GrpcCode.DEADLINE_EXCEEDED,
@@ -127,13 +134,15 @@ export const genericErrors: ErrorTable = Object.freeze({
 /** PostgreSQL's word for a text it cannot hold: a NUL, which only a request can have brought. */
 const characterNotInRepertoire = "22021";
 
+/** A full queue for the database empties within a second once the database keeps up again. */
+const fullQueueRetryAfterSeconds = 1;
+
 /**
- * The only translation of errors to callers. A reason the table does not name, and anything that is not a DomainError, is
- * `INTERNAL` with a fixed text: the cause is for the log alone.
+ * The only translation of errors to callers. A full queue for the database is `UNAVAILABLE`, with the time to come back after. A reason
+ * the table does not name, and anything else that is not a DomainError, is `INTERNAL` with a fixed text: the cause is for the log alone.
  */
 export function translateError(table: ErrorTable, thrown: unknown): TranslatedError {
-  const reason = reasonOf(table, thrown);
-  const facts = thrown instanceof DomainError ? thrown.facts : {};
+  const { reason, facts } = refusalOf(table, thrown);
   const entry = table[reason] ?? internal;
   return {
     reason,
@@ -145,10 +154,17 @@ export function translateError(table: ErrorTable, thrown: unknown): TranslatedEr
   };
 }
 
-function reasonOf(table: ErrorTable, thrown: unknown): string {
-  if (thrown instanceof DomainError) return Object.hasOwn(table, thrown.reason) ? thrown.reason : "INTERNAL";
-  const isBadText = sqlStateOf(thrown) === characterNotInRepertoire && Object.hasOwn(table, "INVALID_ARGUMENT");
-  return isBadText ? "INVALID_ARGUMENT" : "INTERNAL";
+function refusalOf(table: ErrorTable, thrown: unknown): { readonly reason: string; readonly facts: Facts } {
+  const refusal = foreseen(thrown);
+  return refusal !== undefined && Object.hasOwn(table, refusal.reason) ? refusal : { reason: "INTERNAL", facts: {} };
+}
+
+function foreseen(thrown: unknown): { readonly reason: string; readonly facts: Facts } | undefined {
+  if (thrown instanceof DomainError) return thrown;
+  if (thrown instanceof BatcherFullError) {
+    return { reason: "UNAVAILABLE", facts: { retryAfterSeconds: fullQueueRetryAfterSeconds } };
+  }
+  return sqlStateOf(thrown) === characterNotInRepertoire ? { reason: "INVALID_ARGUMENT", facts: {} } : undefined;
 }
 
 /** The REST body of an error, the same whoever writes it: `{error, message, code, details}` and the reason's members. */

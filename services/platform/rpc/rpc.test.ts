@@ -4,6 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Router } from "../../../gen/es/paymesh/router/v1/router_pb.js";
+import { BatcherFullError } from "../db/batcher.ts";
 import { DomainError } from "../errors/domain-error.ts";
 import { genericErrors } from "../errors/error-table.ts";
 import { GrpcCode } from "../errors/grpc-code.ts";
@@ -51,7 +52,9 @@ function handlers(): Handlers<typeof Router> {
     },
     refund: refuse,
     getPayment: refuse,
-    listPayments: refuse,
+    listPayments: async () => {
+      throw new BatcherFullError("too many rows wait");
+    },
     listReconciliation: refuse,
     resolveReconciliation: refuse,
     analyzeToken: refuse,
@@ -146,6 +149,17 @@ it("serves the same handlers over Connect, with the error word in a header", asy
   });
   expect(response.status).toBe(401);
   expect(response.headers.get("x-error-code")).toBe("unauthorized");
+});
+
+it("is unavailable, and says when to come back, while the queue for the database is full", async () => {
+  const error = await failureOf(client.listPayments({}, asMerchant));
+  expect(error).toMatchObject({ code: GrpcCode.UNAVAILABLE, reason: "unavailable", httpStatus: 503 });
+  const response = await fetch(`${connectUrl}/paymesh.router.v1.Router/ListPayments`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": "right" },
+    body: "{}",
+  });
+  expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
 });
 
 it("answers an unknown method as unimplemented", async () => {
