@@ -30,33 +30,57 @@ export interface ClaimedWebhook {
 /** How an event ended. `reread`: it was a body nobody understood, and its events are in the queue by themselves now. */
 export type WebhookOutcome = "applied" | "superseded" | "disconnected" | "ignored" | "reread";
 
+/** What a claim may take. */
+export interface WebhookClaim {
+  readonly holder: string;
+  readonly now: Date;
+  readonly leaseUntil: Date;
+  /** Of all providers together. */
+  readonly limit: number;
+  /** How many of a provider; of one that is not named, up to the limit. */
+  readonly rooms?: ReadonlyMap<string, number>;
+}
+
 /**
  * Takes due events, at most one a connection and none of a connection that has one under way; of several the one that happened
  * first. They are invisible to others until `leaseUntil`; those of a dead process come back after it. Attempts are counted at once,
  * so that an event which kills its process still comes to an end.
  */
-export async function claimWebhooks(
-  db: Queryable,
-  claim: { holder: string; now: Date; leaseUntil: Date; limit: number },
-): Promise<ClaimedWebhook[]> {
-  const { holder, now, leaseUntil, limit } = claim;
+export async function claimWebhooks(db: Queryable, claim: WebhookClaim): Promise<ClaimedWebhook[]> {
+  const { holder, now, leaseUntil, limit, rooms = new Map() } = claim;
   try {
+    // Goes from one provider to the next in the index, however many events of one are waiting.
     const { rows } = await sql<WebhookEventRow>`
-      with due as (
-        (select connector, webhook_id, provider_reference, event_at, arrival, state from webhook_events
-          where state = 'queued' and due_at <= ${now}::timestamptz order by due_at limit ${candidatesMax}::int)
+      with recursive waiting (connector) as (
+        (select connector from webhook_events where state = 'queued' order by connector limit 1)
         union all
-        (select connector, webhook_id, provider_reference, event_at, arrival, state from webhook_events
+        select (select connector from webhook_events where state = 'queued' and connector > waiting.connector
+            order by connector limit 1)
+          from waiting where waiting.connector is not null
+      ), rooms as materialized (
+        select * from unnest(${[...rooms.keys()]}::text[], ${[...rooms.values()]}::int[]) as rooms (connector, room)
+      ), due as (
+        (select next.* from waiting cross join lateral (
+          select connector, webhook_id, provider_reference, due_at, event_at, arrival, state from webhook_events
+            where connector = waiting.connector and state = 'queued' and due_at <= ${now}::timestamptz
+            order by due_at limit ${candidatesMax}::int) as next)
+        union all
+        (select connector, webhook_id, provider_reference, due_at, event_at, arrival, state from webhook_events
           where state = 'processing' and lease_until <= ${now}::timestamptz order by lease_until limit ${candidatesMax}::int)
       ), heads as (
-        select distinct on (connector, coalesce(provider_reference, webhook_id::text)) connector, webhook_id from due
+        select distinct on (connector, coalesce(provider_reference, webhook_id::text)) * from due
         order by connector, coalesce(provider_reference, webhook_id::text), (state = 'processing') desc, event_at, arrival
+      ), free as (
+        select connector, webhook_id, row_number() over (partition by connector order by due_at) as place from heads
+        where state = 'processing' or not exists (
+          select from webhook_events other where other.connector = heads.connector
+            and other.provider_reference = heads.provider_reference and other.state = 'processing')
       ), claimed as (
-        select event.connector, event.webhook_id from webhook_events event join heads using (connector, webhook_id)
-        where (event.state = 'queued' and event.due_at <= ${now}::timestamptz and not exists (
-            select from webhook_events other where other.connector = event.connector
-              and other.provider_reference = event.provider_reference and other.state = 'processing'))
-          or (event.state = 'processing' and event.lease_until <= ${now}::timestamptz)
+        select event.connector, event.webhook_id
+        from webhook_events event join free using (connector, webhook_id) left join rooms using (connector)
+        where free.place <= coalesce(rooms.room, ${limit}::int) and (
+          (event.state = 'queued' and event.due_at <= ${now}::timestamptz)
+          or (event.state = 'processing' and event.lease_until <= ${now}::timestamptz))
         order by event.due_at limit ${limit}::int for update of event skip locked
       )
       update webhook_events event

@@ -31,6 +31,7 @@ let deps: Dependencies;
 let app: FastifyInstance;
 let origin: string;
 let provider: TestProvider;
+let second: TestProvider;
 let other: Dependencies;
 let users = 0;
 const signal = new AbortController().signal;
@@ -38,7 +39,8 @@ const signal = new AbortController().signal;
 setUp(async () => {
   world = await createCredentialWorld();
   provider = createTestProvider("testpay");
-  deps = withProvider((await world.startReplica()).deps, provider);
+  second = createTestProvider("secondpay");
+  deps = withProvider(withProvider((await world.startReplica()).deps, provider), second);
   other = withProvider((await world.startReplica()).deps, provider);
   ({ app, origin } = await serveWebhooks(deps));
   return async () => {
@@ -64,14 +66,16 @@ async function connect(reference = `item-${users + 1}`): Promise<Connection> {
   return connection;
 }
 
-async function send(...events: TestEvent[]): Promise<void> {
+const send = (...events: TestEvent[]) => sendFrom("testpay", events);
+
+async function sendFrom(connector: string, events: readonly TestEvent[]): Promise<void> {
   const { body, headers } = signedWebhook(world.clock.now(), events);
-  const answer = await fetch(`${origin}/api/connectors/testpay/webhook`, { method: "POST", headers, body });
+  const answer = await fetch(`${origin}/api/connectors/${connector}/webhook`, { method: "POST", headers, body });
   expect(answer.status).toBe(200);
 }
 
-const stored = () =>
-  listWebhooks(deps.storage.db.query, { connector: "testpay", state: undefined, after: undefined, limit: 1_000 });
+const stored = (connector = "testpay") =>
+  listWebhooks(deps.storage.db.query, { connector, state: undefined, after: undefined, limit: 1_000 });
 const one = async (id: string) => (await stored()).find((event) => event.providerEventId === id);
 const work = () => processWebhooks(deps, signal);
 const event = (connection: Connection, id: string, kind: WebhookEffectKind, at?: Date): TestEvent => ({
@@ -277,7 +281,34 @@ describe("many events", () => {
     expect(await one("held")).toMatchObject({ state: "done", outcome: "applied" });
   });
 
-  it("wait for room once as many hang as may be under way, and lose nothing", async () => {
+  it("that come while one hangs are done meanwhile although the database failed in between", async () => {
+    const [held, free] = [await connect(), await connect()];
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    provider.resolve = async ({ eventId, type }) => {
+      asked.resolve();
+      await answer.promise;
+      return { eventId, type, providerReference: held.providerReference, effect: { kind: "progress" } };
+    };
+    await send(event(held, "held", "fetch"));
+    const failures = () => world.logLines.filter((line) => line.includes("webhook events not claimed")).length;
+    const failedBefore = failures();
+    const working = work();
+    try {
+      await asked.promise;
+      const giveBack = await world.database.takeAway();
+      await expect.poll(failures, { timeout: 20_000 }).toBeGreaterThan(failedBefore).finally(giveBack);
+      await send(event(free, "next", "progress"));
+      await expect.poll(() => one("next"), { timeout: 20_000 }).toMatchObject({ state: "done", attempts: 1 });
+      expect(await one("held")).toMatchObject({ state: "processing" });
+    } finally {
+      answer.resolve();
+      await working;
+    }
+    expect(await one("held")).toMatchObject({ state: "done" });
+  });
+
+  it("wait for room once as many of their provider hang as may, those of others do not, and none is lost", async () => {
     const answer = Promise.withResolvers<void>();
     let asked = 0;
     provider.resolve = async ({ eventId, type }) => {
@@ -285,15 +316,18 @@ describe("many events", () => {
       await answer.promise;
       return { eventId, type, providerReference: "nobody", effect: { kind: "progress" } };
     };
-    const events = Array.from({ length: 80 }, (_, at) => ({ id: `h${at}`, effect: { kind: "fetch" } }) as const);
+    const events = Array.from({ length: 40 }, (_, at) => ({ id: `h${at}`, effect: { kind: "fetch" } }) as const);
     await send(...events);
     const working = work();
     try {
-      await expect.poll(() => asked, { timeout: 20_000 }).toBe(64);
+      await expect.poll(() => asked, { timeout: 20_000 }).toBe(32);
+      await sendFrom("secondpay", [{ id: "beside", connection: "nobody", effect: { kind: "progress" } }]);
+      await expect.poll(() => stored("secondpay"), { timeout: 20_000 }).toMatchObject([{ state: "done" }]);
+      expect(asked).toBe(32);
     } finally {
       answer.resolve();
     }
-    expect(await working).toBe(160);
+    expect(await working).toBe(81);
     expect((await stored()).filter(({ state }) => state !== "done")).toEqual([]);
   });
 

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { WebhookEffect, WebhookReader } from "../connectors/webhook-reader.ts";
@@ -7,7 +8,7 @@ import type { Connection } from "../domain/connection.ts";
 import { applyEffect } from "../flows/apply-effect.ts";
 import { type Dependencies, detachedCall } from "../flows/dependencies.ts";
 import { followClientConsent } from "../flows/follow-client-consent.ts";
-import { countFlights } from "../jobs/count-flights.ts";
+import { countFlights, type FlightCount } from "../jobs/count-flights.ts";
 import { findConnectionsNamed } from "../storage/connection-store.ts";
 import { openWebhookPayload } from "../storage/webhook-admin-store.ts";
 import {
@@ -32,6 +33,9 @@ const leaseMs = 60_000;
 const batchSize = 16;
 // Some may take as long as their provider lets them; there is room for others until this many do.
 const eventsAtOnceMax = 64;
+// A provider that hangs takes no more than this, so there is room for the others' events whatever it does.
+const eventsOfProviderMax = 32;
+const pauseAfterFailureMs = 1_000;
 
 /** What an event came to in this attempt. */
 type Result =
@@ -45,15 +49,18 @@ type Result =
 /**
  * Works off due events until none is left or the signal aborts; safe on several replicas. Of a connection one event at a time is
  * under way, the one that happened first. Those that are due together are taken together, and whoever comes later waits for none of
- * them. Resolves when all have ended, to how many attempts were made.
+ * them: neither when a provider hangs, nor when the database failed to hand out more. Resolves when all have ended, to how many attempts
+ * were made; rejects when the database hands out none and nothing is under way.
  */
 export async function processWebhooks(deps: Dependencies, signal: AbortSignal): Promise<number> {
   const underWay = countFlights();
   try {
     while (!signal.aborted) {
       const hasRoom = eventsAtOnceMax - underWay.count() >= batchSize;
-      const claimed = hasRoom ? await claimBatch(deps) : [];
-      for (const event of claimed) underWay.add([], processOne(deps, event).catch(leftToItsLease(deps, event)));
+      const claimed = hasRoom ? await claimBatch(deps, underWay, signal) : [];
+      for (const event of claimed) {
+        underWay.add([event.connector], processOne(deps, event).catch(leftToItsLease(deps, event)));
+      }
       if (underWay.count() === 0) break;
       if (claimed.length < batchSize) await underWay.someEnded();
     }
@@ -63,10 +70,23 @@ export async function processWebhooks(deps: Dependencies, signal: AbortSignal): 
   return underWay.started();
 }
 
-async function claimBatch({ storage, clock }: Dependencies): Promise<ClaimedWebhook[]> {
+/** None, after a pause, when the database failed while others are under way. */
+async function claimBatch(
+  { storage, clock, connectors, log }: Dependencies,
+  underWay: FlightCount,
+  signal: AbortSignal,
+): Promise<ClaimedWebhook[]> {
   const now = clock.now();
   const leaseUntil = new Date(now.getTime() + leaseMs);
-  return await claimWebhooks(storage.db.query, { holder: randomUUID(), now, leaseUntil, limit: batchSize });
+  const rooms = new Map([...connectors.keys()].map((name) => [name, eventsOfProviderMax - underWay.count(name)]));
+  try {
+    return await claimWebhooks(storage.db.query, { holder: randomUUID(), now, leaseUntil, limit: batchSize, rooms });
+  } catch (err) {
+    if (underWay.count() === 0) throw err;
+    log.error({ err }, "webhook events not claimed");
+    await pause(pauseAfterFailureMs, undefined, { signal }).catch(() => undefined);
+    return [];
+  }
 }
 
 /** The database would not keep how it ended: it comes again once nobody holds it. */
