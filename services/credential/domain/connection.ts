@@ -68,7 +68,10 @@ export interface Connection extends ConnectionKey {
   readonly refreshHolder: string | undefined;
   readonly refreshOutcome: string | undefined;
   readonly refreshFailures: number;
+  /** When the first consent was stored. */
   readonly connectedAt: Date;
+  /** When the present one was. */
+  readonly consentedAt: Date;
   readonly updatedAt: Date;
 }
 

@@ -18,7 +18,7 @@ const reserveMs = 1_000;
 /**
  * The accounts of a connection: as stored while they are fresh, else asked from the provider and stored. While the provider is down,
  * limits us, or shows them only beside its user, those of last time. Throws `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`,
- * `PROVIDER_NOT_CONFIGURED`, `CONNECTION_NOT_FOUND`.
+ * `PROVIDER_NOT_CONFIGURED`, `CONNECTION_NOT_FOUND`, `CONFLICT` when there was a new consent while the provider answered.
  */
 export async function readAccounts(
   parts: { deps: Dependencies; refresher: Refresher },
@@ -41,12 +41,15 @@ export async function readAccounts(
   }
 }
 
-/** By the newest of a sync and of an answer that was stored for somebody who asked between two of them. */
+/**
+ * By the newest of a sync and of an answer that was stored for somebody who asked between two of them. What was stored before the present
+ * consent says nothing of what its person shares now.
+ */
 async function isFresh(deps: Dependencies, connection: Connection): Promise<boolean> {
-  const since = deps.clock.now().getTime() - freshMs;
-  if (connection.lastSyncAt !== undefined && connection.lastSyncAt.getTime() > since) return true;
+  const since = Math.max(deps.clock.now().getTime() - freshMs, connection.consentedAt.getTime());
+  if (connection.lastSyncAt !== undefined && connection.lastSyncAt.getTime() >= since) return true;
   const savedAt = await accountsSavedAt(deps.storage.db.query, connection);
-  return savedAt !== undefined && savedAt.getTime() > since;
+  return savedAt !== undefined && savedAt.getTime() >= since;
 }
 
 function patient(caller: Caller): Caller {
@@ -65,6 +68,7 @@ async function askAndStore(
   return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);
     if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
+    if (current.generation !== connection.generation) throw new DomainError("CONFLICT");
     await saveAccounts(tx, current, accounts, now);
     const act = accountListAct(current, { outcome: "ok", startedMs });
     await appendAudit(deps.storage, tx, { owner: current.owner, actor: caller.actor, now }, [act]);

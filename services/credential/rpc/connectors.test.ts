@@ -2,6 +2,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
+import { readAccounts } from "../flows/read-accounts.ts";
 import { recordStatistics } from "../jobs/statistics-metrics.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { asOperator, asPhoneOf, ownerNamed, testAddresses } from "../testing/credential-world.ts";
@@ -38,6 +39,12 @@ async function connected(): Promise<{ connector: string; connectionId: string }>
 async function itemOf(connectionId: string): Promise<string> {
   const key = { owner: ownerNamed(user), connectionId };
   return `/items/${(await findConnection(its.replica.deps.storage.db.query, key))?.providerReference}`;
+}
+
+/** How often Plaid was asked for accounts. */
+async function accountCalls(): Promise<number> {
+  const { body } = await its.plaid.control("GET", "/calls?path=/accounts/get");
+  return (body["calls"] as unknown[]).length; // the sandbox's own list
 }
 
 describe("linking", () => {
@@ -154,25 +161,41 @@ describe("a user's connections", () => {
 describe("accounts", () => {
   it("come from storage while they are fresh, and from the provider after", async () => {
     const own = await connected();
-    const calls = async () => {
-      const { body } = await its.plaid.control("GET", "/calls?path=/accounts/get");
-      return (body["calls"] as unknown[]).length;
-    };
-    const before = await calls();
+    const before = await accountCalls();
     const { accounts } = await api().listConnectionAccounts(own, me());
     expect(accounts).toHaveLength(3);
     expect(accounts[2]?.balance).toBeLessThan(0);
-    expect(await calls()).toBe(before);
+    expect(await accountCalls()).toBe(before);
     its.world.clock.advance(15 * 60_000 + 1);
     await api().listConnectionAccounts(own, me());
-    expect(await calls()).toBe(before + 1);
+    expect(await accountCalls()).toBe(before + 1);
     // What that call brought is as fresh as what a sync brings.
     its.world.clock.advance(15 * 60_000 - 1);
     await api().listConnectionAccounts(own, me());
-    expect(await calls()).toBe(before + 1);
+    expect(await accountCalls()).toBe(before + 1);
     its.world.clock.advance(2);
     await api().listConnectionAccounts(own, me());
-    expect(await calls()).toBe(before + 2);
+    expect(await accountCalls()).toBe(before + 2);
+  });
+
+  it("that were stored before a new consent of their person are asked for anew", async () => {
+    const own = await connected();
+    const { deps, refresher } = its.replica;
+    const before = await findConnection(deps.storage.db.query, { ...own, owner: ownerNamed(user) });
+    if (before === undefined) throw new Error("there is no connection");
+    its.world.clock.advance(1_000);
+    const begun = await api().linkConnector(own, me());
+    const query = await visitPlaid(begun.authUrl ?? "", null);
+    await endConsentByCallback(deps, { connector: "plaid", query }, testCaller());
+    const asked = await accountCalls();
+    await api().listConnectionAccounts(own, me());
+    expect(await accountCalls()).toBe(asked + 1);
+    await api().listConnectionAccounts(own, me());
+    expect(await accountCalls()).toBe(asked + 1);
+    // Whoever asked under the old consent, and has his answer only now, stores nothing of it.
+    its.world.clock.advance(15 * 60_000 + 1);
+    const late = readAccounts({ deps, refresher }, before, testCaller());
+    await expect(late).rejects.toMatchObject({ reason: "CONFLICT" });
   });
 
   it("of a provider that is down are those of last time, with their age", async () => {

@@ -14,7 +14,8 @@ const connectionsPerOwnerMax = 200;
 export const connectionColumns = `c.tenant, c.user_id, c.connection_id, c.connector, c.institution_id, c.institution_name, c.issuer,
   c.owner_reference, c.provider_reference, c.state, c.state_reason, c.generation, c.token_version, c.has_access_token,
   c.has_refresh_token, c.has_credential, c.access_token_expires_at, c.credential_expires_at, c.consent_expires_at, c.last_sync_at,
-  c.settings, c.refresh_epoch, c.refresh_holder, c.refresh_outcome, c.refresh_failures, c.connected_at, c.updated_at`;
+  c.settings, c.refresh_epoch, c.refresh_holder, c.refresh_outcome, c.refresh_failures, c.connected_at, c.consented_at,
+  c.updated_at`;
 
 /** A connection of this owner; another owner's id finds nothing. */
 export async function findConnection(db: Queryable, key: ConnectionKey): Promise<Connection | undefined> {
@@ -185,6 +186,7 @@ export function toConnection(row: ConnectionRow): Connection {
     refreshOutcome: row.refresh_outcome ?? undefined,
     refreshFailures: row.refresh_failures,
     connectedAt: row.connected_at,
+    consentedAt: row.consented_at ?? row.connected_at,
     updatedAt: row.updated_at,
   };
 }

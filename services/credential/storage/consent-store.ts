@@ -176,6 +176,7 @@ function grantColumns(facts: ConsentFacts) {
     credential_expires_at: facts.credentialExpiresAt ?? null,
     refresh_due_at: facts.refreshDueAt ?? null,
     refresh_outcome: null,
+    consented_at: facts.now,
     updated_at: facts.now,
   };
 }

@@ -83,6 +83,7 @@ interface ConnectionsTable extends OwnedRow {
   refresh_failures: number;
   refresh_unsettled: boolean;
   connected_at: Date;
+  consented_at: Date | null;
   updated_at: Date;
 }
 

@@ -17,6 +17,7 @@ import { attemptsMax, unknownForMs } from "./event-rules.ts";
 import { processWebhooks } from "./process-webhooks.ts";
 import {
   connectTo,
+  consentAnew,
   createTestProvider,
   reload,
   serveWebhooks,
@@ -215,6 +216,12 @@ describe("events out of order", () => {
     await send(event(connection, "old-revocation", "consent_revoked", before));
     await work();
     expect(await one("old-revocation")).toMatchObject({ outcome: "superseded" });
+    const between = world.clock.now();
+    world.clock.advance(5_000);
+    await consentAnew(deps, connection);
+    await send(event(connection, "late-revocation", "consent_revoked", between));
+    await work();
+    expect(await one("late-revocation")).toMatchObject({ outcome: "superseded" });
     expect((await reload(deps, connection)).state).toBe("ACTIVE");
   });
 

@@ -165,7 +165,7 @@ async function withoutNewer(
   if (await hasNewerStanding(deps.storage.db.query, claimed)) return [];
   // Providers tell whole seconds: one of the same second may well have come after the consent.
   const second = (time: Date) => Math.floor(time.getTime() / 1000);
-  return live.filter((connection) => second(connection.connectedAt) <= second(claimed.eventAt));
+  return live.filter((connection) => second(connection.consentedAt) <= second(claimed.eventAt));
 }
 
 async function resolve(

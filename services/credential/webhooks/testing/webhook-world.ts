@@ -12,7 +12,7 @@ import type { Dependencies } from "../../flows/dependencies.ts";
 import { addWebhookRoutes } from "../../http/webhook-routes.ts";
 import { credentialErrors } from "../../rpc/error-table.ts";
 import { findConnection } from "../../storage/connection-store.ts";
-import { insertConsent } from "../../storage/consent-store.ts";
+import { type ConsentFacts, insertConsent, replaceConsent } from "../../storage/consent-store.ts";
 import { createHmacScheme } from "../schemes/hmac-scheme.ts";
 
 export const testSecret = "secret-of-the-test-provider-0123456789";
@@ -138,30 +138,41 @@ export async function connectTo(
   deps: Pick<Dependencies, "storage" | "clock">,
   facts: { connector: string; reference: string; userId: string },
 ): Promise<Connection> {
-  const now = deps.clock.now();
-  const made = await inTransaction(deps.storage.db, (tx) =>
-    insertConsent(tx, {
-      owner: { tenant: "wallet", userId: facts.userId },
-      newConnectionId: randomUUID(),
-      connector: facts.connector,
-      institutionId: "test-bank",
-      institutionName: "Test Bank",
-      issuer: "https://test-bank.example",
-      ownerReference: facts.reference,
-      providerReference: facts.reference,
-      standing: { state: "ACTIVE", reason: "" },
-      hasAccessToken: true,
-      hasRefreshToken: false,
-      hasCredential: false,
-      accessTokenExpiresAt: undefined,
-      credentialExpiresAt: undefined,
-      consentExpiresAt: undefined,
-      refreshDueAt: undefined,
-      now,
-    }),
-  );
+  const made = await inTransaction(deps.storage.db, (tx) => insertConsent(tx, consentOf(facts, deps.clock.now())));
   if (made === undefined) throw new Error("there is such a connection already");
   return made;
+}
+
+/** The same connection as a new consent of its person would have left it. */
+export async function consentAnew(
+  deps: Pick<Dependencies, "storage" | "clock">,
+  connection: Connection,
+): Promise<Connection> {
+  const { connector, providerReference: reference, owner } = connection;
+  const facts = consentOf({ connector, reference, userId: owner.userId }, deps.clock.now());
+  return await inTransaction(deps.storage.db, (tx) => replaceConsent(tx, connection, facts));
+}
+
+function consentOf(facts: { connector: string; reference: string; userId: string }, now: Date): ConsentFacts {
+  return {
+    owner: { tenant: "wallet", userId: facts.userId },
+    newConnectionId: randomUUID(),
+    connector: facts.connector,
+    institutionId: "test-bank",
+    institutionName: "Test Bank",
+    issuer: "https://test-bank.example",
+    ownerReference: facts.reference,
+    providerReference: facts.reference,
+    standing: { state: "ACTIVE", reason: "" },
+    hasAccessToken: true,
+    hasRefreshToken: false,
+    hasCredential: false,
+    accessTokenExpiresAt: undefined,
+    credentialExpiresAt: undefined,
+    consentExpiresAt: undefined,
+    refreshDueAt: undefined,
+    now,
+  };
 }
 
 /** What is stored of a connection now. */
