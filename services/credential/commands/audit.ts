@@ -37,9 +37,10 @@ function parse(args: readonly string[], names: readonly string[]): Readonly<Reco
 }
 
 async function verify({ storage, print }: CommandParts, file: string | undefined): Promise<number> {
-  const { entries, problems } = await verifyAudit(storage, file === undefined ? [] : readHeads(file));
+  const { entries, problems, isCutShort } = await verifyAudit(storage, file === undefined ? [] : readHeads(file));
   for (const { kind, tenant, chain, where } of problems) print(`${kind}: ${tenant}, chain ${chain}, ${where}`);
-  print(`${entries} entries checked, ${problems.length} problems`);
+  const rest = isCutShort ? "; the check ended there, and there may be more" : "";
+  print(`${entries} entries checked, ${problems.length} problems${rest}`);
   return problems.length === 0 ? 0 : 1;
 }
 

@@ -40,7 +40,7 @@ export interface AuditProblem {
  * were altered, swapped or brought from another place, not of a row put back whole where it was before. Every chain must pass through the
  * heads that were signed of it, here and in `kept`, records that were exported and kept elsewhere: that finds a chain cut at its end
  * together with its head, and with `kept` also when the newest signed heads were removed as well. Reads in batches, all from one
- * snapshot, so that acts may go on meanwhile; at most 1000 problems.
+ * snapshot, so that acts may go on meanwhile; ends with the thousandth problem.
  */
 export async function verifyAudit(
   storage: Pick<Storage, "db" | "vault" | "auditKey" | "auditHeadsKey">,
@@ -57,6 +57,8 @@ export async function verifyAudit(
 export interface AuditVerification {
   readonly entries: bigint;
   readonly problems: readonly AuditProblem[];
+  /** It ended at the most problems it names, without having looked at the rest. */
+  readonly isCutShort: boolean;
 }
 
 async function verifySnapshot(
@@ -76,7 +78,7 @@ async function verifySnapshot(
     unseen.delete(chainName(head));
     const walk = { tx, auditKey, head, signed: signed.filter((one) => one !== undefined), lastStored };
     entries += await verifyChain(walk, problems);
-    if (problems.length >= problemsMax) return { entries, problems: problems.slice(0, problemsMax) };
+    if (problems.length >= problemsMax) return verification(entries, problems);
   }
   for (const { tenant, chain } of unseen.values())
     problems.push({ kind: "chain_cut", tenant, chain, where: "after 0" });
@@ -88,8 +90,17 @@ async function verifySnapshot(
       last === unkeyedFingerprint(purpose, version, ciphertext)
     );
   };
-  problems.push(...(await findPutBack(tx, isLastStored)), ...(await findMisplaced(tx, storage.vault)));
-  return { entries, problems: problems.slice(0, problemsMax) };
+  for (const wrong of [findPutBack(tx, isLastStored), findMisplaced(tx, storage.vault)]) {
+    for await (const problem of wrong) {
+      problems.push(problem);
+      if (problems.length >= problemsMax) return verification(entries, problems);
+    }
+  }
+  return verification(entries, problems);
+}
+
+function verification(entries: bigint, problems: readonly AuditProblem[]): AuditVerification {
+  return { entries, problems: problems.slice(0, problemsMax), isCutShort: problems.length >= problemsMax };
 }
 
 interface ChainWalk {

@@ -113,3 +113,21 @@ it("finds secrets whose owner's keys were destroyed, put back as whole rows", as
   const problems = await found();
   expect([problems.length, new Set(problems.map(({ kind }) => kind))]).toEqual([10, new Set(["secret_rejected"])]);
 });
+
+it("looks at no further secret after the thousandth that is wrong, and says that there may be more", async () => {
+  await fill(randomUUID());
+  await sql`insert into revocations
+    select (jsonb_populate_record(revocations, jsonb_build_object('revocation_id', gen_random_uuid()))).*
+    from revocations, generate_series(1, 510)`.execute(storage.db.query);
+  let looked = 0;
+  const failureOf: Storage["vault"]["failureOf"] = (...asked) => {
+    looked += 1;
+    return storage.vault.failureOf(...asked);
+  };
+  const { problems, isCutShort } = await verifyAudit({ ...storage, vault: { ...storage.vault, failureOf } });
+  expect([problems.length, isCutShort]).toEqual([1_000, true]);
+  // Two of each kind are where they belong.
+  expect(looked).toBeLessThanOrEqual(1_002);
+  await storage.db.query.deleteFrom("revocations").execute();
+  expect(await verifyAudit(storage)).toMatchObject({ problems: [], isCutShort: false });
+});

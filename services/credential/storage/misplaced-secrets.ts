@@ -11,17 +11,15 @@ import { createVaultStore } from "./vault-store.ts";
 
 /**
  * Every secret of those that the audit does not name one by one which is not the one sealed for its place. They pass quickly, and each has a
- * place of its own that is never used again, so its seal alone says whether it belongs there.
+ * place of its own that is never used again, so its seal alone says whether it belongs there. Read as they are taken.
  */
-export async function findMisplaced(tx: Tx, vault: Pick<Sealer, "failureOf">): Promise<AuditProblem[]> {
+export async function* findMisplaced(tx: Tx, vault: Pick<Sealer, "failureOf">): AsyncGenerator<AuditProblem> {
   const store = createVaultStore(tx);
-  const problems: AuditProblem[] = [];
   for await (const secret of placedSecrets(tx)) {
     if ((await vault.failureOf(store, secret)) === undefined) continue;
     const { owner, recordId, purpose } = secret.place;
-    problems.push({ kind: "secret_rejected", tenant: owner.tenant, chain: -1, where: `${recordId}/${purpose}` });
+    yield { kind: "secret_rejected", tenant: owner.tenant, chain: -1, where: `${recordId}/${purpose}` };
   }
-  return problems;
 }
 
 async function* placedSecrets(tx: Tx): AsyncGenerator<PlacedSecret> {

@@ -17,15 +17,13 @@ interface AuditedSecret {
   readonly ciphertext: Uint8Array;
 }
 
-/** Every stored secret that is not the one the audit saw stored last in its place. */
-export async function findPutBack(tx: Tx, isLastStored: SecretCheck): Promise<AuditProblem[]> {
-  const problems: AuditProblem[] = [];
+/** Every stored secret that is not the one the audit saw stored last in its place; read as they are taken. */
+export async function* findPutBack(tx: Tx, isLastStored: SecretCheck): AsyncGenerator<AuditProblem> {
   for await (const { tenant, place, purpose, version, ciphertext } of auditedSecrets(tx)) {
     const where = `${place}/${purpose}`;
     if (isLastStored(where, purpose, version, ciphertext)) continue;
-    problems.push({ kind: "secret_put_back", tenant, chain: -1, where });
+    yield { kind: "secret_put_back", tenant, chain: -1, where };
   }
-  return problems;
 }
 
 async function* auditedSecrets(tx: Tx): AsyncGenerator<AuditedSecret> {
