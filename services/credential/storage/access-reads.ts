@@ -39,10 +39,7 @@ export function createAccessReads(db: Pick<Database<Tables>, "hot">): AccessRead
   });
 }
 
-/**
- * As `openSecret`, of an access token that was read together with its connection. Its data key is looked up once the audit has its row:
- * whose owner was erased meanwhile is not opened.
- */
+/** As `openSecret`, of an access token that was read together with its connection. */
 export async function openAccess(
   storage: Pick<Storage, "openings">,
   { connection, access }: ConnectionForAccess,

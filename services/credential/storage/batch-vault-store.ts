@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { StoredDataKey, VaultOwner, VaultStore } from "../../platform/vault/vault-store.ts";
-import type { Queryable, Tx } from "./storage.ts";
+import type { Tx } from "./storage.ts";
 import { createVaultStore } from "./vault-store.ts";
 
 // Far below any limit a vault has: whoever comes near it goes the ordinary way.
@@ -27,20 +27,6 @@ export async function countSealsAhead(tx: Tx, wanted: readonly SealsWanted[]): P
       if (!isCounted) return await single.countSeals(owner, seals, sealsMax);
       ahead.left -= seals;
       return { ...ahead.key, seals: ahead.total };
-    },
-  };
-}
-
-/** A vault store that knows these data keys already, and asks for any other as ever. */
-export function withDataKeys(db: Queryable, known: readonly StoredDataKey[]): VaultStore {
-  const single = createVaultStore(db);
-  const byId = new Map(known.map((key) => [key.dataKeyId, key]));
-  return {
-    ...single,
-    findDataKey: async (owner, dataKeyId) => {
-      const key = byId.get(dataKeyId);
-      const isOwn = key !== undefined && ownerName(key.owner) === ownerName(owner);
-      return isOwn ? key : await single.findDataKey(owner, dataKeyId);
     },
   };
 }

@@ -13,6 +13,7 @@ import {
 import { openAccess } from "./access-reads.ts";
 import { verifyAudit } from "./audit-verify.ts";
 import { findConnection } from "./connection-store.ts";
+import { readFlights } from "./read-flights.ts";
 import { findSecret, openSecret } from "./secret-store.ts";
 
 let world: CredentialWorld;
@@ -104,6 +105,21 @@ describe("opening a secret", () => {
     await admin.query(rename, [owner.userId, "nobody"]);
     await expect(openAccess(storage, found.value, reader())).rejects.toMatchObject({ failure: "unknown_key" });
     await admin.query(rename, ["nobody", owner.userId]);
+  });
+
+  it("looks its data key up only once the audit has its row, for a refresh as well", async () => {
+    const { storage } = replica.deps;
+    const flight = await connected("emil");
+    const { actor, now } = reader();
+    const [start] = await readFlights(storage, [{ flight, actor, now }]);
+    expect(await start?.openRefreshToken()).toBe(
+      (await openSecret(storage, flight, "refresh_token", reader()))?.plaintext,
+    );
+    // As when its owner is erased while the flight begins.
+    const rename = "update data_keys set user_id = $2 where user_id = $1";
+    await admin.query(rename, [flight.owner.userId, "nobody"]);
+    await expect(start?.openRefreshToken()).rejects.toMatchObject({ failure: "unknown_key" });
+    await admin.query(rename, ["nobody", flight.owner.userId]);
   });
 
   it("shares transactions among readings begun together, with a row for each", async () => {

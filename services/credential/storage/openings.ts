@@ -2,12 +2,11 @@ import type { Database } from "../../platform/db/open-database.ts";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { PlacedSecret, Vault } from "../../platform/vault/vault.ts";
-import type { VaultStore } from "../../platform/vault/vault-store.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import type { AuditedActs } from "./audit-entries.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { createDataKeyReads } from "./data-key-reads.ts";
 import type { Tables } from "./tables.ts";
-import { createVaultStore } from "./vault-store.ts";
 
 /** A secret to be read. Whose it is, which and at what provider, the audit takes from its place. */
 export interface Reading extends PlacedSecret {
@@ -20,15 +19,15 @@ export interface Reading extends PlacedSecret {
 
 /**
  * The one way to a plaintext. Each reading's audit row (`credential_access`, outcome `opened`) is committed before anything is
- * opened: a secret that was read, or only tried to be, has its row, whatever happens to the reader afterwards.
+ * opened: a secret that was read, or only tried to be, has its row, whatever happens to the reader afterwards. Its data key is looked up
+ * after that: whose owner was erased meanwhile is not opened.
  */
 export interface Openings {
   /**
    * Opens a secret. Never inside a transaction of the caller's: its row is written by itself, together with whatever else is
    * being read in this process. Throws `SealedRecordError`, after a `security_alert` was written, for one that was tampered with.
-   * `keys`: where its data key was looked up together with it; asked anew when absent.
    */
-  open(reading: Reading, keys?: VaultStore): Promise<string>;
+  open(reading: Reading): Promise<string>;
 }
 
 /** Makes the openings of a process. */
@@ -38,8 +37,9 @@ export function createOpenings(parts: {
   readonly auditLog: AuditLog;
 }): Openings {
   const { auditLog } = parts;
+  const keys = createDataKeyReads(parts.db);
   return Object.freeze({
-    open: async (reading: Reading, keys = createVaultStore(parts.db.query)) => {
+    open: async (reading: Reading) => {
       await auditLog.append(auditedAs(reading, "credential_access", "opened"));
       try {
         return await parts.vault.open(keys, reading);

@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import type { StoredDataKey } from "../../platform/vault/vault-store.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
-import { withDataKeys } from "./batch-vault-store.ts";
 import { keyArrays } from "./key-columns.ts";
 import { connectionsWithAnswers } from "./refresh-store.ts";
 import { secretPlaceOf } from "./secret-store.ts";
@@ -23,13 +21,12 @@ export interface FlightStart {
   openRefreshToken(): Promise<string | undefined>;
 }
 
-/** Reads what many flights begin with, in two statements. Nothing is opened yet. */
+/** Reads what many flights begin with, in two statements. Nothing is opened yet, and no data key looked up. */
 export async function readFlights(storage: Storage, flights: readonly FlightToRead[]): Promise<FlightStart[]> {
   const db = storage.db.query;
   const keys = flights.map(({ flight }) => flight);
   const rows = await refreshTokensOf(db, keys);
   const answered = await connectionsWithAnswers(db, keys);
-  const store = withDataKeys(db, rows.map(toDataKey));
   const byConnection = new Map(rows.map((row) => [row.connection_id, row]));
   return flights.map(({ flight, actor, now }) => {
     const row = byConnection.get(flight.connectionId);
@@ -40,7 +37,7 @@ export async function readFlights(storage: Storage, flights: readonly FlightToRe
         const place = secretPlaceOf(flight, "refresh_token", row.record_version);
         const sealed = { dataKeyId: row.data_key_id, ciphertext: row.ciphertext };
         const { connectionId } = flight;
-        return await storage.openings.open({ place, sealed, connectionId, operation: "refresh", actor, now }, store);
+        return await storage.openings.open({ place, sealed, connectionId, operation: "refresh", actor, now });
       },
     };
   });
@@ -53,33 +50,17 @@ interface TokenRow {
   readonly record_version: number;
   readonly data_key_id: string;
   readonly ciphertext: Uint8Array;
-  readonly master_key_version: number;
-  readonly wrapped: Uint8Array;
 }
 
 // Lateral with a limit: each row is found by its key, whatever the planner thinks of the tables' sizes.
 async function refreshTokensOf(db: Queryable, flights: readonly Connection[]): Promise<TokenRow[]> {
   const { rows } = await sql<TokenRow>`
-    select flown.tenant, flown.user_id, flown.connection_id, secret.record_version, secret.data_key_id, secret.ciphertext,
-      key.master_key_version, key.wrapped
+    select flown.tenant, flown.user_id, flown.connection_id, secret.record_version, secret.data_key_id, secret.ciphertext
     from unnest(${keyArrays(flights)}) as flown (tenant, user_id, connection_id)
     cross join lateral (
       select record_version, data_key_id, ciphertext from connection_secrets
       where tenant = flown.tenant and user_id = flown.user_id and connection_id = flown.connection_id
         and purpose = 'refresh_token' limit 1
-    ) as secret
-    cross join lateral (
-      select master_key_version, wrapped from data_keys
-      where tenant = flown.tenant and user_id = flown.user_id and data_key_id = secret.data_key_id limit 1
-    ) as key`.execute(db);
+    ) as secret`.execute(db);
   return rows;
-}
-
-function toDataKey(row: TokenRow): StoredDataKey {
-  return {
-    dataKeyId: row.data_key_id,
-    owner: { tenant: row.tenant, userId: row.user_id },
-    masterKeyVersion: row.master_key_version,
-    wrapped: row.wrapped,
-  };
 }
