@@ -170,13 +170,11 @@ describe("Basiq's token", () => {
 
   it("is not asked for again and again with a key Basiq does not know", async () => {
     const wrong = await startBasiqWorld({ settings: { BASIQ_API_KEY: "a-key-nobody-gave" } });
-    const [one, two] = [
-      wrong.connector.listInstitutions(wrong.call(500)),
-      wrong.connector.listInstitutions(wrong.call(500)),
-    ];
-    for (const refused of [one, two]) {
-      await expect(refused).rejects.toMatchObject({ failure: expect.stringMatching(/client_refused|unavailable/) });
-    }
+    const refused = () =>
+      expect(wrong.connector.listInstitutions(wrong.call(500))).rejects.toMatchObject({
+        failure: expect.stringMatching(/client_refused|unavailable/),
+      });
+    await Promise.all([refused(), refused()]);
     const { body } = await wrong.basiq.control("GET", "/calls?path=/token");
     const asked = (body["calls"] as { status: number }[]).filter(({ status }) => status === 401);
     expect(asked).toHaveLength(1);
