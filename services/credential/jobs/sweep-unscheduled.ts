@@ -3,7 +3,8 @@ import { type ScanPlace, scheduleForgotten } from "../storage/refresh-safety-net
 
 /**
  * The safety net under the schedule: looks at every connection, in small steps, and makes those due at once that could be refreshed
- * and are not scheduled, or only after their token has ended. Returns how many it found; none, unless something has gone wrong.
+ * and are not scheduled, or only after their token has ended, and those with an answer that nobody is going to land. Returns how many it
+ * found; none, unless something has gone wrong.
  */
 export async function sweepUnscheduled(deps: Dependencies, signal: AbortSignal): Promise<number> {
   let found = 0;

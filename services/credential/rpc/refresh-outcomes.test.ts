@@ -1,11 +1,16 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
+import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
+import { formatAnswer } from "../flows/journal-format.ts";
+import { openForUse } from "../flows/open-for-use.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { sweepUnscheduled } from "../jobs/sweep-unscheduled.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight } from "../storage/refresh-claims.ts";
+import { journalAnswers } from "../storage/refresh-store.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -239,5 +244,28 @@ describe("a connection that fell out of the schedule", () => {
     expect(await sweepUnscheduled(replica.deps, live)).toBe(0);
     await sweepRefreshes(replica, live);
     expect((await reread(connection)).tokenVersion).toBe(2n);
+  });
+
+  it("with an answer that came after its refusal was believed is found by it too, and has the answer's tokens", async () => {
+    const { storage } = replica.deps;
+    const seen = await connected();
+    await sweepUnscheduled(replica.deps, live);
+    const flight = await claimFlight(storage.db.query, { seen, holder: "dead", leaseMs: 1 });
+    if (flight === undefined) throw new Error("no flight");
+    const answer = { accessToken: "new-access", accessTokenExpiresAt: undefined, refreshToken: "new-refresh" };
+    const late = [{ flight, text: formatAnswer(answer), now: world.clock.now() }];
+    await inTransaction(storage.db, (tx) => journalAnswers(storage, tx, late));
+    // As an older release left it: refused, overtaken, and not due.
+    await query(
+      `update connections set state = 'EXPIRED', state_reason = 'consent_ended', refresh_due_at = null,
+         refresh_holder = null, refresh_lease_until = null where connection_id = $1`,
+      [flight.connectionId],
+    );
+    expect(await sweepUnscheduled(replica.deps, live)).toBe(1);
+    await sweepRefreshes(replica, live);
+    expect(await reread(flight)).toMatchObject({ state: "ACTIVE", tokenVersion: 2n });
+    // The bank knows none such: it was not asked.
+    const token = await openForUse(replica.deps, flight, "refresh_token", jobActor("test"));
+    expect(token?.plaintext).toBe("new-refresh");
   });
 });

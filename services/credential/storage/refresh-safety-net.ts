@@ -12,7 +12,8 @@ export interface ScanPlace {
 
 /**
  * One step of a scan over all connections: those that could be refreshed, have no flight, and are scheduled never, or only after their
- * access token ends, become due now. `next` is undefined at the end.
+ * access token ends, become due now. So do those whose refusal was believed although an answer is in the journal: a release that did not
+ * make them due with the answer may have put it there while this one was being rolled out. `next` is undefined at the end.
  */
 export async function scheduleForgotten(
   db: Queryable,
@@ -26,7 +27,7 @@ export async function scheduleForgotten(
   const { rows } = await sql<StepRow>`
     with step as materialized (
       select tenant, user_id, connection_id, refresh_due_at, access_token_expires_at, has_refresh_token, refresh_holder,
-        refresh_failures, state, state_reason
+        refresh_failures, state, state_reason, generation
       from connections
       where (tenant, user_id, connection_id) > (${tenant}, ${userId}, ${connectionId}::uuid)
       order by tenant, user_id, connection_id limit ${stepSize}
@@ -37,6 +38,11 @@ export async function scheduleForgotten(
         and (refresh_failures = 0 or refresh_due_at is null)
         and access_token_expires_at is not null
         and coalesce(refresh_due_at > greatest(access_token_expires_at, ${scan.now}), true)
+      union all
+      select tenant, user_id, connection_id from step
+      where state_reason = 'consent_ended' and state <> 'REVOKED' and refresh_holder is null and refresh_due_at is null
+        and exists (select from refresh_journal kept where kept.tenant = step.tenant and kept.user_id = step.user_id
+          and kept.connection_id = step.connection_id and kept.generation = step.generation)
     ),
     scheduled as (
       update connections held set refresh_due_at = ${scan.now}
