@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { setUp } from "../../../platform/testing/set-up.ts";
 import { type BankUnderTest, startBank, type TestCard } from "../../testing/bank-under-test.ts";
 
@@ -15,6 +15,12 @@ async function approve(card: TestCard, amount: number, headers: Record<string, s
   const answer = await bank.pay("/authorize", { ...order, amount, cardToken: await bank.addToken(card) }, headers);
   expect(answer.body).toMatchObject({ status: "approved" });
   return answer.body.authorizationCode;
+}
+
+/** Until a session of this database waits for a row that another one holds. */
+async function untilOneWaits(): Promise<void> {
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await vi.waitFor(async () => expect((await bank.db.pool.query(waiting)).rowCount).toBe(1), { timeout: 10_000 });
 }
 
 describe("authorize", () => {
@@ -125,6 +131,28 @@ describe("authorize", () => {
     );
     expect(Math.min(...approved.map((answer) => answer.body.availableCredit))).toBe(0);
     expect(await bank.card(card.id)).toEqual({ owed: 0n, held: 20_000n });
+  });
+
+  it("answers by what a token and its card are when it writes, not by what they were when it read them", async () => {
+    const changes: readonly (readonly [string, string])[] = [
+      ["update cards set status = 'inactive' where id = $1", "Card not found"],
+      ["update cards set credit_limit_minor = 0 where id = $1", "Insufficient credit"],
+      ["update card_tokens set revoked_at = now() where card_id = $1", "Consent revoked"],
+      ["update card_tokens set consumed_at = now() where card_id = $1", "Invalid card token"],
+    ];
+    for (const [change, declineReason] of changes) {
+      const card = await bank.addCard();
+      const cardToken = await bank.addToken(card);
+      const other = await bank.db.pool.connect();
+      await other.query("begin");
+      await other.query(change, [card.id]);
+      const answer = bank.pay("/authorize", { ...order, amount: 5, cardToken });
+      await untilOneWaits();
+      await other.query("commit");
+      other.release();
+      expect((await answer).body).toEqual({ status: "declined", declineReason });
+      expect(await bank.card(card.id)).toEqual({ owed: 0n, held: 0n });
+    }
   });
 
   it("gives its credit back when a hold ends, without any further call on it", async () => {
