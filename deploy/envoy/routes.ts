@@ -93,19 +93,52 @@ function renderHost(
   services: readonly ContractService[],
   { healthService, paths, openapiFile }: { healthService: string; paths: readonly HttpPaths[]; openapiFile: string },
 ): Json {
-  const outer = services.flatMap((service) => service.methods.filter((method) => method.isOuter));
-  // The switch's methods first: routes are tried in order, and authorisations are what there is most of.
-  const ordered = [...outer].sort((a, b) => Number(b.service.name === "router") - Number(a.service.name === "router"));
+  const methods = services.flatMap((service) => service.methods.filter((method) => method.isOuter));
   const routes = [
-    ...ordered.map(renderGrpcRoute),
-    ...ordered.flatMap(renderConnectRoutes),
     ...infrastructureRoutes(healthService),
     openapiRoute(openapiFile),
     notFound({ path_separated_prefix: innerPathPrefix }),
     ...paths.flatMap(httpRoutes),
     notFound({ prefix: "/" }),
   ];
-  return { name, domains, routes };
+  return { name, domains, matcher: renderMatcher(methods, routes) };
+}
+
+/**
+ * Finds a method by its path and tries its own routes alone; whatever is no method's path tries the others in order. A plain list of all
+ * would be walked twice for every REST request, before it is transcoded and after.
+ */
+function renderMatcher(methods: readonly ContractMethod[], others: readonly Json[]): Json {
+  const map = Object.fromEntries(
+    methods.map((method) => [
+      method.rpcPath,
+      {
+        action: routeList(method.rpcPath, [
+          renderGrpcRoute(method),
+          ...renderConnectRoutes(method),
+          notFound({ prefix: "/" }),
+        ]),
+      },
+    ]),
+  );
+  return {
+    matcher_tree: {
+      input: {
+        name: "request-path",
+        typed_config: {
+          "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+          header_name: ":path",
+        },
+      },
+      // By prefix, for the header has the query string behind the path; each route asks for the path itself.
+      prefix_match_map: { map },
+    },
+    on_no_match: { action: routeList("others", others) },
+  };
+}
+
+function routeList(name: string, routes: readonly Json[]): Json {
+  return { name, typed_config: { "@type": "type.googleapis.com/envoy.config.route.v3.RouteList", routes } };
 }
 
 function renderGrpcRoute(method: ContractMethod): Json {
