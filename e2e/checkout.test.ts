@@ -16,6 +16,11 @@ afterAll(async () => {
   await browser?.close();
 });
 
+/** Words of the head's links and of states that do not stand on one line. */
+const brokenLabels = `[...document.querySelectorAll(".site nav a, .badge")]
+  .filter((label) => label.getBoundingClientRect().height >= 2 * Number.parseFloat(getComputedStyle(label).lineHeight))
+  .map((label) => label.textContent)`;
+
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 const fill = (page: Page, label: string, value: string) => page.getByLabel(label, { exact: true }).fill(value);
 
@@ -55,6 +60,7 @@ class Visitor {
       "document.documentElement.scrollWidth - document.documentElement.clientWidth",
     );
     expect(wide, `${what} is wider than its screen`).toBeLessThanOrEqual(0);
+    expect(await this.page.evaluate(brokenLabels), `${what} breaks a word in two`).toEqual([]);
   }
 
   async fillCart(product: string): Promise<void> {

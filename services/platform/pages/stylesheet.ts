@@ -47,7 +47,7 @@ font-weight:700;font-size:.875rem;letter-spacing:.02em}
 .site-name{font-weight:650;letter-spacing:-.01em}
 main{width:100%;max-width:32rem;margin:0 auto;padding:0 1rem 2rem;flex:1}main.wide{max-width:64rem}
 .panel{background:var(--paper);border:1px solid var(--line);border-radius:1.125rem;padding:1.5rem 1.25rem;box-shadow:var(--shadow)}
-.panel+.panel{margin-top:1rem}
+.panel+.panel{margin-top:1rem}.panel>:first-child{margin-top:0}.panel>:last-child{margin-bottom:0}
 footer{width:100%;max-width:32rem;margin:0 auto;padding:0 1rem 1.5rem;color:var(--soft);font-size:.8125rem;text-align:center}
 .skip{position:absolute;left:-999rem}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem 1rem;border-radius:.5rem;z-index:1}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
@@ -67,7 +67,7 @@ color:var(--on-accent)}
 :is(.button,input,select,a,summary,.choice):focus-visible,.choice:has(input:focus-visible){outline:3px solid color-mix(in srgb,var(--accent) 65%,transparent);outline-offset:2px}
 .choice input:focus-visible{outline:none}
 .alert{border-radius:.75rem;padding:.75rem 1rem;margin:0 0 1.25rem;background:var(--tint);border-left:4px solid var(--accent)}
-.alert p{margin:0}.alert strong{display:block}.alert.error{background:var(--bad-bg);color:var(--bad);border-color:currentColor}
+.alert p,.panel form .alert p{margin:0}.alert strong{display:block}.alert.error{background:var(--bad-bg);color:var(--bad);border-color:currentColor}
 .alert.success{background:var(--ok-bg);color:var(--ok);border-color:currentColor}
 .alert.warning{background:var(--warn-bg);color:var(--warn);border-color:currentColor}
 fieldset{border:0;margin:0 0 1.25rem;padding:0;min-width:0}legend{font-weight:650;padding:0;margin-bottom:.625rem}
@@ -89,7 +89,7 @@ font-size:.5625rem;font-weight:800;letter-spacing:.04em;line-height:1;background
 .facts th{text-align:left;font-weight:450;color:var(--soft);padding-right:1rem;overflow-wrap:normal}
 .facts .total :is(th,td){font-weight:700;color:var(--ink);border-bottom:0;font-size:1.125rem}
 .amount{font-size:2.5rem;font-weight:700;letter-spacing:-.03em;line-height:1.1;margin:.25rem 0 .5rem;font-variant-numeric:tabular-nums}
-.badge{display:inline-block;border-radius:1rem;padding:.0625rem .625rem;font-size:.8125rem;font-weight:600;background:var(--tint);color:var(--accent)}
+.badge{display:inline-block;white-space:nowrap;border-radius:1rem;padding:.0625rem .625rem;font-size:.8125rem;font-weight:600;background:var(--tint);color:var(--accent)}
 .badge.success{background:var(--ok-bg);color:var(--ok)}.badge.error{background:var(--bad-bg);color:var(--bad)}.badge.warning{background:var(--warn-bg);color:var(--warn)}
 .who{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0 .75rem}.who .mark{flex:none;background:var(--soft);color:var(--paper)}
 @media (min-width:40rem){main,.site{padding-left:1.5rem;padding-right:1.5rem}main{padding-top:1.5rem}.panel{padding:2rem}

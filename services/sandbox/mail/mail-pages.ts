@@ -5,10 +5,12 @@ import type { Brand } from "../../platform/pages/brand.ts";
 import { html, type SafeHtml } from "../../platform/pages/html.ts";
 import { page } from "../../platform/pages/layout.ts";
 import { sendPage } from "../../platform/pages/send-page.ts";
+import { withStyle } from "../../platform/pages/with-style.ts";
 import type { CaughtMessage, Mailbox } from "./mailbox.ts";
 
 const brand: Brand = { id: "mail", name: "Mail catcher", color: "#4b3f8f" };
 const messagesShownMax = 100;
+const mailStyle = ".received{margin-bottom:.75rem}";
 
 /** Options of {@link createMailPages}. */
 export interface MailPagesOptions {
@@ -39,7 +41,7 @@ function addressOf(to: string | string[] | undefined): string | undefined {
 
 function mailPage(messages: readonly CaughtMessage[], to: string | undefined) {
   const newestFirst = messages.slice(-messagesShownMax).reverse();
-  return page({
+  const document = page({
     title: "Caught mail",
     brand,
     body: html`<h1>Caught mail</h1>
@@ -49,12 +51,13 @@ function mailPage(messages: readonly CaughtMessage[], to: string | undefined) {
 <button type="submit" class="button secondary small">Show</button></form>
 ${newestFirst.length === 0 ? html`<section class="panel"><p>No message yet. Reload after the wallet has sent a code.</p></section>` : newestFirst.map(messageView)}`,
   });
+  return withStyle(document, mailStyle);
 }
 
 function messageView(message: CaughtMessage): SafeHtml {
   const lines = message.text.trim().split("\n");
   const time = message.receivedAt.slice(11, 19);
   return html`<article class="panel"><h2>${message.subject}</h2>
-<p class="hint">to ${message.to} at <time datetime="${message.receivedAt}">${time} UTC</time></p>
+<p class="hint received">to ${message.to} at <time datetime="${message.receivedAt}">${time} UTC</time></p>
 ${lines.map((line) => (/^\d{4,8}$/.test(line.trim()) ? html`<p class="amount">${line.trim()}</p>` : line.trim() !== "" && html`<p>${line}</p>`))}</article>`;
 }

@@ -35,7 +35,9 @@ describe("a Connect link", () => {
     const customerId = await sandbox.customer();
     const more = { webhookData: { firm: "f-1" }, webhookHeaders: { "X-Firm": "f-1" }, redirectUri: `${back}?mine=1` };
     const browser = new FormBrowser();
-    let page = await browser.open(`${await sandbox.link(customerId, more)}&search=cascade`);
+    const link = await sandbox.link(customerId, more);
+    expect(plainText((await browser.open(`${link}&search=nobody`)).text)).toContain("No bank of that name.");
+    let page = await browser.open(`${link}&search=cascade`);
     expect(plainText(page.text)).not.toContain("FinBank");
     page = await browser.press(page, "Cascade Credit Union");
     page = await browser.press(page, "Sign in", { ...credentials, Password: "wrong" });

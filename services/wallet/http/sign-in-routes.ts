@@ -8,7 +8,14 @@ import { type OpenedWebSession, openWebSession } from "../flows/web-session.ts";
 import type { OidcDeps } from "../oidc/oidc-deps.ts";
 import { revokeWebSession } from "../storage/web-sessions-store.ts";
 import type { PageContext } from "./page-context.ts";
-import { codeView, type SignInFrame, type SignInInput, type SignInWay, signInView } from "./sign-in-views.ts";
+import {
+  codeView,
+  type SignInFrame,
+  type SignInInput,
+  type SignInWay,
+  signInTitle,
+  signInView,
+} from "./sign-in-views.ts";
 
 /** A step of a sign-in on some page: its frame, and where to go once signed in. */
 export interface SignInStep {
@@ -38,7 +45,7 @@ const words: Readonly<Record<string, string>> = {
 export function createSignInRoutes(deps: OidcDeps, context: PageContext): SignInRoutes {
   const showWay = (reply: FastifyReply, step: SignInStep, way: SignInWay, input: SignInInput = {}) =>
     context.show(reply, {
-      title: step.frame.title,
+      title: signInTitle(step.frame, way),
       body: signInView(step.frame, way, input),
       status: input.problem === undefined ? 200 : 400,
     });

@@ -24,6 +24,11 @@ export type SignInWay = "code" | "password" | "sign-up";
 const emailField = (input: SignInInput): SafeHtml =>
   field({ name: "email", label: "Email", type: "email", value: input.email, autocomplete: "email", maxLength: 254 });
 
+/** What the first step of a way is called, in the document's title and at its head. */
+export function signInTitle(frame: SignInFrame, way: SignInWay): string {
+  return way === "sign-up" ? "Create your wallet" : frame.title;
+}
+
 /** The first step of a way to sign in. */
 export function signInView(frame: SignInFrame, way: SignInWay, input: SignInInput = {}): SafeHtml {
   const problem = input.problem !== undefined && alert({ kind: "error", text: input.problem });
@@ -48,7 +53,7 @@ export function signInView(frame: SignInFrame, way: SignInWay, input: SignInInpu
       );
     case "sign-up":
       return sheet(
-        { ...frame, title: "Create your wallet", lead: "We send a code to your address to make sure it is yours." },
+        { ...frame, title: signInTitle(frame, way), lead: "We send a code to your address to make sure it is yours." },
         html`${problem}${form({
           action: `${frame.base}/sign-up`,
           csrf: frame.csrf,
@@ -94,7 +99,5 @@ const wayNames: Readonly<Record<SignInWay, string>> = {
 };
 
 function otherWays(frame: SignInFrame, ways: readonly SignInWay[]): SafeHtml {
-  return html`<p class="hint">${ways.map(
-    (way, index) => html`${index > 0 && " · "}<a href="${frame.base}?with=${way}">${wayNames[way]}</a>`,
-  )}</p>`;
+  return html`<ul class="ways">${ways.map((way) => html`<li><a href="${frame.base}?with=${way}">${wayNames[way]}</a></li>`)}</ul>`;
 }

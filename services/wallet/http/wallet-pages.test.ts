@@ -18,6 +18,7 @@ async function signUp(browser: FormBrowser): Promise<{ page: Fetched; email: str
   people += 1;
   const email = `grace${people}@example.com`;
   const form = await browser.open(`${world.issuer}/login?with=sign-up`);
+  expect(form.text).toContain("<title>Create your wallet · Wallet</title>");
   const sent = await browser.press(form, "Sign up", { Email: email, Name: "Grace" });
   return { page: await browser.press(sent, "Sign in", { Code: await world.codeFor(email) }), email };
 }

@@ -1,6 +1,6 @@
 /** What these pages need beside the shared design: rows with an amount or an action at their end, and a connection with its state. */
 export const connectionsStyle = [
-  ".site .button{margin-left:auto}.panel>:first-child{margin-top:0}.panel>:last-child{margin-bottom:0}",
+  ".site .button{margin-left:auto}",
   ".head{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:.375rem .75rem}.head :is(h1,h2){margin:0;min-width:0}.head h2{font-size:1.125rem}",
   ".rows{list-style:none;margin:.5rem 0 1rem;padding:0}.rows li{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .875rem;padding:.75rem 0;border-top:1px solid var(--line)}",
   ".rows .text{flex:1 1 8rem;min-width:0}.rows .name{display:block;font-weight:600;overflow-wrap:anywhere}.rows .detail{display:block;color:var(--soft);font-size:.875rem}",

@@ -37,10 +37,8 @@ export function parsePaymentStatus(status: string): OrderState | null {
 const customerWords: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
   [/insufficient credit/i, "The card does not have enough available credit."],
   [/expired/i, "The approval ran out before it was used. Please try again."],
-  [
-    /merchant mismatch|amount mismatch|currency mismatch|exceeds consent/i,
-    "The approval was given for another payment.",
-  ],
+  [/exceeds consent/i, "The total is above the limit you gave at the bank."],
+  [/merchant mismatch|amount mismatch|currency mismatch/i, "The approval was given for another payment."],
   [/revoked/i, "The bank no longer lets this wallet pay. Please reconnect the bank in your wallet."],
   [/bank not active|unknown bank|unavailable|timeout/i, "The bank cannot be reached right now."],
 ];

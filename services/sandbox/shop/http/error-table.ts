@@ -30,7 +30,7 @@ export const shopErrors: ErrorTable = Object.freeze({
   ACTION_REFUSED: failed(
     409,
     "action_refused",
-    "The payment network refused. The order shows where the payment stands.",
+    "The payment network refused. Check the amount; the order shows where the payment stands.",
   ),
   PAGE_OUTDATED: failed(409, "page_outdated", "The order changed after this page was shown. Please look again."),
   ROUTER_UNAVAILABLE: failed(

@@ -5,13 +5,13 @@ import { withStyle } from "../../../platform/pages/with-style.ts";
 
 // What a shelf needs beside the shared design: a grid, a picture, and the head's links at the far end.
 const shelfStyle = [
-  ".site nav{margin-left:auto;display:flex;gap:1rem;align-items:center}.site nav a{text-decoration:none;font-weight:600}",
+  ".site nav{flex:none;margin-left:auto;display:flex;gap:.75rem}.site nav a{text-decoration:none;font-weight:600;white-space:nowrap}",
   ".shelf{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,14rem),1fr));list-style:none;padding:0;margin:0}",
   ".shelf .panel+.panel,.shelf .panel{margin:0;display:flex;flex-direction:column;padding:1.25rem}",
   ".picture{display:grid;place-items:center;aspect-ratio:4/3;border-radius:.875rem;background:var(--tint);font-size:3.5rem;margin-bottom:1rem}",
   ".shelf h2{margin:0 0 .25rem;font-size:1.0625rem}.shelf p{color:var(--soft);font-size:.9375rem;flex:1}",
   ".picture svg{width:5rem;height:5rem;color:var(--accent)}.line .picture svg{width:2.25rem;height:2.25rem}.buy .button{white-space:nowrap}",
-  ".panel>:first-child{margin-top:0}.panel>:last-child,.panel form:last-child>:last-child{margin-bottom:0}.desk .hint{margin-bottom:1rem}",
+  ".panel form:last-child>:last-child{margin-bottom:0}.desk .hint{margin-bottom:1rem}",
   ".price{font-weight:700;font-size:1.125rem;font-variant-numeric:tabular-nums;color:var(--ink)}",
   ".buy{display:flex;align-items:center;justify-content:space-between;gap:.5rem;flex-wrap:wrap}.buy form{margin:0}",
   ".line{display:flex;gap:.875rem;align-items:center;padding:.875rem 0;border-bottom:1px solid var(--line)}",
@@ -24,7 +24,7 @@ const shelfStyle = [
   ".orders{list-style:none;margin:0;padding:0}.orders a{display:flex;gap:1rem;align-items:center;justify-content:space-between;padding:1rem 0;",
   "border-bottom:1px solid var(--line);text-decoration:none;color:inherit}.orders li:last-child a{border-bottom:0}",
   ".orders .name{display:block;font-weight:600;font-variant-numeric:tabular-nums}.orders .detail{display:block;color:var(--soft);font-size:.875rem}",
-  ".orders .end{text-align:right}.or{text-align:center;color:var(--soft);font-size:.875rem;margin:1.5rem 0 .75rem}",
+  ".orders .end{flex:none;text-align:right}.or{text-align:center;color:var(--soft);font-size:.875rem;margin:1.5rem 0 .75rem}",
   "@media(max-width:40rem){.shelf .picture{aspect-ratio:2/1}}",
 ].join("");
 
