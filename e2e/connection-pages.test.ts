@@ -76,4 +76,14 @@ it("a person keeps a consent, is told by mail and on the wallet's page when it i
 it("what the pages do not have is not found", async () => {
   expect((await call("GET", `${urls.gateway}/connectionsfoo`)).status).toBe(404);
   expect((await call("PUT", `${urls.gateway}/connections`)).status).toBe(405);
+  for (const [place, way] of [
+    ["/wallet/nowhere", "/wallet"],
+    ["/connections/no/where", "/connections"],
+  ]) {
+    const page = await new FormBrowser().open(`${urls.gateway}${place}`);
+    expect(page.status, place).toBe(404);
+    expect(plainText(page.text), place).toContain("Page not found There is no page at this address.");
+    expect(page.text, place).toContain(`href="${way}"`);
+    expect((await call("GET", `${urls.gateway}${place}`)).body, place).toMatchObject({ error: "not_found" });
+  }
 });

@@ -131,6 +131,9 @@ describe("a running bank", () => {
     expect((await get("/api/admin/ledger")).status).toBe(401);
     expect((await get("/api/payment-network/authorize")).status).toBe(405);
     expect(await get("/nowhere")).toMatchObject({ status: 404, body: { error: "not_found", code: 5, details: [] } });
+    const looked = await fetch(origin, { headers: { accept: "text/html,*/*" } });
+    expect([looked.status, looked.headers.get("content-type")]).toEqual([404, "text/html; charset=utf-8"]);
+    expect(await looked.text()).toContain("A wallet or a shop brings you to North Bank");
   });
 
   it("authorizes with tokens made for a benchmark, each once", async () => {

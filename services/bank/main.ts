@@ -4,11 +4,13 @@ import { type Database, openDatabase } from "../platform/db/open-database.ts";
 import { createHttpServer } from "../platform/http/create-http-server.ts";
 import { startAdminServer } from "../platform/lifecycle/admin-server.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
+import { errorPage } from "../platform/pages/error-page.ts";
 import { startTracing } from "../platform/telemetry/tracing.ts";
 import { createRegistryClient } from "./clients/registry.ts";
 import { type BankConfig, readBankConfig } from "./config.ts";
 import { type BankFacts, bankFacts } from "./domain/bank-facts.ts";
 import { adminApi } from "./http/admin/admin-api.ts";
+import { bankBrand } from "./http/bank-brand.ts";
 import { openBanking } from "./http/open-banking/open-banking.ts";
 import { paymentNetwork } from "./http/payment-network/payment-network.ts";
 import { createCardTokenVerifier } from "./http/payment-network/verify-card-token.ts";
@@ -28,8 +30,6 @@ import { createLedgerReports } from "./storage/ledger-summary.ts";
 import { createOauthClientStore } from "./storage/oauth-client-store.ts";
 
 const version = "0.1.0";
-/** Authorizations have connections to themselves, so that they wait for nothing else the bank does. */
-const authorizeConnections = 2;
 
 /**
  * One bank: its OIDC server and pages, wallet API, payment network, Open Banking and operators' API on one port. Several
@@ -48,7 +48,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}`,
-    poolSizeMax: config.DATABASE_POOL_SIZE - authorizeConnections,
+    poolSizeMax: config.DATABASE_POOL_SIZE,
     log,
   });
   scope.onStop("database", db.close);
@@ -56,7 +56,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}-authorize`,
-    poolSizeMax: authorizeConnections,
+    poolSizeMax: 2,
     log,
   });
   scope.onStop("authorize connections", hot.close);
@@ -66,7 +66,15 @@ async function startBank(scope: ServiceScope): Promise<void> {
   const identity = await openIdentity(scope, config, db, keys);
   const facts = factsOf(config);
   const trustProxy = config.TRUST_PROXY ? "peer" : "none";
-  const app = createHttpServer({ service: "bank", errorTable: {}, log, trustProxy });
+  const brand = bankBrand(facts);
+  const whereabouts = `A wallet or a shop brings you to ${brand.name} when there is something to sign in for.`;
+  const app = createHttpServer({
+    service: "bank",
+    errorTable: {},
+    log,
+    trustProxy,
+    errorPage: (error) => errorPage(brand, error, { whereabouts }),
+  });
   await app.register(publicFacts, { facts, version, isReady: db.isReady, clock });
   await app.register(paymentNetwork, {
     prefix: "/api/payment-network",

@@ -3,6 +3,7 @@ import { openDatabase } from "../platform/db/open-database.ts";
 import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
 import { createRateLimiter } from "../platform/limits/rate-limiter.ts";
+import { errorPage } from "../platform/pages/error-page.ts";
 import { merchantAuthenticator } from "../platform/rpc/merchant-authenticator.ts";
 import { randomHex } from "../platform/secrets/random-token.ts";
 import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
@@ -19,6 +20,7 @@ import { addConnectorRoutes } from "./http/connector-routes.ts";
 import { createConsentBrowsers } from "./http/consent-browsers.ts";
 import { addConnectEndPage } from "./http/pages/connect-end-page.ts";
 import { addConnectionPages } from "./http/pages/connection-pages.ts";
+import { connectionsBrand, connectionsWayOn } from "./http/pages/page-context.ts";
 import { addWebhookRoutes } from "./http/webhook-routes.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { startWebhookWorker } from "./jobs/webhook-worker.ts";
@@ -88,6 +90,7 @@ async function startCredential(scope: ServiceScope): Promise<void> {
       ...(mobileUsers === undefined ? {} : { mobile_user: mobileUsers.authenticate }),
     },
     errorTable: credentialErrors,
+    errorPage: (error) => errorPage(connectionsBrand, error, { wayOn: connectionsWayOn }),
     checks: { registry: async () => banks.isReady() },
     http: async (app) => {
       const secure = publicUrl?.startsWith("https:") ?? true;

@@ -1,8 +1,9 @@
 import { openDatabase } from "../platform/db/open-database.ts";
 import { every } from "../platform/jobs/every.ts";
-import { jobConnectionsMax, startJobs } from "../platform/jobs/worker.ts";
+import { startJobs } from "../platform/jobs/worker.ts";
 import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
+import { errorPage } from "../platform/pages/error-page.ts";
 import { loadMeshTls, type MeshTls } from "../platform/tls/load-mesh-tls.ts";
 import { createCredentialClient } from "./clients/credential-client.ts";
 import { createMailer } from "./clients/mailer.ts";
@@ -16,6 +17,7 @@ import type { WalletDeps } from "./flows/wallet-deps.ts";
 import { addWalletWeb } from "./http/add-wallet-web.ts";
 import { registerEnrolmentCallbacks } from "./http/enrolment-callbacks.ts";
 import { registerMobileJwks } from "./http/mobile-jwks.ts";
+import { walletBrand } from "./http/wallet-brand.ts";
 import { runOidcJobs } from "./jobs/run-oidc-jobs.ts";
 import { sweepExpired } from "./jobs/sweep-expired.ts";
 import { tellOwners } from "./jobs/tell-owners.ts";
@@ -61,6 +63,7 @@ async function startWallet(scope: ServiceScope): Promise<void> {
     implementations: [walletService(deps, { auth, version, checks })],
     authenticators: auth.authenticators,
     errorTable: walletErrors,
+    errorPage: (error) => errorPage(walletBrand, error, { wayOn: { label: "Go to the wallet", href: "/wallet" } }),
     checks,
     http: async (app) => {
       registerMobileJwks(app, deps.tokens);
@@ -80,7 +83,7 @@ async function openWallet(
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: "paymesh-wallet",
-    poolSizeMax: config.DATABASE_POOL_SIZE - jobConnectionsMax,
+    poolSizeMax: config.DATABASE_POOL_SIZE,
     log,
   });
   scope.onStop("database", db.close);

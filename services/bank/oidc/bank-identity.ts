@@ -10,10 +10,10 @@ import { mountProvider } from "../../platform/oidc/mount-provider.ts";
 import { createOidcAdapter } from "../../platform/oidc/postgres-adapter.ts";
 import { loadSigningKeys } from "../../platform/oidc/signing-keys.ts";
 import type { OidcTables } from "../../platform/oidc/storage/oidc-record-store.ts";
-import { colorForId } from "../../platform/pages/brand.ts";
 import { createCsrf } from "../../platform/pages/csrf.ts";
 import type { Clock } from "../../platform/time/clock.ts";
 import { createSealedBox } from "../../platform/vault/sealed-box.ts";
+import { bankBrand } from "../http/bank-brand.ts";
 import { interactionRoutes } from "../http/interaction/interaction-routes.ts";
 import type { ReadBankAccess } from "../http/open-banking/bank-access.ts";
 import { walletApi } from "../http/wallet-api/wallet-api.ts";
@@ -77,7 +77,7 @@ export interface BankIdentity {
 export async function openBankIdentity(options: BankIdentityOptions): Promise<BankIdentity> {
   const { db, keys, clock, issuer } = options;
   const secure = checkIssuer(issuer, options.local);
-  const brand = { id: options.bsimId, name: options.name, color: colorForId(options.bsimId) };
+  const brand = bankBrand(options);
   const clients = createRegisteredClients(db);
   const customers = createCustomerStore(db);
   const consents = createConsentStore(db);

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { DomainError } from "../errors/domain-error.ts";
 import { GrpcCode } from "../errors/grpc-code.ts";
-import { messagePage } from "../pages/messages.ts";
+import { errorPage } from "../pages/error-page.ts";
 import { formValues } from "./body-parsers.ts";
 import { createHttpServer, type HttpServerOptions } from "./create-http-server.ts";
 
@@ -125,11 +125,18 @@ describe("createHttpServer", () => {
 
   it("shows a page to a browser and JSON to a program", async () => {
     const { origin } = await serve({
-      errorPage: (error) => messagePage({ brand, kind: "error", title: "Sorry", text: error.message }),
+      errorPage: (error) => errorPage(brand, error, { whereabouts: "Pages are at /things." }),
     });
-    const browser = await fetch(`${origin}/teapot`, { headers: { accept: "text/html,application/xhtml+xml,*/*" } });
+    const asBrowser = { headers: { accept: "text/html,application/xhtml+xml,*/*" } };
+    const browser = await fetch(`${origin}/teapot`, asBrowser);
     expect(browser.headers.get("content-type")).toContain("text/html");
-    expect(await browser.text()).toContain("I am a teapot");
+    expect(await browser.text()).toMatch(/I am a teapot.*Reference /s);
+    const nowhere = await fetch(`${origin}/nowhere`, asBrowser);
+    expect(nowhere.status).toBe(404);
+    const told = await nowhere.text();
+    expect(told).toContain("There is no page at this address. Pages are at /things.");
+    expect(told).toContain("<title>Page not found · Test Bank</title>");
+    expect(told).not.toContain("Reference");
     expect((await fetch(`${origin}/teapot`)).headers.get("content-type")).toContain("application/json");
   });
 

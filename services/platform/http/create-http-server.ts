@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { DomainError } from "../errors/domain-error.ts";
 import { type ErrorTable, errorBody, type TranslatedError, translateError } from "../errors/error-table.ts";
 import { uuidv7 } from "../ids/uuidv7.ts";
+import type { PageError } from "../pages/error-page.ts";
 import type { Page } from "../pages/layout.ts";
 import { sendPage } from "../pages/send-page.ts";
 import { addBodyParsers } from "./body-parsers.ts";
@@ -38,11 +39,7 @@ export interface HttpServerOptions {
   /** Whose `x-forwarded-for` counts; the gateway's with `tls`, else nobody's. */
   readonly trustProxy?: TrustProxy;
   /** Shows an error to a browser that asked for a page; without it errors are JSON for everyone. */
-  readonly errorPage?: (error: {
-    readonly status: number;
-    readonly message: string;
-    readonly requestId: string;
-  }) => Page;
+  readonly errorPage?: (error: PageError) => Page;
 }
 
 /**
@@ -136,7 +133,8 @@ function sendError(
   const retryAfterSeconds = error.members["retryAfterSeconds"];
   if (typeof retryAfterSeconds === "number") reply.header("retry-after", String(Math.ceil(retryAfterSeconds)));
   if (options.errorPage !== undefined && prefersHtml(request)) {
-    const page = options.errorPage({ status: error.http, message: error.message, requestId: request.id });
+    const { reason, http: status, message } = error;
+    const page = options.errorPage({ reason, status, message, requestId: request.id });
     return sendPage(reply, page, { status: error.http });
   }
   return reply.code(error.http).type("application/json; charset=utf-8").send(errorBody(error));

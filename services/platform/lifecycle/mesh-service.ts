@@ -4,6 +4,8 @@ import type { Database } from "../db/open-database.ts";
 import type { ErrorTable } from "../errors/error-table.ts";
 import { createHttpServer } from "../http/create-http-server.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
+import type { PageError } from "../pages/error-page.ts";
+import type { Page } from "../pages/layout.ts";
 import type { Authenticators } from "../rpc/authenticate.ts";
 import { addConnectRoutes } from "../rpc/connect-routes.ts";
 import { startRpcServer } from "../rpc/grpc-server.ts";
@@ -27,6 +29,8 @@ export interface MeshServiceOptions {
   readonly errorTable: ErrorTable;
   /** Beside the database. */
   readonly checks?: Readonly<Record<string, ReadinessCheck>>;
+  /** Shows an error on the HTTP port to a browser that asked for a page; without it errors are JSON for everyone. */
+  readonly errorPage?: (error: PageError) => Page;
   /** Pages, redirects and raw webhooks on the HTTP port. */
   readonly http?: (app: FastifyInstance) => Promise<void>;
 }
@@ -54,7 +58,8 @@ export async function startMeshService(scope: ServiceScope, options: MeshService
 
   const authenticators = { operator: operatorAuthenticator(config.OPERATOR_KEYS), ...options.authenticators };
   const chain = { authenticators, errorTable, log, limiter, implementations };
-  const app = createHttpServer({ service: options.name, errorTable, log, tls });
+  const { errorPage } = options;
+  const app = createHttpServer({ service: options.name, errorTable, log, tls, ...(errorPage && { errorPage }) });
   await addConnectRoutes(app, chain);
   await options.http?.(app);
   await app.listen({ host, port: config.HTTP_PORT });

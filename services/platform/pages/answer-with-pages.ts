@@ -3,15 +3,21 @@ import { type ErrorTable, errorBody, translateError } from "../errors/error-tabl
 import { httpErrors, reasonOfHttpError } from "../http/http-errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Brand } from "./brand.ts";
-import { messagePage } from "./messages.ts";
+import { type ErrorPageMore, errorPage } from "./error-page.ts";
 import { sendPage } from "./send-page.ts";
 
 /** Makes errors on the routes of this scope pages; the other routes of the port, and whoever asked for no page, keep their JSON. */
 export function answerWithPages(
   pages: FastifyInstance,
-  options: { readonly brand: Brand; readonly errorTable: ErrorTable; readonly log: Pick<Logger, "error"> },
+  options: {
+    readonly brand: Brand;
+    readonly errorTable: ErrorTable;
+    readonly log: Pick<Logger, "error">;
+    readonly wayOn?: ErrorPageMore["wayOn"];
+  },
 ): void {
   const { brand, log } = options;
+  const more = options.wayOn === undefined ? {} : { wayOn: options.wayOn };
   const table = { ...httpErrors, ...options.errorTable };
   pages.setErrorHandler((thrown, request, reply) => {
     const told = translateError(table, reasonOfHttpError(thrown));
@@ -21,7 +27,8 @@ export function answerWithPages(
     if (!(request.headers.accept ?? "").includes("text/html")) {
       return reply.code(told.http).type("application/json; charset=utf-8").send(errorBody(told));
     }
-    const text = { brand, kind: "error", title: "That did not work", text: told.message } as const;
-    return sendPage(reply, messagePage({ ...text, reference: request.id }), { status: told.http, formTarget: "none" });
+    const { reason, http: status, message } = told;
+    const page = errorPage(brand, { reason, status, message, requestId: request.id }, more);
+    return sendPage(reply, page, { status, formTarget: "none" });
   });
 }

@@ -8,6 +8,7 @@ import { parseAmount } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
 import type { Brand } from "../../../platform/pages/brand.ts";
 import type { Csrf } from "../../../platform/pages/csrf.ts";
+import { errorPage } from "../../../platform/pages/error-page.ts";
 import { messagePage } from "../../../platform/pages/messages.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
 import { chosenAmong } from "../../domain/consent.ts";
@@ -252,14 +253,9 @@ function showError(
 ): FastifyReply {
   const error = translateError(httpErrors, reasonOfHttpError(thrown));
   if (error.http >= 500) deps.log.error({ requestId: request.id, reason: error.reason, err: thrown }, "page failed");
-  const page = messagePage({
-    brand: deps.brand,
-    kind: "error",
-    title: "That did not work",
-    text: error.message,
-    reference: request.id,
-  });
-  return sendPage(reply, page, { status: error.http, formTarget: "none" });
+  const { reason, http: status, message } = error;
+  const page = errorPage(deps.brand, { reason, status, message, requestId: request.id });
+  return sendPage(reply, page, { status, formTarget: "none" });
 }
 
 function expired(deps: InteractionRoutesDeps, reply: FastifyReply): FastifyReply {

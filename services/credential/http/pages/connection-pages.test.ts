@@ -246,6 +246,8 @@ describe("the pages refuse", () => {
     const foreign = await other.browser.open(`${world.origin}${path}`);
     const unknown = await other.browser.open(`${world.origin}/connections/${crypto.randomUUID()}`);
     expect([foreign.status, unknown.status]).toEqual([404, 404]);
+    expect(plainText(foreign.text)).toContain("You have no such connection.");
+    expect(foreign.text).toContain('href="/connections"');
     const withoutReference = (page: Fetched) => plainText(page.text).replace(/Reference .*/, "");
     expect(withoutReference(foreign)).toBe(withoutReference(unknown));
     // A form of his own, aimed at it.

@@ -8,7 +8,6 @@ import { disconnect } from "../../flows/disconnect.ts";
 import { findOwnConnection } from "../../flows/find-own-connection.ts";
 import { linkConnector } from "../../flows/link-connector.ts";
 import { requestRun } from "../../flows/request-run.ts";
-import { credentialErrors } from "../../rpc/error-table.ts";
 import { listConnections } from "../../storage/connection-store.ts";
 import { connectionsView, nameOf } from "./connections-view.ts";
 import { disconnectedView, disconnectView } from "./disconnect-views.ts";
@@ -18,12 +17,13 @@ import { createInstitutionShelf, type InstitutionShelf } from "./institution-she
 import {
   type ConnectionPageParts,
   connectionsBrand,
+  connectionsWayOn,
   createPageContext,
   type PageContext,
   type Visit,
 } from "./page-context.ts";
 import { showConnection } from "./show-connection.ts";
-import { consentProblem, startProblem } from "./words.ts";
+import { consentProblem, pageErrors, startProblem } from "./words.ts";
 
 const searchLengthMax = 60;
 
@@ -33,7 +33,12 @@ const searchLengthMax = 60;
  */
 export function addConnectionPages(app: FastifyInstance, parts: ConnectionPageParts): void {
   void app.register(async (pages) => {
-    answerWithPages(pages, { brand: connectionsBrand, errorTable: credentialErrors, log: parts.deps.log });
+    answerWithPages(pages, {
+      brand: connectionsBrand,
+      errorTable: pageErrors,
+      log: parts.deps.log,
+      wayOn: connectionsWayOn,
+    });
     const context = createPageContext(pages, parts);
     addListPages(context, parts);
     addErasePages(context, parts);

@@ -20,6 +20,9 @@ import { connectionsStyle } from "./connections-style.ts";
 /** These pages stand beside the wallet's, and look like them. */
 export const connectionsBrand: Brand = Object.freeze({ id: "connections", name: "Wallet", color: "#2b3fa8" });
 
+/** Where an error leads on to. */
+export const connectionsWayOn = Object.freeze({ label: "Connected accounts", href: "/connections" });
+
 const viewsPerMinuteMax = 300;
 const postsPerMinuteMax = 60;
 // Of the gateway's 30 s, so that a slow provider leaves time for the page.

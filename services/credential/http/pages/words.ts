@@ -1,7 +1,21 @@
 import { DomainError } from "../../../platform/errors/domain-error.ts";
+import type { ErrorTable } from "../../../platform/errors/error-table.ts";
+import { GrpcCode } from "../../../platform/errors/grpc-code.ts";
 import { html, type SafeHtml } from "../../../platform/pages/html.ts";
 import type { Connection, StateReason } from "../../domain/connection.ts";
 import type { SyncRun } from "../../domain/sync-run.ts";
+import { credentialErrors } from "../../rpc/error-table.ts";
+
+/** The reasons of this service for people, who know nothing of credentials. */
+export const pageErrors: ErrorTable = Object.freeze({
+  ...credentialErrors,
+  CONNECTION_NOT_FOUND: {
+    code: GrpcCode.NOT_FOUND,
+    http: 404,
+    error: "connection_not_found",
+    message: "You have no such connection. It may have been disconnected, or be somebody else’s.",
+  },
+});
 
 const dayMs = 86_400_000;
 const warnDays = 14;

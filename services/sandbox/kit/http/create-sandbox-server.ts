@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { z } from "zod";
 import { createHttpServer, type HttpServerOptions } from "../../../platform/http/create-http-server.ts";
+import { noPageWords } from "../../../platform/pages/error-page.ts";
 import type { Page } from "../../../platform/pages/layout.ts";
 import type { Logger } from "../../../platform/telemetry/logger.ts";
 import type { WebhookKeys } from "../webhook-keys.ts";
@@ -26,7 +27,12 @@ export function createSandboxServer(
   { log, isReady }: { readonly log: HttpServerOptions["log"]; readonly isReady: () => Promise<boolean> },
 ): FastifyInstance {
   const { service, errorTable, problemPage } = options;
-  const app = createHttpServer({ service, errorTable, log, errorPage: ({ message }) => problemPage(message) });
+  const app = createHttpServer({
+    service,
+    errorTable,
+    log,
+    errorPage: ({ reason, message }) => problemPage(reason === "NOT_FOUND" ? noPageWords : message),
+  });
   app.get("/health", async (_request, reply) => {
     const ready = await isReady();
     return reply.code(ready ? 200 : 503).send({ status: ready ? "healthy" : "unavailable", service });

@@ -7,9 +7,9 @@ import { httpErrors } from "../../../platform/http/http-errors.ts";
 import { parseAmount } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
 import type { Brand } from "../../../platform/pages/brand.ts";
-import { alert, linkButton, panel } from "../../../platform/pages/components.ts";
 import { createCsrf } from "../../../platform/pages/csrf.ts";
-import { html, type SafeHtml } from "../../../platform/pages/html.ts";
+import { errorPage } from "../../../platform/pages/error-page.ts";
+import type { SafeHtml } from "../../../platform/pages/html.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
 import { type Checkout, linesOf, walletProvider } from "../checkout.ts";
 import type { DirectBank } from "../config.ts";
@@ -41,15 +41,11 @@ type OrderRequest = FastifyRequest<{ Params: { orderId: string } }>;
 
 /** The shop: pages for people, JSON for programs. The caller listens and closes. */
 export function createShopServer(deps: ShopServerDeps): FastifyInstance {
-  const errorView = (text: string): SafeHtml =>
-    panel(
-      html`<h1>That did not work</h1>${alert({ kind: "error", text })}${linkButton({ label: "Go to your cart", href: "/cart" })}`,
-    );
   const app = createHttpServer({
     service: "shop",
     errorTable: shopErrors,
     log: deps.log,
-    errorPage: ({ message }) => shopPage({ brand: deps.brand, title: "Problem", body: errorView(message) }),
+    errorPage: (error) => errorPage(deps.brand, error, { wayOn: { label: "Go to the shop", href: "/" } }),
   });
   const pages = createPages(deps);
   app.get("/health", async () => ({ status: "healthy", service: "shop", timestamp: new Date().toISOString() }));
