@@ -84,6 +84,19 @@ async function operate(...args: string[]): Promise<{ code: number | null; output
   return await new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
 }
 
+/** `npm run audit -- export` with a reader that has gone away, as `head` does. */
+async function exportToNobody(): Promise<{ code: number | null; errors: string }> {
+  const operator = path.join(repositoryRoot, "deploy/local/operate.ts");
+  const { DATABASE_URL: _, ...env } = process.env;
+  const child = spawn(process.execPath, [operator, "audit", "export", "--directory", directory], { env });
+  child.stdout.destroy();
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  return await new Promise((resolve) => child.once("close", (code) => resolve({ code, errors })));
+}
+
 async function expectNothingLeft(): Promise<void> {
   const taken = await Promise.all(Object.values(ports).map((port) => isPortTaken("127.0.0.1", port)));
   expect(portNames.filter((_, index) => taken[index])).toEqual([]);
@@ -113,6 +126,7 @@ it(
     expect(await operate("keys", "retire", "1")).toMatchObject({ code: 0 });
     expect((await operate("keys", "status")).output).toMatch(/version 1: retired.*\nversion 2: current/);
     expect(await operate("audit", "verify")).toMatchObject({ code: 0, output: expect.stringContaining("0 problems") });
+    expect(await exportToNobody()).toEqual({ code: 141, errors: "" });
     const erased = await call("DELETE", `http://127.0.0.1:${ports["gateway"]}/api/connectors/users/nobody`, {
       headers: { "x-admin-key": demoWorld.operatorKey },
     });

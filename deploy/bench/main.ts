@@ -22,13 +22,19 @@ const size = quick
 const accountsSize = quick ? size : { ...size, warmUpMs: 15_000 };
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
+const modes = [undefined, "accounts", "credential"];
+if (!modes.includes(mode)) {
+  process.stderr.write(
+    `There is no benchmark "${mode}"; npm run bench -- accounts, or credential, or neither for all payments.\n`,
+  );
+  process.exit(2);
+}
+
 const facts = machineFacts(new Date());
 say(
   `${facts.cores} cores, ${facts.cpu}, ${facts.memoryGiB} GiB, Node ${facts.node}, commit ${facts.commit}, ${facts.date}; ${facts.sealsPerSecond} seals a second`,
 );
 
-const modes = [undefined, "accounts", "credential"];
-if (!modes.includes(mode)) throw new Error(`unknown benchmark ${mode}; there are: accounts, credential`);
 const measurements = mode === "credential" ? await benchCredential(partNames, { quick, say }) : await benchMesh();
 if (!quick) {
   const directory = path.join(repositoryRoot, "deploy/bench/results");

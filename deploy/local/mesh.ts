@@ -2,9 +2,8 @@ import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ensureAuthority } from "../../services/platform/tls/authority.ts";
 import { Crew, type MeshProcessName, stopGraceMs } from "./crew.ts";
-import { dataDirectoryOf, describeOtherClusters } from "./data-directory.ts";
 import { endLeftOvers } from "./left-overs.ts";
-import { type Installation, openLocalSecrets } from "./local-secrets.ts";
+import { openLocalSecrets } from "./local-secrets.ts";
 import type { ProcessPlan } from "./managed-process.ts";
 import {
   awaitBanks,
@@ -16,8 +15,7 @@ import {
 import { ensureMasterKeyFile, writeOperatorEnvironment } from "./operator-environment.ts";
 import { logFile, planGateway, planService } from "./plan-processes.ts";
 import { defaultPorts, type Ports } from "./ports.ts";
-import { startEmbeddedPostgres } from "./postgres.ts";
-import { hasCluster } from "./postgres-cluster.ts";
+import { defaultDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { type ProviderName, providerNames } from "./provider-sandboxes.ts";
 import { choosePlans, origin, type ServiceName, type WorldFacts } from "./world.ts";
@@ -139,12 +137,10 @@ async function prepare(options: MeshOptions, ports: Ports, crew: Crew): Promise<
   const secrets = openLocalSecrets(path.join(directory, "secrets.json"));
   ensureMasterKeyFile(directory, secrets);
   options.onProgress?.("Starting PostgreSQL");
-  const database = startDatabase(options, { ports, crew, installation: secrets.installation }).then(
-    async (adminUrl) => {
-      const rolePrefix = options.rolePrefix ?? "paymesh_";
-      return { adminUrl, urlFor: await prepareDatabase({ adminUrl, plans: services, secrets, rolePrefix }) };
-    },
-  );
+  const database = startDatabase(options, ports, crew).then(async (adminUrl) => {
+    const rolePrefix = options.rolePrefix ?? "paymesh_";
+    return { adminUrl, urlFor: await prepareDatabase({ adminUrl, plans: services, secrets, rolePrefix }) };
+  });
   const names = ["registry", "router", "wallet", "credential", "gateway"];
   const gateway = ensureAuthority({ directory: path.join(directory, "certs"), services: names }).then(() =>
     planGateway(options, ports),
@@ -181,18 +177,14 @@ async function startAll(
   }
 }
 
-async function startDatabase(
-  options: MeshOptions,
-  parts: { ports: Ports; crew: Crew; installation: Installation },
-): Promise<string> {
+async function startDatabase(options: MeshOptions, ports: Ports, crew: Crew): Promise<string> {
   if (options.databaseUrl !== undefined) return options.databaseUrl;
-  const dataDirectory = dataDirectoryOf(parts.installation.dataFolder);
-  if (!(await hasCluster(dataDirectory))) {
-    const others = await describeOtherClusters(dataDirectory);
-    if (others !== undefined) options.onProgress?.(others);
-  }
-  const server = await startEmbeddedPostgres({ dataDirectory, port: parts.ports.postgres, durable: true });
-  await parts.crew.onStop(() => server.stop());
+  const server = await startEmbeddedPostgres({
+    dataDirectory: defaultDataDirectory(),
+    port: ports.postgres,
+    durable: true,
+  });
+  await crew.onStop(() => server.stop());
   return server.url;
 }
 

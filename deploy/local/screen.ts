@@ -16,7 +16,7 @@ export function renderScreen(mesh: Mesh, facts: { readyInMs: number; logDirector
     ...providerNames.map((name): [boolean, string, string] => [
       has(name),
       `Sandbox ${name}`,
-      `${urls.providers[name]}   X-Sandbox-Key: ${demoWorld.operatorKey}`,
+      `${urls.providers[name]}   control API at /_control, X-Sandbox-Key: ${demoWorld.operatorKey}`,
     ]),
     [true, "Logs", facts.logDirectory],
   ];

@@ -17,6 +17,7 @@ import { createAuthorizer } from "./flows/authorize.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { routerErrors } from "./rpc/error-table.ts";
 import { routerService } from "./rpc/router-service.ts";
+import { openHotPool } from "./storage/hot-pool.ts";
 import { createReconciliationStore } from "./storage/reconciliation-store.ts";
 import { createRegistrySnapshotStore } from "./storage/registry-snapshot-store.ts";
 import type { RouterTables } from "./storage/tables.ts";
@@ -32,14 +33,15 @@ async function start(scope: ServiceScope): Promise<void> {
     keyFile: config.TLS_KEY_FILE,
     caFile: config.TLS_CA_FILE,
   });
+  const where = { url: config.DATABASE_URL, schema: config.DATABASE_SCHEMA, log };
   const db = openDatabase<RouterTables>({
-    url: config.DATABASE_URL,
-    schema: config.DATABASE_SCHEMA,
+    ...where,
     applicationName: "paymesh-router",
     poolSizeMax: config.DATABASE_POOL_SIZE,
-    log,
   });
   scope.onStop("database", () => db.close());
+  const hotPool = openHotPool(where);
+  scope.onStop("hot database connections", () => hotPool.end());
 
   const registry = createRpcClient(Registry, { address: config.REGISTRY_ADDRESS, serverName: "registry", tls });
   scope.onStop("registry client", async () => registry.close());
@@ -52,6 +54,7 @@ async function start(scope: ServiceScope): Promise<void> {
   scope.onStop("bank connections", bankHttp.close);
   const desk = assembleDesk({
     db,
+    hotPool,
     bankHttp,
     directory: picture,
     healthIsKnown: follower.isHealthKnown,

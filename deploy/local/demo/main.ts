@@ -1,19 +1,17 @@
 import path from "node:path";
 import { startMesh } from "../mesh.ts";
-import { resolvePorts } from "../ports.ts";
 import { providerNames } from "../provider-sandboxes.ts";
 import { origin, repositoryRoot } from "../world.ts";
 import { runJourney } from "./journey.ts";
 import { Narrator } from "./narrator.ts";
+import { type DemoArguments, DemoUsageError, parseDemoArguments } from "./parse-demo-arguments.ts";
 import { runProvidersJourney } from "./providers-journey.ts";
 import type { WorldAddresses } from "./world-addresses.ts";
 
 // `npm run demo`: tells the main story against the running mesh, or against one it starts for itself; `npm run demo -- providers` the one
 // of data providers. Ends with 0 only when every answer was the expected one.
 
-const [first, ...others] = process.argv.slice(2);
-const isOfProviders = first === "providers";
-const ports = resolvePorts(process.env, isOfProviders ? others : process.argv.slice(2));
+const { isOfProviders, ports } = readDemoArguments(process.argv.slice(2));
 const directory = path.join(repositoryRoot, ".local");
 const world: WorldAddresses = {
   gateway: origin(ports.gateway),
@@ -26,6 +24,17 @@ const world: WorldAddresses = {
   ) as WorldAddresses["providers"], // one for each
 };
 const narrator = new Narrator((line) => process.stdout.write(`${line}\n`));
+
+/** Ends the process with the usage for words the demo does not know. */
+function readDemoArguments(given: readonly string[]): DemoArguments {
+  try {
+    return parseDemoArguments(process.env, given);
+  } catch (error) {
+    if (!(error instanceof DemoUsageError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}
 
 async function isRunning(): Promise<boolean> {
   try {

@@ -20,6 +20,8 @@ const commands: Readonly<Record<string, (parts: CommandParts) => Promise<number>
 };
 // A batch, or a page of the audit, may take longer than a request's statement.
 const statementTimeoutMs = 60_000;
+/** What a shell shows for a process that SIGPIPE ended. */
+const brokenPipeExitCode = 141;
 
 /** These tell an operator what to do by their message alone. */
 const plainErrors = [ConfigError, KeyCommandError, MasterKeyError, MasterKeyListError, UsageError];
@@ -34,7 +36,7 @@ async function run(name: string | undefined, args: readonly string[]): Promise<n
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-credential-${name}`,
-    poolSizeMax: 6,
+    poolSizeMax: 4,
     statementTimeoutMs,
     log,
   });
@@ -49,6 +51,12 @@ async function run(name: string | undefined, args: readonly string[]): Promise<n
 }
 
 const [name, ...args] = process.argv.slice(2);
+// Whoever reads may have had enough, as in `npm run audit -- export | head`. There is nobody left to write to then, so the audit ends as
+// by SIGPIPE; a rotation of keys goes on.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  if (name === "audit") process.exit(brokenPipeExitCode);
+});
 try {
   process.exitCode = await run(name, args);
 } catch (error) {
