@@ -1,7 +1,7 @@
 import type { Brand } from "./brand.ts";
 import { linkButton } from "./components.ts";
 import type { Page } from "./layout.ts";
-import { messagePage } from "./messages.ts";
+import { type Message, messagePage } from "./messages.ts";
 
 /** What went wrong, as an edge has translated it. */
 export interface PageError {
@@ -22,13 +22,18 @@ export interface ErrorPageMore {
 /** For an address that has no page. */
 export const noPageWords = "There is no page at this address.";
 
-/** Tells a person of an error. An address without a page is told as that; only what support can look up has a reference. */
+/** Tells a person of an error. */
 export function errorPage(brand: Brand, error: PageError, more: ErrorPageMore = {}): Page {
+  return messagePage({ brand, ...errorMessage(error, more) });
+}
+
+/** An error in words. An address without a page is told as that; only what support can look up has a reference. */
+export function errorMessage(error: PageError, more: ErrorPageMore = {}): Message {
   const next = more.wayOn === undefined ? {} : { next: linkButton(more.wayOn) };
   if (error.reason === "NOT_FOUND" || error.reason === "METHOD_NOT_ALLOWED") {
     const text = more.whereabouts === undefined ? noPageWords : `${noPageWords} ${more.whereabouts}`;
-    return messagePage({ brand, kind: "info", title: "Page not found", text, ...next });
+    return { kind: "info", title: "Page not found", text, ...next };
   }
   const title = error.status === 404 ? "Not found" : "That did not work";
-  return messagePage({ brand, kind: "error", title, text: error.message, reference: error.requestId, ...next });
+  return { kind: "error", title, text: error.message, reference: error.requestId, ...next };
 }

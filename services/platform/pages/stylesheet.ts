@@ -38,11 +38,11 @@ h1{font-size:1.5rem;line-height:1.25;letter-spacing:-.015em;margin:0 0 .5rem;tex
 h2{font-size:1rem;line-height:1.4;margin:1.5rem 0 .5rem}
 body{overflow-wrap:break-word}:is(h1,h2,h3,p,a,label,td,th,li,.button){overflow-wrap:anywhere}
 p{margin:0 0 1rem}a{color:var(--accent);text-underline-offset:.2em}
-form+.hint{margin-top:1.25rem}.nowrap{white-space:nowrap}
+h1+:is(form,.alert){margin-top:1rem}form+.hint,.hint.reference{margin-top:1.25rem}.nowrap{white-space:nowrap}
 .lead,.hint{color:var(--soft)}.lead{margin-bottom:1.5rem}.hint{font-size:.875rem;margin:.25rem 0 0}
 .site{display:flex;align-items:center;gap:.75rem;padding:1rem;width:100%;max-width:32rem;margin:0 auto}
 .site.wide{max-width:64rem}
-.mark{display:grid;place-items:center;width:2.25rem;height:2.25rem;border-radius:.7rem;background:var(--brand);color:#fff;
+.mark{flex:none;display:grid;place-items:center;width:2.25rem;height:2.25rem;border-radius:.7rem;background:var(--brand);color:#fff;
 font-weight:700;font-size:.875rem;letter-spacing:.02em}
 .site-name{font-weight:650;letter-spacing:-.01em}
 main{width:100%;max-width:32rem;margin:0 auto;padding:0 1rem 2rem;flex:1}main.wide{max-width:64rem}
@@ -91,7 +91,7 @@ font-size:.5625rem;font-weight:800;letter-spacing:.04em;line-height:1;background
 .amount{font-size:2.5rem;font-weight:700;letter-spacing:-.03em;line-height:1.1;margin:.25rem 0 .5rem;font-variant-numeric:tabular-nums}
 .badge{display:inline-block;white-space:nowrap;border-radius:1rem;padding:.0625rem .625rem;font-size:.8125rem;font-weight:600;background:var(--tint);color:var(--accent)}
 .badge.success{background:var(--ok-bg);color:var(--ok)}.badge.error{background:var(--bad-bg);color:var(--bad)}.badge.warning{background:var(--warn-bg);color:var(--warn)}
-.who{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0 .75rem}.who .mark{flex:none;background:var(--soft);color:var(--paper)}
+.who{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0 .75rem}.who .mark{background:var(--soft);color:var(--paper)}
 @media (min-width:40rem){main,.site{padding-left:1.5rem;padding-right:1.5rem}main{padding-top:1.5rem}.panel{padding:2rem}
 .actions.side{grid-template-columns:1fr 1fr}}
 @media (prefers-reduced-motion:no-preference){.button,.choice{transition:background-color .12s,border-color .12s}}

@@ -306,7 +306,9 @@ describe("shop's desk", () => {
     const hidden = await foreign.open(page.url);
     expect(hidden.status).toBe(404);
     expect(hidden.text).toContain("There is no such order in this browser.");
-    expect((await foreign.open(`${origin}/nowhere`)).text).toMatch(/There is no page at this address.*Go to the shop/s);
+    expect((await foreign.open(`${origin}/nowhere`)).text).toMatch(
+      /href="\/orders".*There is no page at this address.*Go to the shop/s,
+    );
     expect(await ordersOf(foreign, origin)).toEqual([]);
     const desk = await fetch(`${origin}/api${new URL(page.url).pathname}`, { headers: { "x-api-key": apiKey } });
     expect(desk.status).toBe(200);

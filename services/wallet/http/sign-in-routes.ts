@@ -137,6 +137,6 @@ function problemOf(error: unknown): string {
   if (!(error instanceof DomainError)) throw error;
   const known = words[error.reason];
   if (known !== undefined) return known;
-  if (error.reason === "INVALID_ARGUMENT" && typeof error.facts["why"] === "string") return error.facts["why"];
+  if (error.reason === "INVALID_ARGUMENT" && typeof error.facts["why"] === "string") return `${error.facts["why"]}.`;
   throw error;
 }

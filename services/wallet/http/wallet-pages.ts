@@ -179,7 +179,7 @@ function passwordProblem(error: unknown): string {
     case "RATE_LIMITED":
       return "Too many tries. Please wait a while and try again.";
     case "INVALID_ARGUMENT":
-      return String(error.facts["why"]);
+      return `${String(error.facts["why"])}.`;
     default:
       throw error;
   }

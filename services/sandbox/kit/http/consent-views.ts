@@ -45,7 +45,7 @@ export function bankChoiceView(common: ConsentForm, banks: readonly OfferedBank[
     }),
   );
   return panel(
-    html`<h1>Choose your bank</h1>${counterparty(common.clientName, "wants to see your accounts")}${above ?? false}${choices.length === 0 && html`<p>No bank of that name.</p>`}${choices}${refusalForm(common)}`,
+    html`<h1>Choose your bank</h1>${counterparty(common.clientName, "wants to see your accounts")}${above ?? false}${choices.length === 0 && html`<p class="hint">No bank of that name.</p>`}${choices}${refusalForm(common)}`,
   );
 }
 

@@ -8,8 +8,9 @@ import { parseAmount } from "../../../platform/money/amount.ts";
 import { parseCurrency } from "../../../platform/money/currency.ts";
 import type { Brand } from "../../../platform/pages/brand.ts";
 import { createCsrf } from "../../../platform/pages/csrf.ts";
-import { errorPage } from "../../../platform/pages/error-page.ts";
+import { errorMessage } from "../../../platform/pages/error-page.ts";
 import type { SafeHtml } from "../../../platform/pages/html.ts";
+import { messageView } from "../../../platform/pages/messages.ts";
 import { sendPage } from "../../../platform/pages/send-page.ts";
 import { type Checkout, linesOf, walletProvider } from "../checkout.ts";
 import type { DirectBank } from "../config.ts";
@@ -45,7 +46,10 @@ export function createShopServer(deps: ShopServerDeps): FastifyInstance {
     service: "shop",
     errorTable: shopErrors,
     log: deps.log,
-    errorPage: (error) => errorPage(deps.brand, error, { wayOn: { label: "Go to the shop", href: "/" } }),
+    errorPage(error) {
+      const message = errorMessage(error, { wayOn: { label: "Go to the shop", href: "/" } });
+      return shopPage({ brand: deps.brand, title: message.title, body: messageView(message) });
+    },
   });
   const pages = createPages(deps);
   app.get("/health", async () => ({ status: "healthy", service: "shop", timestamp: new Date().toISOString() }));
