@@ -141,6 +141,15 @@ describe("an event", () => {
     expect(await syncRuns(connection)).toHaveLength(1);
   });
 
+  it("of the end of a connection that is gone altogether is no dead letter, though it waits as others do", async () => {
+    await send({ id: "gone", connection: "erased", effect: { kind: "consent_revoked" } });
+    await work();
+    expect(await one("gone")).toMatchObject({ state: "queued", error: "connection_unknown" });
+    world.clock.advance(unknownForMs);
+    await work();
+    expect(await one("gone")).toMatchObject({ state: "done", outcome: "disconnected", error: "" });
+  });
+
   it("of a connection that never comes is a dead letter after a while, and can be replayed when it has come", async () => {
     await send({ id: "lost", connection: "never", effect: { kind: "sync_accounts" } });
     for (let waitedMs = 0; waitedMs < unknownForMs; waitedMs += 30_000) {

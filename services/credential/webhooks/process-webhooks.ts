@@ -216,6 +216,9 @@ async function conclude(deps: Dependencies, claimed: ClaimedWebhook, result: Res
       return countEnd(claimed.connector, "resolved");
     case "unknown_connection": {
       const waitedMs = now.getTime() - claimed.queuedAt.getTime();
+      if (waitedMs >= unknownForMs && isOverAnyway(claimed)) {
+        return await conclude(deps, claimed, { kind: "ended", outcome: "disconnected" });
+      }
       if (waitedMs >= unknownForMs) return await bury(deps, claimed, "connection_unknown");
       countEnd(claimed.connector, "unknown_connection");
       const dueAt = new Date(now.getTime() + lookAgainAfterMs(waitedMs));
@@ -230,6 +233,14 @@ async function conclude(deps: Dependencies, claimed: ClaimedWebhook, result: Res
       throw new Error(`unreachable result ${String(impossible)}`);
     }
   }
+}
+
+/**
+ * Whether the event says of a connection that is not here what is so. Providers tell us of users and consents that we ended there
+ * ourselves, when nothing of them is left here: no fault, and nothing for an operator to mend.
+ */
+function isOverAnyway({ effect }: ClaimedWebhook): boolean {
+  return effect?.kind === "consent_revoked";
 }
 
 async function bury(deps: Dependencies, claimed: ClaimedWebhook, error: string): Promise<void> {
