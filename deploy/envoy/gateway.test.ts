@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
@@ -234,6 +235,19 @@ it("answers unknown routes, wrong methods and escaped slashes in the one error s
   expectError(await call("GET", "/api/v1/payments/a%2Fb"), 400, "bad_request");
 });
 
+const browser = { headers: { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" } };
+
+it("shows a browser a page where it has nothing to lead to, and a program that takes HTML too the error shape", async () => {
+  const page = await call("GET", "/conections", browser);
+  expect([page.status, page.headers.get("content-type")]).toEqual([404, "text/html; charset=utf-8"]);
+  expect(page.text).toContain("<h1>Page not found</h1><p>There is no page at this address.</p>");
+  const style = /<style>(.*)<\/style>/.exec(page.text)?.[1] ?? "";
+  const source = createHash("sha256").update(style).digest("base64");
+  expect(page.headers.get("content-security-policy")).toContain(`style-src 'sha256-${source}'`);
+  expect(page.headers.get("x-request-id")).toBeTruthy();
+  expectError(await call("GET", "/nothing", { headers: { accept: "application/json, text/html" } }), 404, "not_found");
+});
+
 it("never routes methods between services, by any protocol", async () => {
   world.behaviours.set("Credential.listConnections", async () => ({ connections: [] }));
   const path = "/paymesh.credential.v1.Credential/ListConnections";
@@ -410,6 +424,8 @@ it("answers 503 in the one shape when a service is gone, and keeps serving the o
   await world.stopService("credential");
   expectError(await call("GET", "/api/v1/provider-clients"), 503, "unavailable");
   expectError(await call("PUT", "/api/v1/provider-clients/b1", { body: "{}" }), 503, "unavailable");
+  const page = await call("GET", "/connections", browser);
+  expect([page.status, page.text]).toEqual([503, expect.stringContaining("Please try again in a moment.")]);
   const connect = createClient(Credential, createConnectTransport({ baseUrl: world.url, httpVersion: "1.1" }));
   await expect(connect.listProviderClients({})).rejects.toMatchObject({ code: 14 });
   world.behaviours.set("Router.getHealth", async () => ({ service: "nsim" }));

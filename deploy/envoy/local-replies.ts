@@ -1,3 +1,5 @@
+import { renderLocalPage } from "./local-pages.ts";
+
 type Json = Record<string, unknown>;
 
 /** What the gateway says in its own name, by HTTP status: REST word, gRPC code and text. */
@@ -20,10 +22,16 @@ const replies: readonly { status: number; error: string; code: number; message: 
 
 /**
  * Envoy's own answers in our shape. Texts are fixed: Envoy's would quote pieces of the request body, and with them secrets.
- * Clients that speak gRPC get the text alone, as their status message.
+ * Clients that speak gRPC get the text alone, as their status message; a browser that asks for a document gets a page.
  */
 export function renderLocalReplies(): Json {
-  return { mappers: replies.flatMap((reply) => [renderGrpc(reply), renderJson(reply)]) };
+  return {
+    mappers: replies.flatMap((reply) => [
+      renderGrpc(reply),
+      ...renderLocalPage(reply.status, statusIs(reply.status)),
+      renderJson(reply),
+    ]),
+  };
 }
 
 function renderGrpc(reply: (typeof replies)[number]): Json {
