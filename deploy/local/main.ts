@@ -4,6 +4,7 @@ import { MigrationError } from "../../services/platform/db/migrate.ts";
 import { EnvoyMissingError } from "../envoy/find-envoy.ts";
 import { describeBusyPorts } from "./busy-ports.ts";
 import { AlreadyRunningError, endLeftOvers } from "./left-overs.ts";
+import { LocalSecretsError } from "./local-secrets.ts";
 import { ProcessStartError } from "./managed-process.ts";
 import { type Mesh, startMesh } from "./mesh.ts";
 import { OperatorCallError } from "./operator-calls.ts";
@@ -28,6 +29,7 @@ const plainErrors = [
   DatabaseUnusableError,
   EmbeddedPostgresError,
   EnvoyMissingError,
+  LocalSecretsError,
   MigrationError,
   OperatorCallError,
   PortError,

@@ -2,8 +2,9 @@ import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ensureAuthority } from "../../services/platform/tls/authority.ts";
 import { Crew, type MeshProcessName, stopGraceMs } from "./crew.ts";
+import { dataDirectoryOf, describeOtherClusters } from "./data-directory.ts";
 import { endLeftOvers } from "./left-overs.ts";
-import { openLocalSecrets } from "./local-secrets.ts";
+import { type Installation, openLocalSecrets } from "./local-secrets.ts";
 import type { ProcessPlan } from "./managed-process.ts";
 import {
   awaitBanks,
@@ -15,7 +16,8 @@ import {
 import { ensureMasterKeyFile, writeOperatorEnvironment } from "./operator-environment.ts";
 import { logFile, planGateway, planService } from "./plan-processes.ts";
 import { defaultPorts, type Ports } from "./ports.ts";
-import { defaultDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
+import { startEmbeddedPostgres } from "./postgres.ts";
+import { hasCluster } from "./postgres-cluster.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { type ProviderName, providerNames } from "./provider-sandboxes.ts";
 import { choosePlans, origin, type ServiceName, type WorldFacts } from "./world.ts";
@@ -137,10 +139,12 @@ async function prepare(options: MeshOptions, ports: Ports, crew: Crew): Promise<
   const secrets = openLocalSecrets(path.join(directory, "secrets.json"));
   ensureMasterKeyFile(directory, secrets);
   options.onProgress?.("Starting PostgreSQL");
-  const database = startDatabase(options, ports, crew).then(async (adminUrl) => {
-    const rolePrefix = options.rolePrefix ?? "paymesh_";
-    return { adminUrl, urlFor: await prepareDatabase({ adminUrl, plans: services, secrets, rolePrefix }) };
-  });
+  const database = startDatabase(options, { ports, crew, installation: secrets.installation }).then(
+    async (adminUrl) => {
+      const rolePrefix = options.rolePrefix ?? "paymesh_";
+      return { adminUrl, urlFor: await prepareDatabase({ adminUrl, plans: services, secrets, rolePrefix }) };
+    },
+  );
   const names = ["registry", "router", "wallet", "credential", "gateway"];
   const gateway = ensureAuthority({ directory: path.join(directory, "certs"), services: names }).then(() =>
     planGateway(options, ports),
@@ -177,14 +181,18 @@ async function startAll(
   }
 }
 
-async function startDatabase(options: MeshOptions, ports: Ports, crew: Crew): Promise<string> {
+async function startDatabase(
+  options: MeshOptions,
+  parts: { ports: Ports; crew: Crew; installation: Installation },
+): Promise<string> {
   if (options.databaseUrl !== undefined) return options.databaseUrl;
-  const server = await startEmbeddedPostgres({
-    dataDirectory: defaultDataDirectory(),
-    port: ports.postgres,
-    durable: true,
-  });
-  await crew.onStop(() => server.stop());
+  const dataDirectory = dataDirectoryOf(parts.installation.dataFolder);
+  if (!(await hasCluster(dataDirectory))) {
+    const others = await describeOtherClusters(dataDirectory);
+    if (others !== undefined) options.onProgress?.(others);
+  }
+  const server = await startEmbeddedPostgres({ dataDirectory, port: parts.ports.postgres, durable: true });
+  await parts.crew.onStop(() => server.stop());
   return server.url;
 }
 

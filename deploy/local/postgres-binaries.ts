@@ -1,27 +1,13 @@
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { systemDirectoryOf } from "./data-directory.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
 import type { ServerAccount } from "./postgres-account.ts";
 
 const run = promisify(execFile);
-const systemDirectory = "/var/lib/paymesh";
-const checkoutDirectory = fileURLToPath(new URL("../..", import.meta.url));
-
-/**
- * Where the local world's cluster lies: `.local/postgres` of the checkout, or, as root, a place of this checkout's own
- * below `/var/lib/paymesh` that the user `postgres` may enter.
- */
-export function defaultDataDirectory(checkout: string = checkoutDirectory): string {
-  return process.getuid?.() === 0
-    ? join(systemDirectoryOf(checkout), "postgres")
-    : join(checkout, ".local", "postgres");
-}
-
 /**
  * The folder with `initdb` and `postgres`, in a place the server's account may read: the installed npm package, or a
  * copy made once per version when the checkout is closed to that account (below `/root`, say).
@@ -32,17 +18,12 @@ export async function findPostgresBinaries(account: ServerAccount | undefined): 
   const native = join(dirname(packageFile), "native");
   if (await canRun(native, account)) return join(native, "bin");
   const { version } = JSON.parse(await readFile(packageFile, "utf8")) as { version: string }; // npm's own file
-  const copy = join(systemDirectoryOf(checkoutDirectory), `postgres-binaries-${version}`);
+  const copy = join(systemDirectoryOf(), `postgres-binaries-${version}`);
   if (!(await canRun(copy, account))) await copyBinaries(native, copy);
   if (!(await canRun(copy, account))) {
     throw new EmbeddedPostgresError(`PostgreSQL in ${native} does not run here: set DATABASE_URL to a server of yours`);
   }
   return join(copy, "bin");
-}
-
-function systemDirectoryOf(checkout: string): string {
-  const resolved = checkout.replace(/\/+$/, "");
-  return join(systemDirectory, createHash("sha256").update(resolved).digest("hex").slice(0, 16));
 }
 
 function locatePackage(): string {

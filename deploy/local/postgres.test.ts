@@ -8,12 +8,7 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { afterEach, expect, it } from "vitest";
 import { setUp } from "../../services/platform/testing/set-up.ts";
-import {
-  defaultDataDirectory,
-  type EmbeddedPostgres,
-  releaseDataDirectory,
-  startEmbeddedPostgres,
-} from "./postgres.ts";
+import { type EmbeddedPostgres, releaseDataDirectory, startEmbeddedPostgres } from "./postgres.ts";
 import { isAlive } from "./postgres-process.ts";
 
 const run = promisify(execFile);
@@ -145,11 +140,6 @@ it.skipIf(process.getuid?.() !== 0)("says in one line that root's own folders ca
   const attempt = startEmbeddedPostgres({ dataDirectory: join(closed, "data"), port: 0, durable: false });
   await expect(attempt).rejects.toThrow(/cannot hold the database: choose a place the user "postgres" may enter/);
   await rm(closed, { recursive: true });
-});
-
-it("puts each checkout's data in a place of its own", () => {
-  expect(defaultDataDirectory("/srv/one")).not.toBe(defaultDataDirectory("/srv/two"));
-  expect(defaultDataDirectory("/srv/one/")).toBe(defaultDataDirectory("/srv/one"));
 });
 
 it("releases a directory that was never used", async () => {

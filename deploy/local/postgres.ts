@@ -11,7 +11,6 @@ import { type ClusterFiles, hasCluster, prepareCluster } from "./postgres-cluste
 import { clearEarlierServer, stopServer } from "./postgres-process.ts";
 
 export { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
-export { defaultDataDirectory } from "./postgres-binaries.ts";
 
 const database = "paymesh";
 const connectionsMax = 200;
@@ -28,7 +27,7 @@ const pollMs = 50;
 
 /** Which cluster to run, and how. */
 export interface EmbeddedPostgresOptions {
-  /** Kept between starts. As root it must be a place the user `postgres` may enter, as `defaultDataDirectory()` is. */
+  /** Kept between starts. As root it must be a place the user `postgres` may enter, as `dataDirectoryOf` names. */
   readonly dataDirectory: string;
   /** On 127.0.0.1; 0 takes a free one. */
   readonly port: number;

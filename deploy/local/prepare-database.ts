@@ -1,9 +1,10 @@
 import pg from "pg";
 import { migrate } from "../../services/platform/db/migrate.ts";
 import { provisionDatabase } from "../../services/platform/db/provision.ts";
+import { ForeignSchemaError } from "../../services/platform/db/schema-owner.ts";
 import { migrateJobs } from "../../services/platform/jobs/migrate-jobs.ts";
 import { createLogger } from "../../services/platform/telemetry/logger.ts";
-import type { LocalSecrets } from "./local-secrets.ts";
+import { type LocalSecrets, namelessDataFolder } from "./local-secrets.ts";
 import type { ServiceName, ServicePlan } from "./world.ts";
 
 /** The database cannot be used; the message is one line for a person and holds no password. */
@@ -24,7 +25,7 @@ export interface PrepareDatabaseOptions {
 
 /**
  * Gives every program its role, schema and tables. Repeating it changes nothing. Returns the address of each program's own role.
- * Throws DatabaseUnusableError when the server cannot be reached, and MigrationError when a migration fails.
+ * Throws DatabaseUnusableError when the server cannot be reached or the database is another installation's, and MigrationError when a migration fails.
  */
 export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<(service: ServiceName) => string> {
   await checkServer(options.adminUrl);
@@ -33,6 +34,7 @@ export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<
   );
   const roleOf = (schema: string): string => `${options.rolePrefix}${schema}`;
   const passwordOf = (name: string): string => options.secrets.of(`${name}.database-password`);
+  const { id, dataFolder } = options.secrets.installation;
   await provisionDatabase({
     adminUrl: options.adminUrl,
     services: withDatabase.map(({ name, database }) => ({
@@ -40,6 +42,9 @@ export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<
       role: roleOf(database.schema),
       password: passwordOf(name),
     })),
+    owner: { id, takesUnmarked: dataFolder === namelessDataFolder },
+  }).catch((error: unknown) => {
+    throw error instanceof ForeignSchemaError ? foreignDatabase(options.adminUrl, error) : error;
   });
   // All to their end before a failure is told: its hearer stops the server, and the others would lose theirs.
   const outcomes = await Promise.allSettled(
@@ -76,6 +81,14 @@ export async function wipeDatabase(adminUrl: string, plans: readonly ServicePlan
   } finally {
     await client.end();
   }
+}
+
+function foreignDatabase(adminUrl: string, cause: ForeignSchemaError): DatabaseUnusableError {
+  const { host, pathname } = new URL(adminUrl);
+  return new DatabaseUnusableError(
+    `${host}${pathname} holds the records of another installation, which the keys here do not open: set DATABASE_URL to a database of this one's own, or forget those records with npm start -- --reset`,
+    { cause },
+  );
 }
 
 async function checkServer(adminUrl: string): Promise<void> {

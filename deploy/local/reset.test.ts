@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { dataDirectoryOf } from "./data-directory.ts";
 import { openLocalSecrets } from "./local-secrets.ts";
 import { ensureMasterKeyFile, masterKeyFile } from "./operator-environment.ts";
 import { prepareDatabase } from "./prepare-database.ts";
@@ -59,4 +60,21 @@ it("forgets data, secrets and keys, and what starts after it finds an empty worl
   expect(await rows(after, "select count(*)::int as users from wallet.users")).toEqual([{ users: 0 }]);
   await expect(rows(before, "select 1")).rejects.toThrow("password authentication failed");
   expect(await rows(database.url, "select 1 from pg_tables where tablename = 'kept_by_nobody'")).toEqual([]);
+});
+
+it("removes the embedded database of the secrets here, and no other that lies beside it", async () => {
+  const own = dataDirectoryOf(openLocalSecrets(secretsFile()).installation.dataFolder);
+  const other = `${own}-of-another`;
+  for (const cluster of [own, other].map((each) => path.join(each, "cluster"))) {
+    await mkdir(cluster, { recursive: true });
+    await writeFile(path.join(cluster, "PG_VERSION"), "18\n");
+  }
+  try {
+    await resetWorld(directory, undefined);
+    expect([own, other, secretsFile()].map(existsSync)).toEqual([false, true, false]);
+    await resetWorld(directory, undefined);
+    expect(existsSync(other)).toBe(true);
+  } finally {
+    for (const each of [own, other]) await rm(each, { recursive: true, force: true });
+  }
 });

@@ -25,7 +25,8 @@ const schema = z.object({
   ADMIN_PORT: port.default(0),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   DATABASE_SCHEMA: z.string().regex(/^[a-z][a-z0-9_]{0,40}$/, "must be a lower-case SQL identifier"),
-  DATABASE_POOL_SIZE: wholeNumber({ min: 4, max: 100, otherwise: 10 }),
+  /** Connections the process opens at most, all told. */
+  DATABASE_POOL_SIZE: wholeNumber({ min: 4, max: 100, otherwise: 16 }),
 
   BSIM_ID: z.string().regex(/^[a-z0-9-]{1,64}$/, "has 1 to 64 of a-z, 0-9 and -"),
   BSIM_NAME: z.string().min(1).max(100),

@@ -30,6 +30,8 @@ import { createLedgerReports } from "./storage/ledger-summary.ts";
 import { createOauthClientStore } from "./storage/oauth-client-store.ts";
 
 const version = "0.1.0";
+/** Authorizations have connections to themselves, so that they wait for nothing else the bank does. */
+const authorizeConnections = 2;
 
 /**
  * One bank: its OIDC server and pages, wallet API, payment network, Open Banking and operators' API on one port. Several
@@ -48,7 +50,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}`,
-    poolSizeMax: config.DATABASE_POOL_SIZE,
+    poolSizeMax: config.DATABASE_POOL_SIZE - authorizeConnections,
     log,
   });
   scope.onStop("database", db.close);
@@ -56,7 +58,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}-authorize`,
-    poolSizeMax: 2,
+    poolSizeMax: authorizeConnections,
     log,
   });
   scope.onStop("authorize connections", hot.close);

@@ -9,7 +9,6 @@ import type { BankDirectory } from "./domain/bank-directory.ts";
 import { createPaymentIds } from "./domain/payment-id.ts";
 import { observeAuthorize } from "./flows/observe-authorize.ts";
 import type { PaymentDesk } from "./flows/payment-desk.ts";
-import type { HotPool } from "./storage/hot-pool.ts";
 import { createOperationStore } from "./storage/operation-store.ts";
 import { createPaymentStore } from "./storage/payment-store.ts";
 import { createPaymentWriter } from "./storage/payment-writer.ts";
@@ -20,7 +19,6 @@ import type { RouterTables } from "./storage/tables.ts";
 /** The parts a desk is made of; whoever opened them closes them. */
 export interface DeskParts {
   readonly db: Database<RouterTables>;
-  readonly hotPool: HotPool;
   readonly bankHttp: BankHttp;
   readonly directory: BankDirectory;
   readonly healthIsKnown: () => boolean;
@@ -43,7 +41,7 @@ export function assembleDesk(parts: DeskParts): PaymentDesk {
     ids: createPaymentIds(parts.paymentIdKey),
     newId: () => uuidv7(),
     clock,
-    writer: createPaymentWriter(parts.hotPool),
+    writer: createPaymentWriter(db.hotPool),
     payments: createPaymentStore(db),
     operations: createOperationStore(db),
     releases: createReleaseStore(db),

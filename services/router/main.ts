@@ -17,7 +17,6 @@ import { createAuthorizer } from "./flows/authorize.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { routerErrors } from "./rpc/error-table.ts";
 import { routerService } from "./rpc/router-service.ts";
-import { openHotPool } from "./storage/hot-pool.ts";
 import { createReconciliationStore } from "./storage/reconciliation-store.ts";
 import { createRegistrySnapshotStore } from "./storage/registry-snapshot-store.ts";
 import type { RouterTables } from "./storage/tables.ts";
@@ -33,15 +32,14 @@ async function start(scope: ServiceScope): Promise<void> {
     keyFile: config.TLS_KEY_FILE,
     caFile: config.TLS_CA_FILE,
   });
-  const where = { url: config.DATABASE_URL, schema: config.DATABASE_SCHEMA, log };
   const db = openDatabase<RouterTables>({
-    ...where,
+    url: config.DATABASE_URL,
+    schema: config.DATABASE_SCHEMA,
     applicationName: "paymesh-router",
     poolSizeMax: config.DATABASE_POOL_SIZE,
+    log,
   });
   scope.onStop("database", () => db.close());
-  const hotPool = openHotPool(where);
-  scope.onStop("hot database connections", () => hotPool.end());
 
   const registry = createRpcClient(Registry, { address: config.REGISTRY_ADDRESS, serverName: "registry", tls });
   scope.onStop("registry client", async () => registry.close());
@@ -54,7 +52,6 @@ async function start(scope: ServiceScope): Promise<void> {
   scope.onStop("bank connections", bankHttp.close);
   const desk = assembleDesk({
     db,
-    hotPool,
     bankHttp,
     directory: picture,
     healthIsKnown: follower.isHealthKnown,

@@ -1,11 +1,21 @@
 import { z } from "zod";
 import { ConfigError } from "../platform/config/config-error.ts";
 import { meshConfigShape } from "../platform/config/mesh-config.ts";
-import { type Environment, flag, httpUrl, readConfig, secretText } from "../platform/config/read-config.ts";
+import {
+  type Environment,
+  flag,
+  httpUrl,
+  readConfig,
+  secretText,
+  wholeNumber,
+} from "../platform/config/read-config.ts";
+import { jobConnectionsMax } from "../platform/jobs/worker.ts";
 
 const schema = z.object({
   ...meshConfigShape,
   DATABASE_SCHEMA: meshConfigShape.DATABASE_SCHEMA.default("wallet"),
+  /** Connections the process opens at most, those of its job queue among them. */
+  DATABASE_POOL_SIZE: wholeNumber({ min: jobConnectionsMax + 2, max: 100, otherwise: jobConnectionsMax + 14 }),
   REGISTRY_ADDRESS: z.string().min(1),
   CREDENTIAL_ADDRESS: z.string().min(1),
   /** Hashes and seals what the wallet keeps: codes, cookies, states, mail, signing keys. */

@@ -1,6 +1,6 @@
 import { openDatabase } from "../platform/db/open-database.ts";
 import { every } from "../platform/jobs/every.ts";
-import { startJobs } from "../platform/jobs/worker.ts";
+import { jobConnectionsMax, startJobs } from "../platform/jobs/worker.ts";
 import { startMeshService } from "../platform/lifecycle/mesh-service.ts";
 import { runService, type ServiceScope } from "../platform/lifecycle/run-service.ts";
 import { errorPage } from "../platform/pages/error-page.ts";
@@ -83,7 +83,7 @@ async function openWallet(
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: "paymesh-wallet",
-    poolSizeMax: config.DATABASE_POOL_SIZE,
+    poolSizeMax: config.DATABASE_POOL_SIZE - jobConnectionsMax,
     log,
   });
   scope.onStop("database", db.close);

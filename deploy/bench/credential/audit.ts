@@ -23,7 +23,7 @@ export async function benchAudit(
   const pids = { postgres: database.pid, credential: process.pid };
   const measurements: Measurement[] = [];
   try {
-    await database.withStorage(Math.max(...concurrencies), async (storage) => {
+    await database.withStorage(Math.max(...concurrencies) + 4, async (storage) => {
       let appended = 0;
       const call = async (): Promise<undefined> => {
         appended += 1;

@@ -35,7 +35,6 @@ const db = openDatabase<Tables>({
   url: DATABASE_URL,
   schema: benchSchema,
   applicationName: "bench-refresh",
-  poolSizeMax: 10,
   statementTimeoutMs: 60_000,
   log,
 });

@@ -36,7 +36,7 @@ async function run(name: string | undefined, args: readonly string[]): Promise<n
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-credential-${name}`,
-    poolSizeMax: 4,
+    poolSizeMax: 6,
     statementTimeoutMs,
     log,
   });

@@ -30,6 +30,8 @@ export interface ProviderCall {
   readonly now: Date;
   /** The longest one request may take. */
   readonly timeoutMs: number;
+  /** When the right to ask ends, by `performance.now()`: from then on no request leaves, and none is waited for. */
+  readonly endsAtMs?: number | undefined;
   /** Ends the act early; absent for acts that must not stop half-way, such as an exchange. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -54,6 +54,11 @@ export class ProviderError extends Error {
   }
 }
 
+/** The same failure of a request that came after one whose answer was lost. */
+export function afterLostAnswer(error: ProviderError): ProviderError {
+  return new ProviderError(error.failure, { ...error, mayHaveActed: true });
+}
+
 /** Whether another try with the same credential may work, later or at once. */
 export function isTransient(failure: ProviderFailure): boolean {
   return failure === "unavailable" || failure === "rate_limited";

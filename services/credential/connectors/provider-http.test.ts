@@ -34,6 +34,19 @@ it("reads an answer of 1 MiB, and says of a larger one that it is too large, so 
   await expect(ask(1024 * 1024 + 1)).rejects.toMatchObject({ failure: "unavailable", detail: answerTooLarge });
 });
 
+it("sends nothing once the right to ask is over, and waits for no answer longer than that", async () => {
+  let requests = 0;
+  server.on("request", () => {
+    requests += 1;
+  });
+  const never = (endsAtMs: number) =>
+    http.send({ url: `${url}/never`, method: "GET" }, { now: new Date(), timeoutMs: 60_000, endsAtMs });
+  await expect(never(performance.now() - 1)).rejects.toMatchObject({ failure: "rate_limited", mayHaveActed: false });
+  expect(requests).toBe(0);
+  await expect(never(performance.now() + 100)).rejects.toMatchObject({ failure: "unavailable", mayHaveActed: true });
+  expect(requests).toBe(1);
+});
+
 it("ends a request by its time or with its caller, and leaves nothing at a caller's signal", async () => {
   const never = (call: { timeoutMs: number; signal?: AbortSignal }) =>
     http.send({ url: `${url}/never`, method: "GET" }, { now: new Date(), ...call });

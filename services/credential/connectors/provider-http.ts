@@ -31,7 +31,7 @@ export interface ProviderResponse {
 
 /** The HTTP client of all banks: connections are kept and bounded per bank, redirects are never followed. */
 export interface ProviderHttp {
-  /** Throws `ProviderError` "unavailable" without an answer in time, or with one above 1 MiB. */
+  /** Throws `ProviderError` "unavailable" without an answer in time, or with one above 1 MiB; "rate_limited" where the call has ended. */
   send(request: ProviderRequest, call: ProviderCall): Promise<ProviderResponse>;
   close(): Promise<void>;
 }
@@ -45,7 +45,7 @@ export function openProviderHttp(): ProviderHttp {
   });
   return {
     send: async (outgoing, call) => {
-      const limit = openLimit(call);
+      const limit = openLimit(timeToSend(call));
       try {
         const response = await request(outgoing.url, {
           method: outgoing.method,
@@ -67,6 +67,17 @@ export function openProviderHttp(): ProviderHttp {
     },
     close: () => agent.close(),
   };
+}
+
+/**
+ * A call with the time that it has for a request now: the last look before it leaves. Throws `ProviderError` "rate_limited" when the right to
+ * ask is over: a process that stood still is not to ask beside who has it now. Our own slowness says nothing of the provider.
+ */
+export function timeToSend<Call extends ProviderCall>(call: Call): Call {
+  if (call.endsAtMs === undefined) return call;
+  const leftMs = call.endsAtMs - performance.now();
+  if (leftMs <= 0) throw new ProviderError("rate_limited", { detail: "no time left" });
+  return { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) };
 }
 
 /** The end of a call by its time or its caller; closed, it costs nothing any more, where a signal of the platform lives for all its time. */

@@ -3,7 +3,8 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { Connector, ProviderCall, RefreshRequest, TokenSet } from "../connectors/connector.ts";
-import { ProviderError } from "../connectors/provider-error.ts";
+import { afterLostAnswer, ProviderError } from "../connectors/provider-error.ts";
+import { timeToSend } from "../connectors/provider-http.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { nextStanding, type Standing } from "../domain/connection-state.ts";
@@ -58,6 +59,9 @@ const asksMax = 2;
 const pauseBetweenAsksMs = 250;
 // What an answer still needs once it is here: the journal.
 const leaseReserveMs = 250;
+
+/** A refusal after an answer that nobody heard: the token may well have been rotated, and nothing is left to wait for. */
+const answerLost = { reason: "answer_lost", isUnsettled: false };
 
 /** A refresh that failed, as it is settled. */
 interface Failed {
@@ -127,16 +131,13 @@ async function askProvider(
   const grant = { institutionId, refreshToken, providerReference };
   let isUnsettled = false;
   for (let ask = 1; ; ask += 1) {
-    const leftMs = work.leaseEndsMs - performance.now() - leaseReserveMs;
-    // Our own slowness says nothing of the provider.
-    if (leftMs <= 0) throw new ProviderError("rate_limited", { detail: "no time left", mayHaveActed: isUnsettled });
-    const call = detachedCall(deps);
     try {
-      return await askFor(connector, grant, { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) });
+      const call = timeToSend({ ...detachedCall(deps), endsAtMs: work.leaseEndsMs - leaseReserveMs });
+      return await askFor(connector, grant, call);
     } catch (error) {
-      if (!(error instanceof ProviderError) || error.failure !== "unavailable") throw error;
+      if (!(error instanceof ProviderError)) throw error;
       isUnsettled ||= error.mayHaveActed;
-      if (ask === asksMax) throw new ProviderError("unavailable", { detail: error.message, mayHaveActed: isUnsettled });
+      if (error.failure !== "unavailable" || ask === asksMax) throw isUnsettled ? afterLostAnswer(error) : error;
       await pause(pauseBetweenAsksMs);
     }
   }
@@ -167,7 +168,7 @@ async function classify(
     case "grant_refused":
     case "reauthorize":
       await circuits.answered(flight);
-      return { ...common, failure: "reauth_required" };
+      return { ...common, ...(error.mayHaveActed ? answerLost : {}), failure: "reauth_required" };
     case "client_refused":
       await circuits.failed(flight);
       return { ...common, failure: "misconfigured" };
@@ -201,7 +202,7 @@ async function settleFailure(
     if (!isSame) return "overtaken";
     // The user has to come all the same, but whoever reads the audit is not told of a revocation that was none.
     const wasLost = await hasUnsettledIntent(deps.storage.db.query, flight);
-    const ended = await end(deps, work, wasLost ? { ...failed, reason: "answer_lost" } : failed);
+    const ended = await end(deps, work, wasLost ? { ...failed, ...answerLost } : failed);
     if (ended !== "answered") return ended ? failed.failure : "overtaken";
   }
 }

@@ -95,7 +95,7 @@ describe("an intent", () => {
     world.bank.behaviour.losesTokenAnswers = 1;
     const state = await replica.wallet.refreshConnection(connection).then((answer) => answer.state);
     expect(state).toBe("EXPIRED");
-    expect(await lastRefreshAct(connection)).toEqual({ outcome: "reauth_required", reason: "grant_refused" });
+    expect(await lastRefreshAct(connection)).toEqual({ outcome: "reauth_required", reason: "answer_lost" });
     user = `user-${crypto.randomUUID()}`;
     const next = await connected();
     world.bank.behaviour.losesTokenAnswers = 2;

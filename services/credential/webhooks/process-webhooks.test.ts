@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
-import type { WebhookEffectKind } from "../connectors/webhook-reader.ts";
+import type { ProviderEvent, WebhookEffectKind } from "../connectors/webhook-reader.ts";
 import type { Connection } from "../domain/connection.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
 import { eventKeptMs, payloadKeptMs, sweepWebhooks } from "../jobs/sweep-webhooks.ts";
@@ -85,6 +85,17 @@ const event = (connection: Connection, id: string, kind: WebhookEffectKind, at?:
   effect: { kind },
   ...(at === undefined ? {} : { at: at.toISOString() }),
 });
+/** Has thin events hang until they are let go, as what they turn out to be. */
+function hangOn(found: Pick<ProviderEvent, "providerReference" | "effect">) {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  provider.resolve = async ({ eventId, type }) => {
+    asked.resolve();
+    await answer.promise;
+    return { eventId, type, ...found };
+  };
+  return { asked: asked.promise, letGo: answer.resolve };
+}
 const secondsAgo = (count: number) => new Date(world.clock.now().getTime() - count * 1_000);
 const syncRuns = async (connection: Connection) =>
   await deps.storage.db.query
@@ -273,24 +284,18 @@ describe("many events", () => {
 
   it("that come while one hangs at its provider are done meanwhile", async () => {
     const [held, free] = [await connect(), await connect()];
-    const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<void>();
-    provider.resolve = async ({ eventId, type }) => {
-      asked.resolve();
-      await answer.promise;
-      return { eventId, type, providerReference: held.providerReference, effect: { kind: "sync_accounts" } };
-    };
+    const { asked, letGo } = hangOn({ providerReference: held.providerReference, effect: { kind: "sync_accounts" } });
     await send(event(held, "held", "fetch"));
     const working = work();
     try {
-      await asked.promise;
+      await asked;
       for (const id of ["f1", "f2"]) {
         await send(event(free, id, "progress"));
         await expect.poll(() => one(id), { timeout: 20_000 }).toMatchObject({ state: "done", attempts: 1 });
       }
       expect(await one("held")).toMatchObject({ state: "processing" });
     } finally {
-      answer.resolve();
+      letGo();
     }
     // The held one takes a second turn as what it turned out to be.
     expect(await working).toBe(4);
@@ -299,26 +304,20 @@ describe("many events", () => {
 
   it("that come while one hangs are done meanwhile although the database failed in between", async () => {
     const [held, free] = [await connect(), await connect()];
-    const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<void>();
-    provider.resolve = async ({ eventId, type }) => {
-      asked.resolve();
-      await answer.promise;
-      return { eventId, type, providerReference: held.providerReference, effect: { kind: "progress" } };
-    };
+    const { asked, letGo } = hangOn({ providerReference: held.providerReference, effect: { kind: "progress" } });
     await send(event(held, "held", "fetch"));
     const failures = () => world.logLines.filter((line) => line.includes("webhook events not claimed")).length;
     const failedBefore = failures();
     const working = work();
     try {
-      await asked.promise;
+      await asked;
       const giveBack = await world.database.takeAway();
       await expect.poll(failures, { timeout: 20_000 }).toBeGreaterThan(failedBefore).finally(giveBack);
       await send(event(free, "next", "progress"));
       await expect.poll(() => one("next"), { timeout: 20_000 }).toMatchObject({ state: "done", attempts: 1 });
       expect(await one("held")).toMatchObject({ state: "processing" });
     } finally {
-      answer.resolve();
+      letGo();
       await working;
     }
     expect(await one("held")).toMatchObject({ state: "done" });

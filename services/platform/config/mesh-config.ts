@@ -11,7 +11,8 @@ export const meshConfigShape = {
   ADMIN_PORT: port,
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   DATABASE_SCHEMA: z.string().regex(/^[a-z][a-z0-9_]{0,62}$/),
-  DATABASE_POOL_SIZE: wholeNumber({ min: 1, max: 100, otherwise: 10 }),
+  /** Connections the process opens at most, all told. */
+  DATABASE_POOL_SIZE: wholeNumber({ min: 2, max: 100, otherwise: 14 }),
   TLS_CERT_FILE: z.string().min(1),
   TLS_KEY_FILE: z.string().min(1),
   TLS_CA_FILE: z.string().min(1),

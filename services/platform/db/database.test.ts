@@ -164,8 +164,23 @@ it("says it is not ready when nothing listens", async () => {
   await unreachable.close();
 });
 
+it("opens no more connections than it may, those of hot statements among them", async () => {
+  const small = database.open<Tables>({ poolSizeMax: 6 });
+  const held = await Promise.all([
+    ...Array.from({ length: 4 }, () => small.pool.connect()),
+    ...Array.from({ length: 2 }, () => small.hotPool.connect()),
+  ]);
+  const more = [small.pool.query("select 1"), small.hot({ name: "one", text: "select 1" }, [])];
+  expect([small.pool.waitingCount, small.hotPool.waitingCount]).toEqual([1, 1]);
+  for (const client of held) client.release();
+  await Promise.all(more);
+  expect(small.pool.totalCount + small.hotPool.totalCount).toBe(6);
+  await small.close();
+});
+
 it("refuses a pool without limit and a schema that is no identifier", () => {
   const options = { url: database.url, schema: "counting", applicationName: "test", log: { warn: () => undefined } };
   expect(() => openDatabase({ ...options, poolSizeMax: 1000 })).toThrow(RangeError);
+  expect(() => openDatabase({ ...options, poolSizeMax: 1 })).toThrow(RangeError);
   expect(() => openDatabase({ ...options, schema: "a,public; drop" })).toThrow(RangeError);
 });

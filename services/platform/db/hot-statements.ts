@@ -1,5 +1,6 @@
 import pg from "pg";
 
+/** More gain nothing: batches gather while so many statements are in flight. */
 const connectionsMax = 4;
 
 /**
@@ -24,13 +25,14 @@ export interface HotStatement {
 /** Runs a hot statement by itself; resolves with its rows once it is committed. */
 export type RunHot = <Row>(statement: HotStatement, values: readonly unknown[]) => Promise<readonly Row[]>;
 
-/** Makes the pool of hot statements from the settings of the ordinary one; no connection is made before the first. */
+/** How many of a process's connections are for its hot statements: a third, one at least and four at most. */
+export function hotConnectionsOf(poolSizeMax: number): number {
+  return Math.min(connectionsMax, Math.max(1, Math.floor(poolSizeMax / 3)));
+}
+
+/** Makes the pool of hot statements from these settings; no connection is made before the first. */
 export function hotPoolOf(settings: pg.PoolConfig): pg.Pool {
-  return new pg.Pool({
-    ...settings,
-    options: `${settings.options ?? ""} ${plannerSettings}`,
-    max: connectionsMax,
-  });
+  return new pg.Pool({ ...settings, options: `${settings.options ?? ""} ${plannerSettings}` });
 }
 
 /** Runs hot statements on their pool. */

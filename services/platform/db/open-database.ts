@@ -1,11 +1,11 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Logger } from "pino";
-import { hotPoolOf, type RunHot, runHotOn } from "./hot-statements.ts";
+import { hotConnectionsOf, hotPoolOf, type RunHot, runHotOn } from "./hot-statements.ts";
 import { jobsSchemaOf } from "./schema-names.ts";
 import { valueTypes } from "./value-types.ts";
 
-const poolSizeLimit = 100;
+const poolSizeLimits = { min: 2, max: 100, otherwise: 14 };
 const connectTimeoutMs = 5_000;
 const idleConnectionMs = 30_000;
 const idleInTransactionMs = 15_000;
@@ -19,7 +19,10 @@ export interface DatabaseOptions {
   readonly schema: string;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** Connections at most, 1 to 100; 10 when absent. */
+  /**
+   * Connections at most, 2 to 100, 14 when absent. A third of them, four at most, are kept for hot statements: of 14 there are 10
+   * for everything else.
+   */
   readonly poolSizeMax?: number;
   /** Server-side limit of one statement; 5000 when absent. A longer one fails with 57014. */
   readonly statementTimeoutMs?: number;
@@ -31,8 +34,10 @@ export interface Database<Tables> {
   /** For named statements that the planner may plan as it likes, and for transactions without the query builder. */
   readonly pool: pg.Pool;
   readonly query: Kysely<Tables>;
-  /** For hot statements that stand by themselves: on up to four connections of their own, which plan by index. */
+  /** For hot statements that stand by themselves, on connections of their own, which plan by index. */
   readonly hot: RunHot;
+  /** The connections of `hot`, for statements that need more of a pool than to be run. */
+  readonly hotPool: pg.Pool;
   /** Whether the server answers a trivial query within two seconds. Never throws. */
   isReady(): Promise<boolean>;
   /** Waits for the queries in flight, then closes. A second call does nothing. */
@@ -42,18 +47,18 @@ export interface Database<Tables> {
 /**
  * Opens a pool; no connection is made before the first query. int8 arrives as `bigint`, timestamptz as `Date`, numeric
  * as text. A connection that breaks while idle is logged and replaced; a query on a broken one rejects.
- * @throws RangeError when the pool size is not 1 to 100.
+ * @throws RangeError when the pool size is not 2 to 100.
  */
 export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables> {
-  const poolSizeMax = options.poolSizeMax ?? 10;
-  if (!Number.isInteger(poolSizeMax) || poolSizeMax < 1 || poolSizeMax > poolSizeLimit) {
-    throw new RangeError(`pool size ${poolSizeMax} must be 1..${poolSizeLimit}`);
+  const { min, max, otherwise } = poolSizeLimits;
+  const { poolSizeMax = otherwise } = options;
+  if (!Number.isInteger(poolSizeMax) || poolSizeMax < min || poolSizeMax > max) {
+    throw new RangeError(`pool size ${poolSizeMax} must be ${min}..${max}`);
   }
   const settings: pg.PoolConfig = {
     connectionString: options.url,
     application_name: options.applicationName,
     options: `-c search_path=${options.schema},${jobsSchemaOf(options.schema)}`,
-    max: poolSizeMax,
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: idleConnectionMs,
     idle_in_transaction_session_timeout: idleInTransactionMs,
@@ -61,8 +66,9 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
     keepAlive: true,
     types: valueTypes,
   };
-  const pool = new pg.Pool(settings);
-  const hotPool = hotPoolOf(settings);
+  const hotConnections = hotConnectionsOf(poolSizeMax);
+  const pool = new pg.Pool({ ...settings, max: poolSizeMax - hotConnections });
+  const hotPool = hotPoolOf({ ...settings, max: hotConnections });
   for (const one of [pool, hotPool]) surviveLostConnections(one, options.log);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | undefined;
@@ -70,6 +76,7 @@ export function openDatabase<Tables>(options: DatabaseOptions): Database<Tables>
     pool,
     query,
     hot: runHotOn(hotPool),
+    hotPool,
     isReady: () => answersInTime(pool),
     close: () => {
       closing ??= closeAll(query, [pool, hotPool]);

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { checkedIdentifier } from "./schema-names.ts";
+import { refuseForeignSchemas, type SchemaOwner, signSchemas } from "./schema-owner.ts";
 import { scramVerifier } from "./scram-verifier.ts";
 
 const connectTimeoutMs = 5_000;
@@ -17,12 +18,15 @@ export interface ProvisionOptions {
   /** A role that may create roles and schemas; it owns the tables and runs the migrations. */
   readonly adminUrl: string;
   readonly services: readonly ServiceRole[];
+  /** Whose the schemas are; anybody's when absent. */
+  readonly owner?: SchemaOwner;
 }
 
 /**
  * Creates a login role and a schema for each service, or brings existing ones to this state. A service's role reads and
  * writes the rows of its own schema, including tables that later migrations of the same owner add; it cannot change
  * tables nor see another schema. Repeating it is harmless, also at the same time; it resets the passwords.
+ * @throws ForeignSchemaError, with nothing changed, when a schema is another owner's.
  */
 export async function provisionDatabase(options: ProvisionOptions): Promise<void> {
   const client = new pg.Client({
@@ -35,7 +39,10 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<void
     await client.query("begin");
     // Two starts that alter one role at once would fail with "tuple concurrently updated".
     await client.query("select pg_advisory_xact_lock(hashtextextended('paymesh_provision', 0))");
+    const schemas = options.services.map(({ schema }) => checkedIdentifier(schema));
+    if (options.owner !== undefined) await refuseForeignSchemas(client, schemas, options.owner);
     for (const service of options.services) await provision(client, service);
+    if (options.owner !== undefined) await signSchemas(client, schemas, options.owner);
     await client.query("commit");
   } finally {
     await client.end();

@@ -7,6 +7,8 @@ import { jobsSchemaOf } from "../db/schema-names.ts";
 import { queueLogger } from "./queue-logger.ts";
 
 const concurrencyDefault = 4;
+/** One connection listens for new jobs, one serves the queue itself. */
+const connectionsBesideJobs = 2;
 const pollIntervalMs = 1_000;
 const attemptsDefault = 25;
 
@@ -36,6 +38,9 @@ export interface StartJobsOptions {
   readonly concurrency?: number;
 }
 
+/** Connections that `startJobs` opens at most, when no other number of jobs at a time is asked for. */
+export const jobConnectionsMax = concurrencyDefault + connectionsBesideJobs;
+
 /**
  * Works the queue until stopped; every replica may. `stop()` takes no new job, aborts the tasks' signals and waits for them.
  * @throws Error when the queue's schema is missing or older than this release.
@@ -46,8 +51,7 @@ export async function startJobs(options: StartJobsOptions): Promise<{ stop(): Pr
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: `${options.schema}-jobs`,
-    // One connection listens for new jobs, one serves the queue itself.
-    max: concurrency + 2,
+    max: concurrency + connectionsBesideJobs,
     keepAlive: true,
   });
   surviveLostConnections(pool, options.log);

@@ -2,6 +2,7 @@ import { ConfigError } from "../config/config-error.ts";
 import type { Environment } from "../config/read-config.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import { type Clock, systemClock } from "../time/clock.ts";
+import { SealedRecordError } from "../vault/sealed-box.ts";
 
 /** What a composition root is given. */
 export interface ServiceScope {
@@ -37,11 +38,19 @@ export async function runService(
     await start({ env, log, clock: systemClock, onStop: (label, stop) => parts.push({ label, stop }) });
     log.info("ready");
   } catch (cause) {
-    if (cause instanceof ConfigError) process.stderr.write(`${name} cannot start:\n${cause.message}\n`);
+    const reason = reasonForPeople(cause);
+    if (reason !== undefined) process.stderr.write(`${name} cannot start:\n${reason}\n`);
     else log.fatal({ err: cause }, "cannot start");
     await stopAll();
     process.exit(cause instanceof ConfigError ? 2 : 1);
   }
+}
+
+/** What to do about a failure to start, where it is known; other failures are logged with where they came from. */
+function reasonForPeople(cause: unknown): string | undefined {
+  if (cause instanceof ConfigError) return cause.message;
+  if (!(cause instanceof SealedRecordError)) return undefined;
+  return `${cause.message}. The database holds records of other encryption keys than this service was given: give it those keys, or another database`;
 }
 
 function listenForSignals(log: Logger, stopAll: () => Promise<boolean>): void {

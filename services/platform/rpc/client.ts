@@ -7,6 +7,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { Client, connectivityState, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { GrpcCode } from "../errors/grpc-code.ts";
 import { type MeshTls, serviceOfPeer } from "../tls/load-mesh-tls.ts";
 import { methodDefinition } from "./grpc-server.ts";
 import { RpcError } from "./rpc-error.ts";
@@ -54,7 +55,8 @@ const reconnectPatienceMs = 2 * reconnectEveryMs;
 
 /**
  * Makes a client of a service over gRPC with mutual TLS. It connects at the first call and reconnects by itself. A unary call to a
- * service that is gone waits half a second for its return, then fails as UNAVAILABLE.
+ * service that is gone waits half a second for its return, or half its timeout where that is shorter, then fails as UNAVAILABLE. An
+ * aborted call fails as CANCELLED at once.
  */
 export function createRpcClient<S extends DescService>(service: S, options: RpcClientOptions): RpcClient<S> {
   const client = new Client(options.address, channelCredentials(options), {
@@ -97,8 +99,13 @@ function metadataOf(options: CallOptions): Metadata {
 function unaryCall(client: Client, method: DescMethod) {
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
   return async (request: MessageInitShape<DescMethod["input"]>, options: CallOptions = {}): Promise<Message> => {
-    const deadline = Date.now() + (options.timeoutMs ?? timeoutMsDefault);
-    if (isGone(client)) await itsReturn(client, Math.min(deadline, Date.now() + reconnectPatienceMs));
+    const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    const deadline = Date.now() + timeoutMs;
+    if (isGone(client)) {
+      // Half of a short timeout stays for the call, which then says that the service is gone, and not that it is slow.
+      await itsReturn(client, { waitMs: Math.min(reconnectPatienceMs, timeoutMs / 2), signal: options.signal });
+      if (options.signal?.aborted) throw new RpcError(`${path}: cancelled`, { code: GrpcCode.CANCELLED, reason: "" });
+    }
     return new Promise((resolve, reject) => {
       const call = client.makeUnaryRequest(
         path,
@@ -124,9 +131,18 @@ function isGone(client: Client): boolean {
   return client.getChannel().getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE;
 }
 
-/** Resolves when the service is back, or at the deadline: the call itself then says what is wrong. */
-function itsReturn(client: Client, deadline: number): Promise<void> {
-  return new Promise((resolve) => client.waitForReady(deadline, () => resolve()));
+/** Resolves when the service is back, at the end of the wait, or on abort: the caller then finds out which. */
+function itsReturn(client: Client, wait: { waitMs: number; signal: AbortSignal | undefined }): Promise<void> {
+  const { waitMs, signal } = wait;
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = (): void => {
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    signal?.addEventListener("abort", done);
+    client.waitForReady(Date.now() + waitMs, done);
+  });
 }
 
 function streamCall(client: Client, method: DescMethod) {

@@ -240,6 +240,23 @@ it("reaches a service with the first call after its return, however long it was 
   await second.stop();
 });
 
+it("waits for a service that is gone no longer than its caller does", async () => {
+  // Nothing listens on port 1.
+  const caller = createRpcClient(Router, { address: "127.0.0.1:1", serverName: "router" });
+  const failed: number[] = [];
+  const ask = (options: { timeoutMs?: number; signal?: AbortSignal }) =>
+    caller.listTokenTypes({}, options).catch((error: RpcError) => failed.push(error.code)); // it throws nothing else
+  await ask({});
+  await ask({ timeoutMs: 400 });
+  expect(failed.splice(0)).toEqual([GrpcCode.UNAVAILABLE, GrpcCode.UNAVAILABLE]);
+  const leaving = new AbortController();
+  const asked = [ask({}), ask({ signal: leaving.signal }), ask({ signal: AbortSignal.abort() })];
+  setImmediate(() => leaving.abort());
+  await Promise.all(asked);
+  expect(failed).toEqual([GrpcCode.CANCELLED, GrpcCode.CANCELLED, GrpcCode.UNAVAILABLE]);
+  caller.close();
+});
+
 it("limits refused credentials by address, and says unavailable where the counters cannot be reached", async () => {
   const taken: string[] = [];
   let answer: () => Promise<{ allowed: boolean; retryAfterSeconds: number }> = async () => ({

@@ -1,12 +1,10 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseCurrency } from "../../platform/money/currency.ts";
-import { createLogger } from "../../platform/telemetry/logger.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { createPaymentIds } from "../domain/payment-id.ts";
 import { outcomeOf } from "../flows/outcome.ts";
 import { migrations } from "../testing/router-under-test.ts";
-import { openHotPool } from "./hot-pool.ts";
 import {
   createPaymentWriter,
   type NewPayment,
@@ -27,13 +25,11 @@ let orders = 0;
 
 beforeAll(async () => {
   database = await createTestDatabase({ schema: "router", directory: migrations });
-  const log = createLogger({ service: "router", level: "silent" });
-  pool = openHotPool({ url: database.url, schema: database.schema, log });
+  pool = database.open().hotPool;
   writer = createPaymentWriter(pool);
 });
 
 afterAll(async () => {
-  await pool.end();
   await database.drop();
 });
 
@@ -147,18 +143,12 @@ describe("the plans of the batched statements", () => {
 
   it("reach payments by the primary key alone before anything is known of the table", async () => {
     const fresh = await createTestDatabase({ schema: "router", directory: migrations });
-    const freshPool = openHotPool({
-      url: fresh.url,
-      schema: fresh.schema,
-      log: createLogger({ service: "router", level: "silent" }),
-    });
-    const client = await freshPool.connect();
+    const client = await fresh.open().hotPool.connect();
     try {
       const plan = await planOn(client, outcomeValues([approved(newPayment())]));
       expect(plan).toContain("Index Scan using payments_pkey on payments p");
     } finally {
       client.release();
-      await freshPool.end();
       await fresh.drop();
     }
   });

@@ -52,7 +52,7 @@ export interface PaymentWriter {
   recordOutcome(outcome: PaymentOutcome): Promise<boolean>;
 }
 
-/** Makes the writer over the hot pool; see `openHotPool` for why it has a pool of its own. */
+/** Makes the writer over the pool of hot statements. */
 export function createPaymentWriter(pool: pg.Pool): PaymentWriter {
   const pending = createBatcher({
     flush: (rows: readonly PendingRow[]) => flushPending(pool, rows),

@@ -16,7 +16,6 @@ import { type Authorizer, createAuthorizer } from "../flows/authorize.ts";
 import type { PaymentDesk } from "../flows/payment-desk.ts";
 import { routerErrors } from "../rpc/error-table.ts";
 import { routerService } from "../rpc/router-service.ts";
-import { openHotPool } from "../storage/hot-pool.ts";
 import { createReconciliationStore } from "../storage/reconciliation-store.ts";
 import type { RouterTables } from "../storage/tables.ts";
 import { bankNamed } from "./bank-facts.ts";
@@ -72,9 +71,8 @@ export interface RouterWorld {
 export async function startRouter(world: RouterWorld): Promise<RouterUnderTest> {
   const log = createLogger({ service: "router", level: "silent" });
   const clock = world.clock ?? systemClock;
-  const where = { url: world.database.url, schema: world.database.schema, log };
-  const db = openDatabase<RouterTables>({ ...where, applicationName: "router-under-test" });
-  const hotPool = openHotPool(where);
+  const { url, schema } = world.database;
+  const db = openDatabase<RouterTables>({ url, schema, applicationName: "router-under-test", log });
   const bankHttp = createBankHttp();
   const { bankTimeoutMs = Number.POSITIVE_INFINITY } = world;
   const picture = createRegistryPicture();
@@ -85,7 +83,6 @@ export async function startRouter(world: RouterWorld): Promise<RouterUnderTest> 
   }
   const desk = assembleDesk({
     db,
-    hotPool,
     bankHttp: {
       ...bankHttp,
       post: (call) => bankHttp.post({ ...call, timeoutMs: Math.min(call.timeoutMs, bankTimeoutMs) }),
@@ -111,17 +108,16 @@ export async function startRouter(world: RouterWorld): Promise<RouterUnderTest> 
     log,
     limiter: createRateLimiter({ db }),
   });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  const address = await app.listen({ host: "127.0.0.1", port: 0 });
   return {
     desk,
     authorizer,
     picture,
-    call: (method, body, options = {}) => callRouter(url, method, body, options),
+    call: (method, body, options = {}) => callRouter(address, method, body, options),
     stop: async () => {
       await app.close();
       await authorizer.drain();
       await bankHttp.close();
-      await hotPool.end();
       await db.close();
     },
   };

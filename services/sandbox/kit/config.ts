@@ -19,7 +19,7 @@ export function sandboxShape(own: { readonly port: number; readonly schema: stri
     SANDBOX_DATA_KEY: secretText(32),
     DATABASE_URL: z.string().min(1),
     DATABASE_SCHEMA: z.string().default(own.schema),
-    DATABASE_POOL_SIZE: wholeNumber({ min: 1, max: 100, otherwise: 5 }),
+    DATABASE_POOL_SIZE: wholeNumber({ min: 2, max: 100, otherwise: 7 }),
   };
 }
 

@@ -23,7 +23,7 @@ export const shopConfig = z
     BANK_CLIENT_SECRET: secretText(8).optional(),
     DATABASE_URL: z.string().min(1),
     DATABASE_SCHEMA: z.string().default("shop"),
-    DATABASE_POOL_SIZE: wholeNumber({ min: 1, max: 100, otherwise: 5 }),
+    DATABASE_POOL_SIZE: wholeNumber({ min: 2, max: 100, otherwise: 7 }),
     /** Signs form tokens and seals what is kept between leaving for the wallet and coming back. */
     SHOP_COOKIE_SECRET: secretText(32),
   })

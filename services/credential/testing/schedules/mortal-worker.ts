@@ -40,7 +40,14 @@ export function startWorker(parts: WorkerParts): MortalWorker {
   const mortality = createMortality();
   const pool = mortalPool(parts, mortality);
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  const db = { pool: parts.pool, query, hot: hotOver(pool), isReady: async () => true, close: async () => {} };
+  const db = {
+    pool: parts.pool,
+    query,
+    hot: hotOver(pool),
+    hotPool: parts.pool,
+    isReady: async () => true,
+    close: async () => {},
+  };
   const clock = new ManualClock(new Date());
   const deps: Dependencies = {
     storage: storageOver(parts, db),

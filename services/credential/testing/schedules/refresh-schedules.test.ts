@@ -12,7 +12,7 @@ const count = Number.parseInt(process.env["SCHEDULES"] ?? "48", 10);
 const firstSeed = Number.parseInt(process.env["SCHEDULE_SEED"] ?? String(Date.now() % 1_000_000_000), 10);
 // A schedule mostly waits: for leases to end, and for its database. Each lane may need eight of the test server's 200 connections.
 const lanesMax = 24;
-const poolSizeMax = 8;
+const poolSizeMax = 12;
 const encryptionKey = "encryption-key-of-the-tests-0123456789";
 const log = createLogger({ service: "credential", level: "silent", destination: { write: () => {} } });
 const lanes: { database: TestDatabase; lane: ScheduleLane; storage: Awaited<ReturnType<typeof openStorage>> }[] = [];

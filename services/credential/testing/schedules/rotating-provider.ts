@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Connector, ProviderCall, TokenSet } from "../../connectors/connector.ts";
 import { ProviderError } from "../../connectors/provider-error.ts";
+import { timeToSend } from "../../connectors/provider-http.ts";
 import { refreshOnlyConnector } from "../refresh-only-connector.ts";
 import type { Mortality } from "./mortality.ts";
 
@@ -37,6 +38,8 @@ export interface RotatingProvider {
   /** How the next requests are treated, in order; then all are answered. */
   readonly moods: ProviderMood[];
   readonly violations: string[];
+  /** Each request as it ended, in order, with the time it took: a seed repeats what was meant to happen, not when. */
+  readonly seen: string[];
   /** The connector of one worker, whose death ends its calls unheard. */
   connector(worker: Mortality): Connector;
 }
@@ -57,6 +60,7 @@ export function createRotatingProvider(options: RotatingProviderOptions): Rotati
   const tokens = new Map<string, Token>();
   const moods: ProviderMood[] = [];
   const violations: string[] = [];
+  const seen: string[] = [];
 
   const issue = (grant: Grant, parent: string | undefined): string => {
     const token = `refresh-${tokens.size + 1}`;
@@ -101,16 +105,22 @@ export function createRotatingProvider(options: RotatingProviderOptions): Rotati
     return { accessToken: `access-of-${rotated}`, refreshToken: rotated, accessTokenExpiresAt };
   };
   const ask = async (given: string, call: ProviderCall, worker: Mortality): Promise<TokenSet> => {
-    const calledMs = performance.now();
     await worker.step();
-    const isOutOfTime = performance.now() - calledMs > call.timeoutMs;
-    // Whoever stood still between the end of his lease and the request is beyond help where a second use ends the grant.
-    if (isOutOfTime && kind === "watchful") throw new ProviderError("unavailable", { detail: "timeout" });
-    const grant = isOutOfTime ? undefined : tokens.get(given)?.grant;
+    // As real requests do: one who stood still looks at his time once more before anything leaves.
+    const inTime = timeToSend(call);
+    const grant = tokens.get(given)?.grant;
     if (grant !== undefined) grant.underWay += 1;
     if ((grant?.underWay ?? 0) > 1) violations.push("two refreshes of one connection were under way");
+    const askedMs = performance.now();
+    const note = (end: string) =>
+      seen.push(`${askedMs.toFixed(0)} to ${performance.now().toFixed(0)} ms ${given}: ${end}`);
     try {
-      return await answer(given, call, worker);
+      const answered = await answer(given, inTime, worker);
+      note(answered.refreshToken ?? "");
+      return answered;
+    } catch (error) {
+      note(String(error));
+      throw error;
     } finally {
       if (grant !== undefined) grant.underWay -= 1;
     }
@@ -125,6 +135,7 @@ export function createRotatingProvider(options: RotatingProviderOptions): Rotati
     isGood: (token) => tokens.get(token)?.isDead === false && tokens.get(token)?.grant.isRevoked === false,
     moods,
     violations,
+    seen,
     connector: (worker) =>
       refreshOnlyConnector({
         name: "rotating",

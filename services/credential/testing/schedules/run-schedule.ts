@@ -68,6 +68,7 @@ export async function runSchedule(lane: ScheduleLane, seed: number): Promise<Sch
   } catch (error) {
     world.violations.push(`the schedule itself failed: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (world.violations.length > 0) await world.tell();
   await world.end();
   return world.result();
 }
@@ -266,6 +267,18 @@ class Schedule {
       [connectionId],
     );
     if (rowCount !== 0) this.violations.push("a consent that stands was told to have been revoked");
+  }
+
+  /** Says what there is to say of a schedule that went wrong. */
+  async tell(): Promise<void> {
+    const kept = `select state, state_reason, token_version::text, refresh_epoch::text, refresh_outcome, refresh_unsettled,
+        (select json_agg(json_build_object('epoch', epoch, 'answered_at', answered_at)) from refresh_journal
+          where connection_id = $1) as journal,
+        (select json_agg(json_build_object('epoch', epoch, 'token_version', token_version)) from refresh_intents
+          where connection_id = $1) as intents
+      from connections where connection_id = $1`;
+    const { rows } = await this.#parts.pool.query(kept, [this.#key.connectionId]);
+    this.violations.push(`kept ${JSON.stringify(rows)}`, `the provider saw ${this.#provider.seen.join(", ")}`);
   }
 
   /** Leaves nothing that a later schedule of the lane would pick up. */

@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     url: options.databaseUrl,
     schema: "credential",
     applicationName: "partner-process",
-    poolSizeMax: 2,
+    poolSizeMax: 3,
     log,
   });
   const storage = await openStorage({ db, masterKeys: secretsByVersion({ 1: options.masterKey }), log });
