@@ -24,6 +24,14 @@ it("gives a key to its owner alone", () => {
   expect(cache.find({ ...owner, tenant: "firm" }, "key-1")).toBe(undefined);
 });
 
+it("has one box of a key: the first serves on, and a second one is wiped", () => {
+  const cache = createDataKeyCache({ entriesMax: 2, lifeMs: 60_000 });
+  const [first, second] = [box(), box()];
+  expect(cache.keep(owner, "key-1", first)).toBe(first);
+  expect(cache.keep(owner, "key-1", second)).toBe(first);
+  expect([isWiped(first), isWiped(second)]).toEqual([false, true]);
+});
+
 it("holds no more than it may, and wipes what it lets go", () => {
   const cache = createDataKeyCache({ entriesMax: 2, lifeMs: 60_000 });
   const boxes = [box(), box(), box()];

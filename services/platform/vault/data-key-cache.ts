@@ -5,8 +5,11 @@ import type { VaultOwner } from "./vault-store.ts";
 export interface DataKeyCache {
   /** The box of a data key of this owner; undefined when it is not here, or another owner's. */
   find(owner: VaultOwner, dataKeyId: string): SealedBox | undefined;
-  /** Keeps a box, wiping the oldest when there is no room. The cache wipes it; nobody else may. */
-  keep(owner: VaultOwner, dataKeyId: string, box: SealedBox): void;
+  /**
+   * Keeps a box, wiping the oldest when there is no room, and returns the one to use. That is an earlier one where two callers unwrapped
+   * the same key at once: it may be in use, so the later one is wiped. The cache wipes what it keeps; nobody else may.
+   */
+  keep(owner: VaultOwner, dataKeyId: string, box: SealedBox): SealedBox;
   /** Wipes every key. */
   clear(): void;
 }
@@ -47,15 +50,22 @@ export function createDataKeyCache(options: DataKeyCacheOptions): DataKeyCache {
     }
   };
 
+  const find = (owner: VaultOwner, dataKeyId: string): SealedBox | undefined => {
+    const entry = entries.get(dataKeyId);
+    if (entry === undefined || entry.tenant !== owner.tenant || entry.userId !== owner.userId) return undefined;
+    if (entry.endsAtMs > performance.now()) return entry.box;
+    wipe(dataKeyId, entry);
+    return undefined;
+  };
+
   return {
-    find: (owner, dataKeyId) => {
-      const entry = entries.get(dataKeyId);
-      if (entry === undefined || entry.tenant !== owner.tenant || entry.userId !== owner.userId) return undefined;
-      if (entry.endsAtMs > performance.now()) return entry.box;
-      wipe(dataKeyId, entry);
-      return undefined;
-    },
+    find,
     keep: (owner, dataKeyId, box) => {
+      const first = find(owner, dataKeyId);
+      if (first !== undefined) {
+        box.wipe();
+        return first;
+      }
       const replaced = entries.get(dataKeyId);
       if (replaced !== undefined) wipe(dataKeyId, replaced);
       const oldest = entries.entries().next().value;
@@ -63,6 +73,7 @@ export function createDataKeyCache(options: DataKeyCacheOptions): DataKeyCache {
       const { tenant, userId } = owner;
       entries.set(dataKeyId, { tenant, userId, box, endsAtMs: performance.now() + options.lifeMs });
       timer ??= setTimeout(wipeEnded, options.lifeMs + 1).unref();
+      return box;
     },
     clear: () => {
       clearTimeout(timer);

@@ -28,6 +28,16 @@ describe("the vault", () => {
     expect(Buffer.from(sealed.ciphertext).includes("secret")).toBe(false);
   });
 
+  it("opens secrets of one key at once when it has to unwrap the key first, as after a start", async () => {
+    const { vault, store } = await open();
+    const places = [1, 2, 3, 4].map((recordVersion) => ({ ...place, recordVersion }));
+    const secrets = [];
+    for (const each of places) secrets.push({ place: each, sealed: await vault.seal(store, each, "secret") });
+    const started = createVault({ keyring: await openKeyring({ store, source: source1, use: "test", log }), log });
+    const opened = await Promise.all(secrets.map((secret) => started.open(store, secret)));
+    expect(opened).toEqual(["secret", "secret", "secret", "secret"]);
+  });
+
   it("refuses a ciphertext moved to another connection, user, tenant, provider or purpose", async () => {
     const { vault, store } = await open();
     const sealed = await vault.seal(store, place, "secret");
@@ -180,8 +190,10 @@ describe("deriveMasterKey", () => {
   });
 });
 
+const source1 = secretsByVersion({ 1: secret1 });
+
 async function open(sealsPerDataKey?: bigint): Promise<{ vault: Vault; store: MemoryVaultStore }> {
   const store = new MemoryVaultStore();
-  const keyring = await openKeyring({ store, source: secretsByVersion({ 1: secret1 }), use: "test", log });
+  const keyring = await openKeyring({ store, source: source1, use: "test", log });
   return { store, vault: createVault({ keyring, log, ...(sealsPerDataKey === undefined ? {} : { sealsPerDataKey }) }) };
 }

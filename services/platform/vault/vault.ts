@@ -116,9 +116,7 @@ export function createVault(options: VaultOptions): Vault {
   /** The owner is the one the caller asks for, not the one in the row: a data key moved to another user does not unwrap. */
   const unwrapped = async (store: VaultStore, stored: StoredDataKey, owner: VaultOwner): Promise<SealedBox> => {
     await keyring.need(stored.masterKeyVersion, store);
-    const box = unwrap(keyring, stored, owner);
-    cache.keep(owner, stored.dataKeyId, box);
-    return box;
+    return cache.keep(owner, stored.dataKeyId, unwrap(keyring, stored, owner));
   };
   const open = async (store: VaultStore, { place, sealed }: PlacedSecret): Promise<string> => {
     // Asked each time: a destroyed key ends everything sealed under it at once, cached or not.
