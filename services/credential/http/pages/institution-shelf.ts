@@ -27,7 +27,7 @@ export interface ProviderOffer {
 
 /** The institutions of every provider whose connections a person makes here. */
 export interface InstitutionShelf {
-  /** Those whose names have every word of `search`; a few of each when it is empty. Never throws for a provider that fails. */
+  /** Those whose names have every word of `search`; a few of each when it is empty. Never throws for a list that fails. */
   offers(search: string): Promise<readonly ProviderOffer[]>;
 }
 
@@ -40,7 +40,7 @@ interface Kept {
 export function createInstitutionShelf(parts: {
   readonly connectors: readonly Connector[];
   readonly clock: Clock;
-  readonly log: Pick<Logger, "warn">;
+  readonly log: Pick<Logger, "warn" | "error">;
 }): InstitutionShelf {
   const { connectors, clock, log } = parts;
   const kept = new Map<string, Kept>();
@@ -49,8 +49,9 @@ export function createInstitutionShelf(parts: {
     try {
       return await connector.listInstitutions({ now: clock.now(), timeoutMs, signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
-      if (useFailure(error) === undefined) throw error;
-      log.warn({ connector: connector.name, err: error }, "institutions not listed");
+      // A fault of ours takes this list away, not a person's view of his connections.
+      const isOurs = useFailure(error) === undefined;
+      log[isOurs ? "error" : "warn"]({ connector: connector.name, err: error }, "institutions not listed");
       const retry = { untilMs: clock.now().getTime() + failureKeptMs, institutions: Promise.resolve(undefined) };
       kept.set(connector.name, retry);
       return undefined;
