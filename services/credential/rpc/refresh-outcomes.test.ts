@@ -89,6 +89,13 @@ describe("an intent", () => {
     expect(await intents()).toEqual([]);
   });
 
+  it("is what a claim leaves to be found by: the claim itself changes nothing that an index of the connections holds", async () => {
+    const changed = "refresh_(epoch|holder|lease_until|outcome)";
+    const indexes = "select indexdef from pg_indexes where tablename = 'connections' and indexdef ~ $1";
+    expect(await query(indexes, [changed])).toEqual([]);
+    expect(await query(indexes, ["refresh_due_at"])).not.toEqual([]);
+  });
+
   it("stays when the answer is lost, so that a refusal which follows is not told as a revocation", async () => {
     const connection = await connected();
     world.bank.behaviour.graceMs = 0;
@@ -100,7 +107,8 @@ describe("an intent", () => {
     const next = await connected();
     world.bank.behaviour.losesTokenAnswers = 2;
     await expect(replica.wallet.refreshConnection(next)).rejects.toMatchObject({ reason: "provider_unavailable" });
-    expect(await query("select * from refresh_intents where connection_id = $1", [next.connectionId])).toHaveLength(1);
+    const kept = "select is_over from refresh_intents where connection_id = $1";
+    expect(await query(kept, [next.connectionId])).toEqual([{ is_over: true }]);
     world.clock.advance(5_000);
     await sweepRefreshes(replica, live);
     expect(await reread(next)).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });

@@ -3,6 +3,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Connection } from "../domain/connection.ts";
 import { toConnection } from "./connection-store.ts";
 import { planByIndex } from "./index-plans.ts";
+import { keyArrays } from "./key-columns.ts";
 import type { Queryable, Storage, Tx } from "./storage.ts";
 import type { ConnectionRow } from "./tables.ts";
 
@@ -92,19 +93,32 @@ export async function claimOutOfTurn(
 ): Promise<Connection[]> {
   const rows = await inTransaction(storage.db, async (tx) => {
     await planByIndex(tx);
-    const claimed: ConnectionRow[] = [];
-    for (const places of [abandonedPlaces(due.limit), unsettledPlaces(due)]) {
-      claimed.push(...(await claim(tx, claimant, places)));
-    }
-    return claimed;
+    const abandoned = await claim(tx, claimant, abandonedPlaces(due.limit));
+    if (abandoned.length > 0) await endIntentsBefore(tx, abandoned);
+    return [...abandoned, ...(await claim(tx, claimant, unsettledPlaces(due)))];
   });
   return rows.map(toConnection);
 }
 
+/** Through the intents of what is under way: an index of leases would make every claim write all indexes of the connections. */
 function abandonedPlaces(limit: number): RawBuilder<unknown> {
-  return sql`select ctid as place from connections
-    where refresh_holder is not null and refresh_lease_until < clock_timestamp() and state <> 'REVOKED'
-    order by refresh_lease_until limit ${limit}::integer for update skip locked`;
+  return sql`select held.ctid as place from refresh_intents intent
+    join connections held on held.tenant = intent.tenant and held.user_id = intent.user_id
+      and held.connection_id = intent.connection_id and held.refresh_epoch = intent.epoch
+    where not intent.is_over and held.refresh_holder is not null and held.refresh_lease_until < clock_timestamp()
+      and held.state <> 'REVOKED'
+    order by intent.begun_at limit ${limit}::integer for update of held skip locked`;
+}
+
+/** The intents of flights that were taken over stay, for their answers are missing, and nobody looks for their flights any more. */
+async function endIntentsBefore(tx: Tx, claimed: readonly ConnectionRow[]): Promise<void> {
+  const flights = claimed.map(toConnection);
+  await sql`
+    update refresh_intents intent set is_over = true
+    from unnest(${keyArrays(flights)}, ${flights.map((flight) => flight.refreshEpoch)}::bigint[])
+      as flown (tenant, user_id, connection_id, epoch)
+    where intent.tenant = flown.tenant and intent.user_id = flown.user_id and intent.connection_id = flown.connection_id
+      and intent.epoch < flown.epoch and not intent.is_over`.execute(tx);
 }
 
 function unsettledPlaces(due: { now: Date; limit: number }): RawBuilder<unknown> {

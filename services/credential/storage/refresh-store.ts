@@ -105,7 +105,8 @@ export async function abortFlight(tx: Tx, flight: Connection, end: FlightEnd): P
     })
     .executeTakeFirst();
   if (result.numUpdatedRows !== 1n) return false;
-  if (!end.isUnsettled) await clearIntent(tx, flight);
+  if (end.isUnsettled) await endIntent(tx, flight);
+  else await clearIntent(tx, flight);
   return true;
 }
 
@@ -264,6 +265,18 @@ export async function clearJournals(tx: Tx, flights: readonly Connection[]): Pro
 async function clearIntent(tx: Tx, flight: Connection): Promise<void> {
   await tx
     .deleteFrom("refresh_intents")
+    .where("tenant", "=", flight.owner.tenant)
+    .where("user_id", "=", flight.owner.userId)
+    .where("connection_id", "=", flight.connectionId)
+    .where("epoch", "=", flight.refreshEpoch)
+    .execute();
+}
+
+/** Keeps the intent of a flight that has ended without the provider's answer. */
+async function endIntent(tx: Tx, flight: Connection): Promise<void> {
+  await tx
+    .updateTable("refresh_intents")
+    .set({ is_over: true })
     .where("tenant", "=", flight.owner.tenant)
     .where("user_id", "=", flight.owner.userId)
     .where("connection_id", "=", flight.connectionId)

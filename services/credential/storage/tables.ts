@@ -113,6 +113,8 @@ interface RefreshIntentRow extends OwnedRow {
   token_version: bigint;
   holder: string;
   begun_at: Generated<Date>;
+  /** Its flight has ended or was taken over, and the answer is still missing. */
+  is_over: Generated<boolean>;
 }
 
 interface RefreshCircuitRow {

@@ -65,11 +65,12 @@ export async function runSchedule(lane: ScheduleLane, seed: number): Promise<Sch
     await world.disturb();
     await world.settle();
     await world.examine();
+    if (world.violations.length > 0) await world.tell();
   } catch (error) {
-    world.violations.push(`the schedule itself failed: ${error instanceof Error ? error.message : String(error)}`);
+    world.violations.push(`the schedule itself failed: ${describeError(error)}`);
   }
-  if (world.violations.length > 0) await world.tell();
-  await world.end();
+  // Whatever became of it, the next one of the lane begins with nothing of it left.
+  await world.end().catch((error: unknown) => world.violations.push(`it left something: ${describeError(error)}`));
   return world.result();
 }
 
@@ -353,6 +354,10 @@ async function consent(worker: MortalWorker, key: ConnectionKey, refreshToken: s
     const stored = await storeSecrets(storage, tx, { connection, secrets, now });
     await appendAudit(storage, tx, { owner: key.owner, actor, now }, [stored]);
   });
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Mulberry32: small, and the same everywhere for a seed. */
