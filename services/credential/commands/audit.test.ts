@@ -89,7 +89,13 @@ it("verifies by one command, also against signed heads that were kept elsewhere,
   expect(JSON.parse(heads.lines[0] ?? "")).toMatchObject({ publicKey: { kty: "OKP", crv: "Ed25519" } });
   expect(heads.lines).toHaveLength(2);
   const file = join(directory, "heads.jsonl");
-  await writeFile(file, heads.lines.join("\n"));
+  const banner = [
+    "",
+    "> paymesh@0.1.0 audit",
+    "> node deploy/local/bootstrap.mjs deploy/local/operate.ts audit heads",
+    "",
+  ];
+  await writeFile(file, [...banner, ...heads.lines].join("\n"));
   expect(await audit("verify", "--heads", file)).toMatchObject({ code: 0 });
   const admin = new pg.Client({ connectionString: database.adminUrl });
   await admin.connect();

@@ -97,7 +97,8 @@ const recordShape = z.object({
 
 async function* readHeads(file: string): AsyncGenerator<SignedHeads> {
   for await (const line of createInterface({ input: createReadStream(file) })) {
-    if (line.trim() === "" || line.startsWith('{"publicKey"')) continue;
+    // The public key, and what npm writes before a script's own lines: `> paymesh@… audit`.
+    if (line.trim() === "" || line.startsWith('{"publicKey"') || line.startsWith("> ")) continue;
     const record = recordShape.safeParse(jsonOf(line));
     if (!record.success) throw new UsageError(`${file} holds a line that npm run audit -- heads did not write`);
     yield record.data;
