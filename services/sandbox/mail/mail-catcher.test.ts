@@ -44,9 +44,16 @@ describe("mail catcher", () => {
 
   it("shows a message on its page without running what the message says", async () => {
     const { smtp, origin } = await start();
-    await send(smtp, "ada@example.com", "<script>alert(1)</script>", "<b>bold</b>");
+    await send(
+      smtp,
+      "ada@example.com",
+      "<script>alert(1)</script>",
+      "<b>bold</b>\nhttp://127.0.0.1:8080/wallet\njavascript:alert(1)",
+    );
     const page = await (await fetch(`${origin}/`)).text();
     expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+    expect(page).toContain('<a href="http://127.0.0.1:8080/wallet">http://127.0.0.1:8080/wallet</a>');
+    expect(page).not.toContain('href="javascript:');
     expect(page).not.toContain("<script>alert(1)");
     expect(page).toContain("ada@example.com");
   });

@@ -59,5 +59,12 @@ function messageView(message: CaughtMessage): SafeHtml {
   const time = message.receivedAt.slice(11, 19);
   return html`<article class="panel"><h2>${message.subject}</h2>
 <p class="hint received">to ${message.to} at <time datetime="${message.receivedAt}">${time} UTC</time></p>
-${lines.map((line) => (/^\d{4,8}$/.test(line.trim()) ? html`<p class="amount">${line.trim()}</p>` : line.trim() !== "" && html`<p>${line}</p>`))}</article>`;
+${lines.map((line) => lineView(line.trim()))}</article>`;
+}
+
+/** A code alone on its line stands out, an address alone can be followed. */
+function lineView(line: string): SafeHtml | undefined {
+  if (line === "") return undefined;
+  if (/^\d{4,8}$/.test(line)) return html`<p class="amount">${line}</p>`;
+  return /^https?:\/\/\S+$/.test(line) ? html`<p><a href="${line}">${line}</a></p>` : html`<p>${line}</p>`;
 }
