@@ -12,13 +12,13 @@ import { lockSql, readSql, sessionSql, writeSql } from "./authorization-sql.ts";
 
 /*
  * Concurrent requests share two statements, so a payment costs a share of two round trips and of a flush to disk: one reads without
- * locks, the other locks what was read and writes if it is all as it was. Where somebody has changed a token or a card in between, or used
+ * locks, the other writes if what it changes is still as it was read. Where somebody has changed a token or a card in between, or used
  * a key, the same two run again, in a transaction that holds the locks first.
  */
 
 const attemptsMax = 4;
-const deadlockDetected = "40P01";
-const uniqueViolation = "23505";
+/** A deadlock, a key that was used meanwhile, and what `writeSql` says of a token or card that was changed. */
+const worthAnother = new Set(["40P01", "23505", "22P02"]);
 
 /**
  * Answers a batch of authorize requests, durable when it resolves, in the order given; all of them are written, or none. No two of one
@@ -34,12 +34,10 @@ export async function answerBatch(
     let broken: Error | undefined;
     try {
       await prepareSession(client);
-      const answers = attempt === 1 ? await answerUnlocked(client, batch, now) : await answerLocked(client, batch, now);
-      if (answers !== undefined) return answers;
+      return attempt === 1 ? await answer(client, batch, now) : await answerLocked(client, batch, now);
     } catch (error) {
       if (attempt > 1) broken = await rollback(client);
-      const again = [deadlockDetected, uniqueViolation].includes(sqlStateOf(error) ?? "");
-      if (!again || attempt >= attemptsMax) throw error;
+      if (!worthAnother.has(sqlStateOf(error) ?? "") || attempt >= attemptsMax) throw error;
     } finally {
       client.release(broken);
     }
@@ -70,19 +68,16 @@ async function answerLocked(
 ): Promise<AuthorizeAnswer[]> {
   await client.query("begin");
   await client.query({ ...lockSql, values: [tokenRefs(batch)] });
-  const answers = await answerUnlocked(client, batch, now);
-  // The rows are locked, so nothing of what was read can have changed.
-  if (answers === undefined) throw new Error("a token or card changed under its lock");
+  const answers = await answer(client, batch, now);
   await client.query("commit");
   return answers;
 }
 
-/** Undefined when a token or card was changed between reading and writing: nothing is written then. */
-async function answerUnlocked(
+async function answer(
   client: pg.PoolClient,
   batch: readonly PendingAuthorization[],
   now: Date,
-): Promise<AuthorizeAnswer[] | undefined> {
+): Promise<AuthorizeAnswer[]> {
   const keys = batch.flatMap((each) => each.idempotencyKey ?? []);
   const { rows } = await client.query<ReadRow>({ ...readSql, values: [tokenRefs(batch), now, keys] });
   const read = sortRead(rows);
@@ -91,7 +86,7 @@ async function answerUnlocked(
   const fresh = batch.filter(isNew);
   const requests = fresh.map((each) => each.request);
   const decisions = decideAuthorizations(requests, read.tokens, read.cards, now);
-  if (fresh.length > 0 && !(await write(client, { fresh, decisions, read, now }))) return undefined;
+  if (fresh.length > 0) await write(client, { fresh, decisions, read, now });
 
   const answers = new Map<PendingAuthorization, AuthorizeAnswer>();
   for (const [index, each] of fresh.entries()) {
@@ -127,88 +122,98 @@ interface TokenRow {
   readonly credit_limit_minor: bigint;
   readonly owed_minor: bigint;
   readonly held_minor: bigint;
-  readonly lapsed_minor: bigint;
   readonly token_seen: string;
   readonly card_seen: string;
 }
 
-type ReadRow = TokenRow | ({ readonly token_ref: null } & AnsweredRow);
+type ReadRow =
+  | TokenRow
+  | { readonly token_ref: null; readonly card_id: string; readonly lapsed_minor: bigint }
+  | ({ readonly token_ref: null; readonly card_id: null } & AnsweredRow);
 
-/** What was read of one moment, and in which versions. */
+/** What was read of one moment. */
 interface ReadState {
   readonly tokens: ReadonlyMap<string, CardToken>;
   readonly cards: ReadonlyMap<string, CreditCard>;
   /** Answers given before, by key. */
   readonly known: ReadonlyMap<string, AnsweredRow>;
-  readonly tokensSeen: ReadonlyMap<string, string>;
-  readonly cardsSeen: ReadonlyMap<string, string>;
+  /** The versions of tokens and cards, by their names. */
+  readonly seen: ReadonlyMap<string, string>;
 }
 
 function sortRead(rows: readonly ReadRow[]): ReadState {
   const tokens = new Map<string, CardToken>();
   const cards = new Map<string, CreditCard>();
   const known = new Map<string, AnsweredRow>();
-  const tokensSeen = new Map<string, string>();
-  const cardsSeen = new Map<string, string>();
+  const lapsed = new Map<string, bigint>();
+  const seen = new Map<string, string>();
   for (const row of rows) {
-    if (row.token_ref === null) {
-      known.set(row.idempotency_key, row);
-      continue;
-    }
-    tokensSeen.set(row.token_ref, row.token_seen);
-    cardsSeen.set(row.card_id, row.card_seen);
-    tokens.set(row.token_ref, {
-      tokenRef: row.token_ref,
-      kind: row.kind,
-      cardId: row.card_id,
-      customerId: row.token_customer_id,
-      merchantId: row.merchant_id,
-      amountMinor: row.amount_minor,
-      currency: row.token_currency,
-      expiresAt: row.expires_at,
-      consumedAt: row.consumed_at,
-      revokedAt: row.revoked_at,
-    });
-    cards.set(row.card_id, {
-      cardId: row.card_id,
-      customerId: row.customer_id,
-      status: row.status,
-      currency: row.currency,
-      creditLimitMinor: row.credit_limit_minor,
-      owedMinor: row.owed_minor,
-      heldMinor: row.held_minor,
-      lapsedMinor: row.lapsed_minor,
-    });
+    if (row.token_ref !== null) {
+      tokens.set(row.token_ref, toToken(row));
+      cards.set(row.card_id, toCard(row));
+      seen.set(row.token_ref, row.token_seen).set(row.card_id, row.card_seen);
+    } else if (row.card_id !== null) lapsed.set(row.card_id, row.lapsed_minor);
+    else known.set(row.idempotency_key, row);
   }
-  return { tokens, cards, known, tokensSeen, cardsSeen };
+  for (const [cardId, lapsedMinor] of lapsed) {
+    const card = cards.get(cardId);
+    if (card !== undefined) cards.set(cardId, { ...card, lapsedMinor });
+  }
+  return { tokens, cards, known, seen };
 }
 
-/** False when a token or card is not as it was read. */
+function toToken(row: TokenRow): CardToken {
+  return {
+    tokenRef: row.token_ref,
+    kind: row.kind,
+    cardId: row.card_id,
+    customerId: row.token_customer_id,
+    merchantId: row.merchant_id,
+    amountMinor: row.amount_minor,
+    currency: row.token_currency,
+    expiresAt: row.expires_at,
+    consumedAt: row.consumed_at,
+    revokedAt: row.revoked_at,
+  };
+}
+
+function toCard(row: TokenRow): CreditCard {
+  return {
+    cardId: row.card_id,
+    customerId: row.customer_id,
+    status: row.status,
+    currency: row.currency,
+    creditLimitMinor: row.credit_limit_minor,
+    owedMinor: row.owed_minor,
+    heldMinor: row.held_minor,
+    lapsedMinor: 0n,
+  };
+}
+
+/** Fails with one of `worthAnother` when a key, a token or a card is not as it was read. */
 async function write(
   client: pg.PoolClient,
-  {
-    fresh,
-    decisions,
-    read,
-    now,
-  }: {
-    fresh: readonly PendingAuthorization[];
-    decisions: readonly AuthorizeDecision[];
-    read: ReadState;
-    now: Date;
+  facts: {
+    readonly fresh: readonly PendingAuthorization[];
+    readonly decisions: readonly AuthorizeDecision[];
+    readonly read: ReadState;
+    readonly now: Date;
   },
-): Promise<boolean> {
-  const pairs = fresh.flatMap((each, index) => {
-    const decision = decisions[index];
+): Promise<void> {
+  const { read, now } = facts;
+  const pairs = facts.fresh.flatMap((each, index) => {
+    const decision = facts.decisions[index];
     return decision === undefined ? [] : [{ each, decision, approved: decision.declineReason === undefined }];
   });
-  const spent = pairs.filter((pair) => pair.decision.consumes !== undefined);
+  const spent = pairs
+    .flatMap(({ each, decision }) => (decision.consumes === undefined ? [] : [{ each, ref: decision.consumes }]))
+    .sort((left, right) => (left.ref < right.ref ? -1 : 1));
   const held = new Map<string, bigint>();
   for (const { each, decision, approved } of pairs) {
     if (!approved || decision.cardId === undefined) continue;
     held.set(decision.cardId, (held.get(decision.cardId) ?? 0n) + each.request.amountMinor);
   }
-  const heldIds = [...held.keys()];
+  const heldIds = [...held.keys()].sort();
   const values = [
     pairs.map((pair) => pair.each.id),
     pairs.map((pair) => (pair.approved ? pair.each.authorizationCode : null)),
@@ -226,19 +231,16 @@ async function write(
     pairs.map((pair) => pair.each.requestHash),
     now,
     pairs[0]?.decision.expiresAt ?? now,
-    spent.map((pair) => pair.decision.consumes),
-    spent.map((pair) => pair.each.request.merchantId),
-    spent.map((pair) => pair.each.request.amountMinor),
-    spent.map((pair) => pair.each.request.currency),
+    spent.map(({ ref }) => ref),
+    spent.map(({ ref }) => read.seen.get(ref)),
+    spent.map(({ each }) => each.request.merchantId),
+    spent.map(({ each }) => each.request.amountMinor),
+    spent.map(({ each }) => each.request.currency),
     heldIds,
+    heldIds.map((id) => read.seen.get(id)),
     heldIds.map((id) => held.get(id)),
     heldIds.map((id) => read.cards.get(id)?.lapsedMinor ?? 0n),
-    [...read.tokensSeen.keys()],
-    [...read.tokensSeen.values()],
-    [...read.cardsSeen.keys()],
-    [...read.cardsSeen.values()],
     pairs.length,
   ];
-  const { rows } = await client.query<{ is_written: boolean }>({ ...writeSql, values });
-  return rows[0]?.is_written === true;
+  await client.query({ ...writeSql, values });
 }
