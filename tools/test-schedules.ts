@@ -7,8 +7,9 @@ import { runCommand } from "./run-command.ts";
 /** Workers that die in a schedule are never freed, so a process runs so many and makes place for the next. */
 const perProcess = 1_000;
 const vitest = fileURLToPath(new URL("../node_modules/.bin/vitest", import.meta.url));
-const total = Number.parseInt(process.env["SCHEDULES"] ?? "10000", 10);
-const firstSeed = Number.parseInt(process.env["SCHEDULE_SEED"] ?? String(Date.now() % 1_000_000_000), 10);
+if (process.argv.length > 2) end("This takes no words, only SCHEDULES and SCHEDULE_SEED from the environment.");
+const total = readCount("SCHEDULES", 10_000);
+const firstSeed = readCount("SCHEDULE_SEED", Date.now() % 1_000_000_000);
 
 let begun = 0;
 
@@ -21,6 +22,17 @@ async function runProcesses(): Promise<void> {
     const code = await runCommand(vitest, ["run", "services/credential/testing/schedules"], env);
     if (code !== 0) process.exitCode = code;
   }
+}
+
+function readCount(name: string, otherwise: number): number {
+  const text = process.env[name];
+  if (text === undefined) return otherwise;
+  return /^\d{1,9}$/.test(text) ? Number.parseInt(text, 10) : end(`${name} is a whole number, such as 1000.`);
+}
+
+function end(why: string): never {
+  process.stderr.write(`${why}\n`);
+  process.exit(2);
 }
 
 // A database server and a core for each.

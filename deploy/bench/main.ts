@@ -3,7 +3,7 @@ import path from "node:path";
 import { repositoryRoot } from "../local/world.ts";
 import { benchAccounts } from "./accounts.ts";
 import { startBenchWorld } from "./bench-world.ts";
-import { benchCredential } from "./credential/main.ts";
+import { benchCredential, credentialParts } from "./credential/main.ts";
 import { machineFacts } from "./machine-facts.ts";
 import { describeMeasurement, type Measurement } from "./measure.ts";
 import { benchPayments } from "./payments.ts";
@@ -26,6 +26,16 @@ const modes = [undefined, "accounts", "credential"];
 if (!modes.includes(mode)) {
   process.stderr.write(
     `There is no benchmark "${mode}"; npm run bench -- accounts, or credential, or neither for all payments.\n`,
+  );
+  process.exit(2);
+}
+
+const unknownPart = mode === "credential" ? partNames.find((name) => !credentialParts.includes(name)) : partNames[0];
+if (unknownPart !== undefined) {
+  process.stderr.write(
+    mode === "credential"
+      ? `There is no part "${unknownPart}" of it; there are ${credentialParts.join(", ")}.\n`
+      : `"${unknownPart}" means nothing here.\n`,
   );
   process.exit(2);
 }
