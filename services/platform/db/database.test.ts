@@ -1,4 +1,6 @@
 import { expect, it } from "vitest";
+import { genericErrors, translateError } from "../errors/error-table.ts";
+import { createLogger } from "../telemetry/logger.ts";
 import { createTestDatabase, type TestDatabase } from "../testing/postgres.ts";
 import { setUp } from "../testing/set-up.ts";
 import { type Database, openDatabase } from "./open-database.ts";
@@ -183,4 +185,28 @@ it("refuses a pool without limit and a schema that is no identifier", () => {
   expect(() => openDatabase({ ...options, poolSizeMax: 1000 })).toThrow(RangeError);
   expect(() => openDatabase({ ...options, poolSizeMax: 1 })).toThrow(RangeError);
   expect(() => openDatabase({ ...options, schema: "a,public; drop" })).toThrow(RangeError);
+});
+
+it("says of a database that is away, restarts, is full or too slow that the same may work in a while, and of no other fault", async () => {
+  const nobody = new URL(database.url);
+  nobody.host = "127.0.0.1:1";
+  const errorOf = async (work: Promise<unknown>) => await work.catch((error: unknown) => error);
+  const open = (url: string) => {
+    const log = createLogger({ service: "test", level: "silent" });
+    return openDatabase<Tables>({ url, schema: "counting", applicationName: "test", statementTimeoutMs: 50, log });
+  };
+  const [gone, hasty] = [open(nobody.href), open(database.url)];
+  const away = [
+    await errorOf(gone.pool.query("select 1")),
+    await errorOf(hasty.pool.query("select pg_sleep(10)")),
+    await errorOf(hasty.pool.query("select pg_terminate_backend(pg_backend_pid())")),
+    new Error("timeout exceeded when trying to connect"),
+    Object.assign(new Error("sorry, too many clients already"), { code: "53300" }),
+  ];
+  for (const error of away) {
+    expect(translateError(genericErrors, error), String(error)).toMatchObject({ http: 503, error: "unavailable" });
+  }
+  const ours = [await errorOf(hasty.pool.query("select 1/0")), await errorOf(hasty.pool.query("select nothing"))];
+  for (const error of ours) expect(translateError(genericErrors, error).http, String(error)).toBe(500);
+  await Promise.all([gone.close(), hasty.close()]);
 });

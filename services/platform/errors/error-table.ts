@@ -1,4 +1,5 @@
 import { BatcherFullError } from "../db/batcher.ts";
+import { isDatabaseAway } from "../db/database-away.ts";
 import { sqlStateOf } from "../db/transaction.ts";
 import { DomainError } from "./domain-error.ts";
 import { GrpcCode } from "./grpc-code.ts";
@@ -134,11 +135,11 @@ export const genericErrors: ErrorTable = Object.freeze({
 /** PostgreSQL's word for a text it cannot hold: a NUL, which only a request can have brought. */
 const characterNotInRepertoire = "22021";
 
-/** A full queue for the database empties within a second once the database keeps up again. */
-const fullQueueRetryAfterSeconds = 1;
+/** A full queue for the database empties within a second once the database keeps up again; one that restarts is back in seconds. */
+const databaseRetryAfterSeconds = 1;
 
 /**
- * The only translation of errors to callers. A full queue for the database is `UNAVAILABLE`, with the time to come back after. A reason
+ * The only translation of errors to callers. A database that is away, or does not keep up, is `UNAVAILABLE`, with the time to come back after. A reason
  * the table does not name, and anything else that is not a DomainError, is `INTERNAL` with a fixed text: the cause is for the log alone.
  */
 export function translateError(table: ErrorTable, thrown: unknown): TranslatedError {
@@ -161,8 +162,8 @@ function refusalOf(table: ErrorTable, thrown: unknown): { readonly reason: strin
 
 function foreseen(thrown: unknown): { readonly reason: string; readonly facts: Facts } | undefined {
   if (thrown instanceof DomainError) return thrown;
-  if (thrown instanceof BatcherFullError) {
-    return { reason: "UNAVAILABLE", facts: { retryAfterSeconds: fullQueueRetryAfterSeconds } };
+  if (thrown instanceof BatcherFullError || isDatabaseAway(thrown)) {
+    return { reason: "UNAVAILABLE", facts: { retryAfterSeconds: databaseRetryAfterSeconds } };
   }
   return sqlStateOf(thrown) === characterNotInRepertoire ? { reason: "INVALID_ARGUMENT", facts: {} } : undefined;
 }

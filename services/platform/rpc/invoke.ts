@@ -216,12 +216,13 @@ class CallRun implements CallContext, CallResult {
     this.#endTrace(code);
   }
 
-  /** Ends a failed call: counts it, logs the cause of an internal error, and gives what the caller may see. */
+  /** Ends a failed call: counts it, logs the cause of what is our own fault or our database's, and gives what the caller may see. */
   fail(thrown: unknown): FailedCall {
     const goneAway = this.#call.isGone() && !(thrown instanceof DomainError);
     const error = translateError(this.#options.errorTable, goneAway ? new DomainError("CANCELLED") : thrown);
     this.finish(codeName(error.code));
-    if (error.code === GrpcCode.INTERNAL) this.log.error({ err: thrown }, "call failed");
+    const isOurs = error.code === GrpcCode.UNAVAILABLE && !(thrown instanceof DomainError);
+    if (error.code === GrpcCode.INTERNAL || isOurs) this.log.error({ err: thrown }, "call failed");
     else this.log.debug({ reason: error.reason, code: error.code, err: thrown }, "call refused");
     const headers = this.headers.filter(([name]) => name !== "x-http-status");
     return new FailedCall(error, headers);
