@@ -1,7 +1,7 @@
 import { getEventListeners, once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { answerTooLarge, openProviderHttp, type ProviderHttp } from "./provider-http.ts";
 
 let server: Server;
@@ -45,6 +45,24 @@ it("sends nothing once the right to ask is over, and waits for no answer longer 
   expect(requests).toBe(0);
   await expect(never(performance.now() + 100)).rejects.toMatchObject({ failure: "unavailable", mayHaveActed: true });
   expect(requests).toBe(1);
+});
+
+it("sends nothing when the right to ask ended while a connection was opened", async () => {
+  const unconnected = openProviderHttp();
+  let requests = 0;
+  server.on("request", () => {
+    requests += 1;
+  });
+  const endsAtMs = performance.now() + 60_000;
+  const asked = unconnected.send({ url, method: "GET" }, { now: new Date(), timeoutMs: 60_000, endsAtMs });
+  // As after a standstill: the time is over, and no timer has been heard of yet.
+  const clock = vi.spyOn(performance, "now").mockReturnValue(endsAtMs);
+  await expect(asked).rejects.toMatchObject({ failure: "rate_limited", mayHaveActed: false });
+  clock.mockRestore();
+  expect(requests).toBe(0);
+  const sent = await unconnected.send({ url, method: "GET" }, { now: new Date(), timeoutMs: 60_000, endsAtMs });
+  expect([sent.status, requests]).toEqual([200, 1]);
+  await unconnected.close();
 });
 
 it("ends a request by its time or with its caller, and leaves nothing at a caller's signal", async () => {

@@ -1,4 +1,4 @@
-import { Agent, request } from "undici";
+import { Agent, type Dispatcher, request } from "undici";
 import type { ZodType } from "zod";
 import type { ProviderCall } from "./connector.ts";
 import { ProviderError } from "./provider-error.ts";
@@ -49,7 +49,7 @@ export function openProviderHttp(): ProviderHttp {
       try {
         const response = await request(outgoing.url, {
           method: outgoing.method,
-          dispatcher: agent,
+          dispatcher: lookingOnceMore(agent, call),
           signal: limit.signal,
           headers: { accept: "application/json", ...outgoing.headers },
           ...(outgoing.body === undefined ? {} : { body: outgoing.body }),
@@ -58,6 +58,7 @@ export function openProviderHttp(): ProviderHttp {
         const headers = firstOfEach(response.headers);
         return { status: response.statusCode, contentType: headers["content-type"] ?? "", headers, text };
       } catch (cause) {
+        if (cause instanceof ProviderError) throw cause;
         // The cause may quote the address with what stands in it; its code is all that is worth telling.
         const code = codeOf(cause);
         throw new ProviderError("unavailable", { detail: code, mayHaveActed: !neverSent.has(code) });
@@ -67,6 +68,23 @@ export function openProviderHttp(): ProviderHttp {
     },
     close: () => agent.close(),
   };
+}
+
+/**
+ * Looks at the time as the request is written: it may have waited for a connection until then, and the end of a wait is heard of before the
+ * end of the time when the process stood still for both.
+ */
+function lookingOnceMore(agent: Dispatcher, call: ProviderCall): Dispatcher {
+  if (call.endsAtMs === undefined) return agent;
+  return agent.compose((dispatch) => (options, handler) => {
+    const start = handler.onRequestStart?.bind(handler);
+    // The handler is this request's own. What it throws here ends the request unsent.
+    handler.onRequestStart = (controller, context) => {
+      timeToSend(call);
+      start?.(controller, context);
+    };
+    return dispatch(options, handler);
+  });
 }
 
 /**
