@@ -89,6 +89,19 @@ describe("an intent", () => {
     expect(await intents()).toEqual([]);
   });
 
+  it("of a flight that an asker took over is not looked for again", async () => {
+    const connection = await connected();
+    await claimFlight(replica.deps.storage.db.query, { seen: connection, holder: "dead", leaseMs: 1 });
+    const held = world.bank.holdNextToken();
+    const refreshed = replica.wallet.refreshConnection(connection);
+    await held.arrived;
+    const flown = "select is_over from refresh_intents where connection_id = $1 order by epoch";
+    expect(await query(flown, [connection.connectionId])).toEqual([{ is_over: true }, { is_over: false }]);
+    void held.letIn();
+    await refreshed;
+    expect(await query(flown, [connection.connectionId])).toEqual([]);
+  });
+
   it("is what a claim leaves to be found by: the claim itself changes nothing that an index of the connections holds", async () => {
     const changed = "refresh_(epoch|holder|lease_until|outcome)";
     const indexes = "select indexdef from pg_indexes where tablename = 'connections' and indexdef ~ $1";

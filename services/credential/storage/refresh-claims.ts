@@ -111,14 +111,14 @@ function abandonedPlaces(limit: number): RawBuilder<unknown> {
 }
 
 /** The intents of flights that were taken over stay, for their answers are missing, and nobody looks for their flights any more. */
-async function endIntentsBefore(tx: Tx, claimed: readonly ConnectionRow[]): Promise<void> {
+async function endIntentsBefore(db: Queryable | Tx, claimed: readonly ConnectionRow[]): Promise<void> {
   const flights = claimed.map(toConnection);
   await sql`
     update refresh_intents intent set is_over = true
     from unnest(${keyArrays(flights)}, ${flights.map((flight) => flight.refreshEpoch)}::bigint[])
       as flown (tenant, user_id, connection_id, epoch)
     where intent.tenant = flown.tenant and intent.user_id = flown.user_id and intent.connection_id = flown.connection_id
-      and intent.epoch < flown.epoch and not intent.is_over`.execute(tx);
+      and intent.epoch < flown.epoch and not intent.is_over`.execute(db);
 }
 
 function unsettledPlaces(due: { now: Date; limit: number }): RawBuilder<unknown> {
@@ -146,7 +146,11 @@ export async function claimFlight(
         and state <> 'REVOKED' and state_reason <> 'consent_ended'
         and (refresh_lease_until is null or refresh_lease_until < clock_timestamp()) for update`,
   );
-  return rows[0] && toConnection(rows[0]);
+  const [row] = rows;
+  // Should the process die before this, the intent of the flight that was taken over is looked at in vain until a refresh succeeds.
+  const wasFlown = seen.refreshHolder !== undefined || (row?.refresh_epoch ?? 0n) > seen.refreshEpoch + 1n;
+  if (row !== undefined && wasFlown) await endIntentsBefore(db, [row]);
+  return row && toConnection(row);
 }
 
 /** Claims the rows at the places a query has locked, and writes their intents in the same statement. */
