@@ -36,7 +36,7 @@ export interface CardToken {
   readonly revokedAt: Date | null;
 }
 
-/** A card as the decision needs it, read under its row lock. Minor units. */
+/** A card as the decision needs it, read at one moment with its token. Minor units. */
 export interface CreditCard {
   readonly cardId: string;
   readonly customerId: string;
@@ -76,7 +76,7 @@ export function tokenRefusal(token: CardToken | undefined, now: Date): DeclineRe
 
 /**
  * Answers requests one after the other, each seeing what those before it consumed and held. Tokens and cards are what was
- * read under lock at one moment; a token or card that is missing was not found.
+ * read at one moment, and what is decided may stand only while those it changes are as they were; one that is missing was not found.
  */
 export function decideAuthorizations(
   requests: readonly AuthorizeRequest[],
