@@ -30,8 +30,6 @@ import { createLedgerReports } from "./storage/ledger-summary.ts";
 import { createOauthClientStore } from "./storage/oauth-client-store.ts";
 
 const version = "0.1.0";
-/** Authorizations have connections to themselves, so that they wait for nothing else the bank does. */
-const authorizeConnections = 2;
 
 /**
  * One bank: its OIDC server and pages, wallet API, payment network, Open Banking and operators' API on one port. Several
@@ -50,18 +48,10 @@ async function startBank(scope: ServiceScope): Promise<void> {
     url: config.DATABASE_URL,
     schema: config.DATABASE_SCHEMA,
     applicationName: `paymesh-${config.BSIM_ID}`,
-    poolSizeMax: config.DATABASE_POOL_SIZE - authorizeConnections,
+    poolSizeMax: config.DATABASE_POOL_SIZE,
     log,
   });
   scope.onStop("database", db.close);
-  const hot = openDatabase<IdentityTables>({
-    url: config.DATABASE_URL,
-    schema: config.DATABASE_SCHEMA,
-    applicationName: `paymesh-${config.BSIM_ID}-authorize`,
-    poolSizeMax: authorizeConnections,
-    log,
-  });
-  scope.onStop("authorize connections", hot.close);
   const keys = deriveBankKeys(config.BSIM_ENCRYPTION_KEY, config.BSIM_ID);
   await settleDemoData(scope, config, db, keys.tokenPepper);
 
@@ -81,7 +71,7 @@ async function startBank(scope: ServiceScope): Promise<void> {
   await app.register(paymentNetwork, {
     prefix: "/api/payment-network",
     apiKey: config.BSIM_PAYMENT_API_KEY,
-    authorizer: createAuthorizer({ pool: hot.pool, clock }),
+    authorizer: createAuthorizer({ hotPool: db.hotPool, clock }),
     authorizations: createAuthorizationStore(db),
     cardTokens: createCardTokenStore(db),
     readCardToken: createCardTokenVerifier({ keys, bsimId: config.BSIM_ID, readAccess: identity.readAccess }),

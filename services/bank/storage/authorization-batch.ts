@@ -8,7 +8,7 @@ import {
   type PendingAuthorization,
   replayedAnswer,
 } from "./authorization-answer.ts";
-import { lockSql, readSql, sessionSql, writeSql } from "./authorization-sql.ts";
+import { lockSql, readSql, writeSql } from "./authorization-sql.ts";
 
 /*
  * Concurrent requests share two statements, so a payment costs a share of two round trips and of a flush to disk: one reads without
@@ -25,15 +25,14 @@ const worthAnother = new Set(["40P01", "23505", "22P02"]);
  * batch may carry the same idempotency key. Rejects with the database's error, and then the outcome is unknown if a write had been sent.
  */
 export async function answerBatch(
-  pool: pg.Pool,
+  hotPool: pg.Pool,
   batch: readonly PendingAuthorization[],
   now: Date,
 ): Promise<AuthorizeAnswer[]> {
   for (let attempt = 1; ; attempt += 1) {
-    const client = await pool.connect();
+    const client = await hotPool.connect();
     let broken: Error | undefined;
     try {
-      await prepareSession(client);
       return attempt === 1 ? await answer(client, batch, now) : await answerLocked(client, batch, now);
     } catch (error) {
       if (attempt > 1) broken = await rollback(client);
@@ -42,14 +41,6 @@ export async function answerBatch(
       client.release(broken);
     }
   }
-}
-
-const prepared = new WeakSet<pg.PoolClient>();
-
-async function prepareSession(client: pg.PoolClient): Promise<void> {
-  if (prepared.has(client)) return;
-  await client.query(sessionSql);
-  prepared.add(client);
 }
 
 async function rollback(client: pg.PoolClient): Promise<Error | undefined> {

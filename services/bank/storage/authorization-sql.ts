@@ -1,20 +1,15 @@
+import type { HotStatement } from "../../platform/db/hot-statements.ts";
+
 /*
- * The statements of authorize, each named: parsed and planned once a connection. Row locks are always taken tokens first, then cards, each in
+ * The statements of authorize, hot ones. Row locks are always taken tokens first, then cards, each in
  * the order of their names, so that two batches hardly ever wait for each other in a circle.
  */
-
-/**
- * Settings of the connections that authorize: left to itself the planner may read a whole table to join it with a few
- * dozen values, and plan anew for every batch. Every access here is by index.
- */
-export const sessionSql = `set plan_cache_mode = force_generic_plan; set enable_hashjoin = off;
-  set enable_mergejoin = off; set enable_seqscan = off; set enable_bitmapscan = off`;
 
 /**
  * Tokens with their cards; what of those cards' holds has lapsed; the answers of keys that were used before: rows of three kinds, told apart by
  * what is null. All of one moment, and nothing is locked: `token_seen` and `card_seen` name the versions that were read.
  */
-export const readSql = {
+export const readSql: HotStatement = {
   name: "bank_authorize_read",
   text: `select t.token_ref, t.kind, t.card_id, t.customer_id as token_customer_id, t.merchant_id, t.amount_minor,
       t.currency as token_currency, t.expires_at, t.consumed_at, t.revoked_at, t.xmin::text as token_seen,
@@ -37,7 +32,7 @@ export const readSql = {
 };
 
 /** Locks the tokens and their cards until the transaction ends. */
-export const lockSql = {
+export const lockSql: HotStatement = {
   name: "bank_authorize_lock",
   text: `with token as materialized (
       select card_id from card_tokens where token_ref = any($1::text[]) order by token_ref for no key update
@@ -50,7 +45,7 @@ export const lockSql = {
  * writes all of it or fails: with a unique violation when a key was used meanwhile, and with the text below, SQLSTATE 22P02, when a
  * token or card was changed.
  */
-export const writeSql = {
+export const writeSql: HotStatement = {
   name: "bank_authorize_write",
   text: `with written as (
       insert into authorizations (id, authorization_code, state, card_id, token_ref, merchant_id, merchant_name, order_id,

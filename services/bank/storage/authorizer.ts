@@ -27,9 +27,9 @@ interface Waiting {
 }
 
 /**
- * Makes the authorizer of one process. Of its pool one connection is used, with planner settings of its own.
+ * Makes the authorizer of one process. Of the connections for hot statements, which nothing else of a bank uses, it takes one at a time.
  */
-export function createAuthorizer(deps: { readonly pool: pg.Pool; readonly clock: Clock }): Authorizer {
+export function createAuthorizer(deps: { readonly hotPool: pg.Pool; readonly clock: Clock }): Authorizer {
   let queue: Waiting[] = [];
   let lanes = 0;
 
@@ -48,7 +48,7 @@ export function createAuthorizer(deps: { readonly pool: pg.Pool; readonly clock:
   async function answer(batch: readonly Waiting[]): Promise<void> {
     try {
       const pending = batch.map((each) => each.pending);
-      const answers = await answerBatch(deps.pool, pending, deps.clock.now());
+      const answers = await answerBatch(deps.hotPool, pending, deps.clock.now());
       for (const [index, each] of batch.entries()) {
         const found = answers[index];
         if (found === undefined) each.reject(new Error("a batch came back short"));

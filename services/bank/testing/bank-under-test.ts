@@ -61,7 +61,7 @@ export async function startBank(options: { replicas?: number } = {}): Promise<Ba
     await app.register(paymentNetwork, {
       prefix: "/api/payment-network",
       apiKey: paymentKey,
-      authorizer: createAuthorizer({ pool: test.open<MoneyTables>({ poolSizeMax: 2 }).pool, clock }),
+      authorizer: createAuthorizer({ hotPool: own.hotPool, clock }),
       authorizations: createAuthorizationStore(own),
       cardTokens: createCardTokenStore(own),
       readCardToken: (text) => (text.startsWith("ref:") ? text.slice(4) : undefined),

@@ -96,7 +96,7 @@ export async function startIdentity(
     await app.register(paymentNetwork, {
       prefix: "/api/payment-network",
       apiKey: paymentKey,
-      authorizer: createAuthorizer({ pool: db.pool, clock }),
+      authorizer: createAuthorizer({ hotPool: db.hotPool, clock }),
       authorizations: createAuthorizationStore(db),
       cardTokens: createCardTokenStore(db),
       readCardToken: createCardTokenVerifier({ keys, bsimId, readAccess: identity.readAccess }),
