@@ -2,6 +2,7 @@ import { Agent, type Dispatcher, request } from "undici";
 import type { ZodType } from "zod";
 import type { ProviderCall } from "./connector.ts";
 import { ProviderError } from "./provider-error.ts";
+import { timeToSend } from "./time-to-send.ts";
 
 const responseBytesMax = 1024 * 1024;
 /** The `detail` of the error for an answer above the limit: asking for less may help. */
@@ -85,17 +86,6 @@ function lookingOnceMore(agent: Dispatcher, call: ProviderCall): Dispatcher {
     };
     return dispatch(options, handler);
   });
-}
-
-/**
- * A call with the time that it has for a request now: the last look before it leaves. Throws `ProviderError` "rate_limited" when the right to
- * ask is over: a process that stood still is not to ask beside who has it now. Our own slowness says nothing of the provider.
- */
-export function timeToSend<Call extends ProviderCall>(call: Call): Call {
-  if (call.endsAtMs === undefined) return call;
-  const leftMs = call.endsAtMs - performance.now();
-  if (leftMs <= 0) throw new ProviderError("rate_limited", { detail: "no time left" });
-  return { ...call, timeoutMs: Math.min(call.timeoutMs, leftMs) };
 }
 
 /** The end of a call by its time or its caller; closed, it costs nothing any more, where a signal of the platform lives for all its time. */

@@ -1,6 +1,6 @@
 import { createBatcher } from "../../platform/db/batcher.ts";
 import { type FlightStart, type FlightToRead, readFlights } from "../storage/read-flights.ts";
-import type { AnswerToKeep } from "../storage/refresh-store.ts";
+import type { AnswerToKeep } from "../storage/refresh-journal.ts";
 import { isRowFault } from "../storage/row-fault.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { keepAnswers } from "./keep-answers.ts";

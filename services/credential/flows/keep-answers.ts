@@ -1,7 +1,7 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { jobActor } from "../domain/audit.ts";
 import { appendAudits } from "../storage/audit-store.ts";
-import { type AnswerToKeep, journalAnswers } from "../storage/refresh-store.ts";
+import { type AnswerToKeep, journalAnswers } from "../storage/refresh-journal.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { parseAnswerText } from "./journal-format.ts";
 import { queueOrphan } from "./revoke-orphan.ts";

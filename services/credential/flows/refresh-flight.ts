@@ -4,7 +4,7 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { Connector, ProviderCall, RefreshRequest, TokenSet } from "../connectors/connector.ts";
 import { afterLostAnswer, ProviderError } from "../connectors/provider-error.ts";
-import { timeToSend } from "../connectors/provider-http.ts";
+import { timeToSend } from "../connectors/time-to-send.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { nextStanding, type Standing } from "../domain/connection-state.ts";
@@ -12,14 +12,8 @@ import { needsRefresh, postpone, type RefreshFailure } from "../domain/refresh-s
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { addNotices, type NewNotice, noticesOfChange } from "../storage/notice-store.ts";
-import {
-  abortFlight,
-  type FlightOutcome,
-  findJournaledAnswer,
-  hasAnswerForGood,
-  hasUnsettledIntent,
-  releaseFlight,
-} from "../storage/refresh-store.ts";
+import { findJournaledAnswer, hasAnswerForGood } from "../storage/refresh-journal.ts";
+import { abortFlight, type FlightOutcome, hasUnsettledIntent, releaseFlight } from "../storage/refresh-store.ts";
 import { countRefresh } from "./count-refresh.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";

@@ -10,7 +10,7 @@ import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { sweepUnscheduled } from "../jobs/sweep-unscheduled.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight } from "../storage/refresh-claims.ts";
-import { journalAnswers } from "../storage/refresh-store.ts";
+import { journalAnswers } from "../storage/refresh-journal.ts";
 import {
   asOperator,
   type CredentialWorld,

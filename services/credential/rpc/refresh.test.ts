@@ -12,7 +12,8 @@ import { sweepCredentials } from "../jobs/sweep-credentials.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight, claimOutOfTurn } from "../storage/refresh-claims.ts";
-import { abortFlight, type FlightEnd, journalAnswers } from "../storage/refresh-store.ts";
+import { journalAnswers } from "../storage/refresh-journal.ts";
+import { abortFlight, type FlightEnd } from "../storage/refresh-store.ts";
 import {
   type CredentialWorld,
   connectUser,

@@ -12,7 +12,7 @@ import { insertClient } from "./client-store.ts";
 import { insertEmail } from "./connect-email-store.ts";
 import { openStorage } from "./open-storage.ts";
 import { insertRevocation } from "./queue-revocation.ts";
-import { journalAnswers } from "./refresh-store.ts";
+import { journalAnswers } from "./refresh-journal.ts";
 import type { Storage } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 

@@ -3,7 +3,7 @@ import { attemptPlace } from "./attempt-store.ts";
 import type { AuditProblem } from "./audit-verify.ts";
 import { emailPlace } from "./connect-email-store.ts";
 import { findConnection } from "./connection-store.ts";
-import { journalPlace } from "./refresh-store.ts";
+import { journalPlace } from "./refresh-journal.ts";
 import { revocationPlace } from "./revocation-store.ts";
 import type { Tx } from "./storage.ts";
 import { rowsOf } from "./table-rows.ts";

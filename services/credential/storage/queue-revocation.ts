@@ -4,7 +4,7 @@ import type { Connection, Owner } from "../domain/connection.ts";
 import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
 import { findSealedProofs } from "./attempt-cleanup-store.ts";
 import type { AttemptKey } from "./attempt-store.ts";
-import { findJournaled } from "./refresh-store.ts";
+import { findJournaled } from "./refresh-journal.ts";
 import { type Revocation, revocationPlace } from "./revocation-store.ts";
 import { findSecret, rejectionAlert, type SecretPurpose } from "./secret-store.ts";
 import type { Storage, Tx } from "./storage.ts";

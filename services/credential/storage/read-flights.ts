@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { keyArrays } from "./key-columns.ts";
-import { connectionsWithAnswers } from "./refresh-store.ts";
+import { connectionsWithAnswers } from "./refresh-journal.ts";
 import { secretPlaceOf } from "./secret-store.ts";
 import type { Queryable, Storage } from "./storage.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Connector, ProviderCall, TokenSet } from "../../connectors/connector.ts";
 import { ProviderError } from "../../connectors/provider-error.ts";
-import { timeToSend } from "../../connectors/provider-http.ts";
+import { timeToSend } from "../../connectors/time-to-send.ts";
 import { refreshOnlyConnector } from "../refresh-only-connector.ts";
 import type { Mortality } from "./mortality.ts";
 
