@@ -2,12 +2,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import pg from "pg";
 import { expect, it } from "vitest";
 import { setUp } from "../../services/platform/testing/set-up.ts";
 import { openLocalSecrets } from "./local-secrets.ts";
 import { DatabaseUnusableError, prepareDatabase } from "./prepare-database.ts";
-import { createThrowawayDatabase, type ThrowawayDatabase } from "./throwaway-database.ts";
+import { createThrowawayDatabase, rowsAt, type ThrowawayDatabase } from "./throwaway-database.ts";
 import { choosePlans } from "./world.ts";
 
 let database: ThrowawayDatabase;
@@ -35,12 +34,6 @@ async function prepare(name: string): Promise<string> {
   return urlFor("registry");
 }
 
-async function query(url: string, text: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  return (await client.query(text).finally(() => client.end())).rows;
-}
-
 it("refuses a database with another installation's records in one line, and takes nothing from their owner", async () => {
   const owner = await prepare("owner");
   const refused = await prepare("stranger").catch((error: unknown) => error);
@@ -50,20 +43,20 @@ it("refuses a database with another installation's records in one line, and take
     `${host}${pathname} holds the records of another installation, which the keys here do not open: set DATABASE_URL`,
   );
   expect(String(refused)).not.toMatch(/\n/);
-  expect(await query(owner, "select 1 as opens")).toEqual([{ opens: 1 }]);
+  expect(await rowsAt(owner, "select 1 as opens")).toEqual([{ opens: 1 }]);
   expect(await prepare("owner")).toBe(owner);
 });
 
 it("knows its own database of before there were marks, where new keys find another's", async () => {
   await prepare("owner");
   writeFileSync(secretsOf("owner"), withoutMarks(readFileSync(secretsOf("owner"), "utf8")));
-  await query(database.url, "comment on schema registry is null");
+  await rowsAt(database.url, "comment on schema registry is null");
   await expect(prepare("stranger")).rejects.toThrow("holds the records of another installation");
   await prepare("owner");
   await expect(prepare("stranger")).rejects.toThrow("holds the records of another installation");
   const mark = "select obj_description('registry'::regnamespace) as mark";
   const { id } = openLocalSecrets(secretsOf("owner")).installation;
-  expect(await query(database.url, mark)).toEqual([{ mark: `paymesh installation ${id}` }]);
+  expect(await rowsAt(database.url, mark)).toEqual([{ mark: `paymesh installation ${id}` }]);
 });
 
 /** The file as it was written before installations had ids. */

@@ -2,14 +2,13 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { dataDirectoryOf } from "./data-directory.ts";
 import { openLocalSecrets } from "./local-secrets.ts";
 import { ensureMasterKeyFile, masterKeyFile } from "./operator-environment.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { resetWorld } from "./reset.ts";
-import { createThrowawayDatabase, type ThrowawayDatabase } from "./throwaway-database.ts";
+import { createThrowawayDatabase, rowsAt, type ThrowawayDatabase } from "./throwaway-database.ts";
 import { choosePlans } from "./world.ts";
 
 let directory: string;
@@ -40,26 +39,20 @@ async function prepare(): Promise<string> {
   return urlFor("wallet");
 }
 
-async function rows(url: string, text: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  return (await client.query(text).finally(() => client.end())).rows;
-}
-
 it("forgets data, secrets and keys, and what starts after it finds an empty world with passwords of its own", async () => {
   const before = await prepare();
-  await rows(before, "insert into wallet.web_sessions select * from wallet.web_sessions");
-  await rows(database.url, "create table wallet.kept_by_nobody ()");
+  await rowsAt(before, "insert into wallet.web_sessions select * from wallet.web_sessions");
+  await rowsAt(database.url, "create table wallet.kept_by_nobody ()");
   await resetWorld(directory, database.url);
   const left = "select nspname from pg_namespace where nspname in ('registry', 'wallet', 'wallet_jobs')";
-  expect(await rows(database.url, left)).toEqual([]);
+  expect(await rowsAt(database.url, left)).toEqual([]);
   expect([secretsFile(), masterKeyFile(directory)].filter(existsSync)).toEqual([]);
 
   const after = await prepare();
   expect(after).not.toBe(before);
-  expect(await rows(after, "select count(*)::int as users from wallet.users")).toEqual([{ users: 0 }]);
-  await expect(rows(before, "select 1")).rejects.toThrow("password authentication failed");
-  expect(await rows(database.url, "select 1 from pg_tables where tablename = 'kept_by_nobody'")).toEqual([]);
+  expect(await rowsAt(after, "select count(*)::int as users from wallet.users")).toEqual([{ users: 0 }]);
+  await expect(rowsAt(before, "select 1")).rejects.toThrow("password authentication failed");
+  expect(await rowsAt(database.url, "select 1 from pg_tables where tablename = 'kept_by_nobody'")).toEqual([]);
 });
 
 it("removes the embedded database of the secrets here, and no other that lies beside it", async () => {

@@ -20,6 +20,11 @@ export async function createThrowawayDatabase(adminUrl: string): Promise<Throwaw
   return { name, url: url.href, drop: () => onServer(adminUrl, (client) => dropWithRoles(client, name)) };
 }
 
+/** The rows of a statement, by a connection of its own to this address. */
+export async function rowsAt(url: string, text: string): Promise<unknown[]> {
+  return (await onServer(url, (client) => client.query<Record<string, unknown>>(text))).rows;
+}
+
 async function dropWithRoles(client: pg.Client, name: string): Promise<void> {
   await client.query(`drop database if exists ${name} with (force)`);
   const { rows } = await client.query<{ rolname: string }>(
@@ -29,12 +34,8 @@ async function dropWithRoles(client: pg.Client, name: string): Promise<void> {
   for (const { rolname } of rows) await client.query(`drop role ${client.escapeIdentifier(rolname)}`);
 }
 
-async function onServer(adminUrl: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl });
+async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
+  return await work(client).finally(() => client.end());
 }

@@ -9,15 +9,13 @@ import { sendPage } from "./send-page.ts";
 /** Makes errors on the routes of this scope pages; the other routes of the port, and whoever asked for no page, keep their JSON. */
 export function answerWithPages(
   pages: FastifyInstance,
-  options: {
+  options: ErrorPageMore & {
     readonly brand: Brand;
     readonly errorTable: ErrorTable;
     readonly log: Pick<Logger, "error">;
-    readonly wayOn?: ErrorPageMore["wayOn"];
   },
 ): void {
   const { brand, log } = options;
-  const more = options.wayOn === undefined ? {} : { wayOn: options.wayOn };
   const table = { ...httpErrors, ...options.errorTable };
   pages.setErrorHandler((thrown, request, reply) => {
     const told = translateError(table, reasonOfHttpError(thrown));
@@ -28,7 +26,7 @@ export function answerWithPages(
       return reply.code(told.http).type("application/json; charset=utf-8").send(errorBody(told));
     }
     const { reason, http: status, message } = told;
-    const page = errorPage(brand, { reason, status, message, requestId: request.id }, more);
+    const page = errorPage(brand, { reason, status, message, requestId: request.id }, options);
     return sendPage(reply, page, { status, formTarget: "none" });
   });
 }
