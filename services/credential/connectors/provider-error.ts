@@ -59,6 +59,11 @@ export function afterLostAnswer(error: ProviderError): ProviderError {
   return new ProviderError(error.failure, { ...error, mayHaveActed: true });
 }
 
+/** The same failure with the id that the answer's body names it by; as it was when that names none. */
+export function withCorrelationId(error: ProviderError, correlationId: string | undefined): ProviderError {
+  return correlationId === undefined ? error : new ProviderError(error.failure, { ...error, correlationId });
+}
+
 /** Whether another try with the same credential may work, later or at once. */
 export function isTransient(failure: ProviderFailure): boolean {
   return failure === "unavailable" || failure === "rate_limited";

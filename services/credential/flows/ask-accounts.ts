@@ -2,6 +2,7 @@ import type { ProviderAccount } from "../connectors/provider-data.ts";
 import type { AuditAct } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
+import type { AskedOfProvider } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 import { type AccessedConnection, useAccess } from "./use-access.ts";
 
@@ -19,6 +20,11 @@ export async function askAccounts(
     caller,
     run: (connector, access) => connector.listAccounts(access, callFor(parts.deps, caller)),
   });
+}
+
+/** What the log is told of it when it fails. */
+export function accountsAsked({ connector, connectionId, institutionId }: Connection): AskedOfProvider {
+  return { connector, operation: "list_accounts", connectionId, institutionId };
 }
 
 /** What the audit is told of it; `startedMs` by `performance.now()`. */

@@ -61,7 +61,13 @@ export async function beginConnect(
   const state = randomToken(32);
   const startedMs = performance.now();
   const request = { institutionId, redirectUri, state, reconnect, userReference: userReference(deps.storage, owner) };
-  const start = await fromProvider(connector.begin(request, callFor(deps, caller)));
+  const asked = {
+    connector: connector.name,
+    operation: "begin_consent",
+    connectionId: command.connectionId,
+    institutionId,
+  };
+  const start = await fromProvider(deps, asked, connector.begin(request, callFor(deps, caller)));
   const kept = { ...command, state, proofs: start.proofs, pageEnd: start.expiresAt, startedMs };
   const expiresAt = await keepAttempt(deps, kept, caller);
   return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };

@@ -38,7 +38,8 @@ export async function ensureClient(
   const customerType = request.type ?? clients.customerType;
   const startedMs = performance.now();
   const wanted = { userReference: userReference(deps.storage, key.owner), type: customerType };
-  const customerId = await fromProvider(clients.findOrAddCustomer(wanted, callFor(deps, caller)));
+  const asked = { connector: key.connector, operation: "make_customer" };
+  const customerId = await fromProvider(deps, asked, clients.findOrAddCustomer(wanted, callFor(deps, caller)));
   const now = deps.clock.now();
   const isNew = await inTransaction(deps.storage.db, async (tx) => {
     if (!(await insertClient(tx, { ...key, customerId, customerType, createdAt: now }))) return false;

@@ -31,7 +31,9 @@ export async function makeClientLink(
   const client = await ownClient(deps, key);
   if (loginId !== "") await assertOwnLogin(deps, key, loginId);
   const request = { customerId: client.customerId, redirectUri, loginId: loginId === "" ? undefined : loginId };
-  const made = await fromProvider(clientConnector(deps, key.connector).makeLink(request, callFor(deps, caller)));
+  const asked = { connector: key.connector, operation: "make_link" };
+  const answer = clientConnector(deps, key.connector).makeLink(request, callFor(deps, caller));
+  const made = await fromProvider(deps, asked, answer);
   await noteLink(deps, client, { outcome: "link_made", caller });
   return made;
 }
@@ -67,7 +69,9 @@ export async function sendClientEmail(
     language: language === "" ? undefined : language,
     consumerId: consumerId === "" ? undefined : consumerId,
   };
-  const sent = await fromProvider(clients.sendLink(request, detachedCall(deps))).catch(async (error: unknown) => {
+  const asked = { connector: key.connector, operation: "send_link" };
+  const answer = fromProvider(deps, asked, clients.sendLink(request, detachedCall(deps)));
+  const sent = await answer.catch(async (error: unknown) => {
     const isUnknown = error instanceof DomainError && error.reason === "PROVIDER_UNAVAILABLE";
     if (!isUnknown) await finishEmail(deps.storage, key, { emailId, to, sent: undefined });
     throw error;

@@ -18,6 +18,7 @@ import { findConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { listCards } from "./list-cards.ts";
+import { logProviderFailure } from "./provider-failure.ts";
 import { savePatiently } from "./save-patiently.ts";
 import { storeGrant } from "./store-grant.ts";
 import { accessForRenewal } from "./use-access.ts";
@@ -135,6 +136,8 @@ async function recordFailedExchange(
   failed: { attempt: ConnectAttempt; cause: ProviderError; caller: Caller },
 ): Promise<void> {
   const { attempt, cause } = failed;
+  const { connector, connectionId, institutionId } = attempt;
+  logProviderFailure(deps, { connector, operation: "exchange_consent", connectionId, institutionId }, cause);
   const now = deps.clock.now();
   await inTransaction(deps.storage.db, async (tx) => {
     // Without an answer the bank may have issued tokens: the attempt stays open for the clean-up.
@@ -144,7 +147,7 @@ async function recordFailedExchange(
       {
         action: isAlert ? "security_alert" : "token_exchange",
         outcome: cause.failure,
-        institutionId: attempt.institutionId,
+        institutionId,
         durationMs: 0,
       },
     ]);

@@ -2,8 +2,9 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
-import { accountListAct, askAccounts } from "./ask-accounts.ts";
+import { accountListAct, accountsAsked, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
+import { logProviderFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 import type { AccessedConnection } from "./use-access.ts";
 
@@ -27,6 +28,7 @@ export async function listAccounts(
   } catch (error) {
     const known = accountsError(error);
     if (known === undefined) throw error;
+    if (error instanceof ProviderError) logProviderFailure(deps, accountsAsked(connection), error);
     await audit(deps, connection, caller, { outcome: known.reason.toLowerCase(), startedMs });
     throw known;
   }

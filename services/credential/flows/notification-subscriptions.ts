@@ -9,7 +9,7 @@ import type { AuditAction } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
-import { fromProvider } from "./provider-failure.ts";
+import { type AskedOfProvider, fromProvider, logProviderFailure } from "./provider-failure.ts";
 
 /** The installation itself: its subscriptions belong to no user. */
 const notificationOwner: Owner = Object.freeze({ tenant: "operator", userId: "notifications" });
@@ -20,7 +20,8 @@ export async function listSubscriptions(
   connector: string,
   caller: Caller,
 ): Promise<{ total: number; subscriptions: readonly NotificationSubscription[] }> {
-  return await told(notificationsOf(deps, connector).list(callFor(deps, caller)));
+  const answer = notificationsOf(deps, connector).list(callFor(deps, caller));
+  return await told(deps, { connector, operation: "list_subscriptions" }, answer);
 }
 
 /** A subscription, by connector and id. */
@@ -35,7 +36,8 @@ export async function findSubscription(
   { connector, subscriptionId }: SubscriptionName,
   caller: Caller,
 ): Promise<NotificationSubscription> {
-  return await told(notificationsOf(deps, connector).find(subscriptionId, callFor(deps, caller)));
+  const answer = notificationsOf(deps, connector).find(subscriptionId, callFor(deps, caller));
+  return await told(deps, { connector, operation: "find_subscription" }, answer);
 }
 
 /** Subscribes. Throws `INVALID_ARGUMENT` for what we or the provider refuse, and as `listSubscriptions`. */
@@ -46,7 +48,8 @@ export async function subscribe(
 ): Promise<NotificationSubscription> {
   const notifications = notificationsOf(deps, connector);
   assertContents(deps, notifications, contents);
-  const made = await told(notifications.subscribe(contents, callFor(deps, caller)));
+  const answer = notifications.subscribe(contents, callFor(deps, caller));
+  const made = await told(deps, { connector, operation: "subscribe" }, answer);
   await audit(deps, caller, { action: "connect", outcome: "notifications_subscribed", connector });
   return made;
 }
@@ -60,8 +63,11 @@ export async function replaceSubscription(
   const { connector, subscriptionId, contents, status } = command;
   const notifications = notificationsOf(deps, connector);
   assertContents(deps, notifications, contents);
-  await told(notifications.replace(subscriptionId, contents, callFor(deps, caller)));
-  if (status !== undefined) await told(notifications.setStatus(subscriptionId, status, callFor(deps, caller)));
+  const asked = { connector, operation: "replace_subscription" };
+  await told(deps, asked, notifications.replace(subscriptionId, contents, callFor(deps, caller)));
+  if (status !== undefined) {
+    await told(deps, asked, notifications.setStatus(subscriptionId, status, callFor(deps, caller)));
+  }
   await audit(deps, caller, { action: "connect", outcome: "notifications_changed", connector });
   return await findSubscription(deps, command, caller);
 }
@@ -69,7 +75,8 @@ export async function replaceSubscription(
 /** Ends one. Throws as `findSubscription`. */
 export async function endSubscription(deps: Dependencies, name: SubscriptionName, caller: Caller): Promise<void> {
   const { connector, subscriptionId } = name;
-  await told(notificationsOf(deps, connector).remove(subscriptionId, callFor(deps, caller)));
+  const answer = notificationsOf(deps, connector).remove(subscriptionId, callFor(deps, caller));
+  await told(deps, { connector, operation: "end_subscription" }, answer);
   await audit(deps, caller, { action: "disconnect", outcome: "notifications_ended", connector });
 }
 
@@ -93,14 +100,15 @@ function assertContents(deps: Dependencies, { kinds, hasOwnUrl }: NotificationCo
 }
 
 /** As `fromProvider`, but what it does not know or refuses is the subscription. */
-async function told<T>(asked: Promise<T>): Promise<T> {
-  const known = asked.catch((error: unknown) => {
-    const failure = error instanceof ProviderError ? error.failure : undefined;
-    if (failure === "not_found") throw new DomainError("SUBSCRIPTION_NOT_FOUND", {}, { cause: error });
-    if (failure !== "forbidden") throw error;
+async function told<T>(deps: Dependencies, asked: AskedOfProvider, answer: Promise<T>): Promise<T> {
+  const known = answer.catch((error: unknown) => {
+    const isRefusal = error instanceof ProviderError && ["not_found", "forbidden"].includes(error.failure);
+    if (!isRefusal) throw error;
+    logProviderFailure(deps, asked, error);
+    if (error.failure === "not_found") throw new DomainError("SUBSCRIPTION_NOT_FOUND", {}, { cause: error });
     throw new DomainError("INVALID_ARGUMENT", { why: "The provider refuses this subscription" }, { cause: error });
   });
-  return await fromProvider(known);
+  return await fromProvider(deps, asked, known);
 }
 
 async function audit(

@@ -1,5 +1,6 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
+import type { Dependencies } from "./dependencies.ts";
 
 /**
  * What somebody who uses a provider is told of its failure: `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`,
@@ -20,13 +21,46 @@ export function providerFailure(cause: ProviderError): DomainError {
   }
 }
 
-/** What a provider answers, its failures in our words as by `providerFailure`. */
-export async function fromProvider<T>(asked: Promise<T>): Promise<T> {
+/** What a provider was asked, for the log. */
+export interface AskedOfProvider {
+  readonly connector: string;
+  /** In a word or two, such as `list_accounts`. */
+  readonly operation: string;
+  readonly connectionId?: string | undefined;
+  readonly institutionId?: string | undefined;
+}
+
+/** What a provider answers, its failures logged, and in our words as by `providerFailure`. */
+export async function fromProvider<T>(
+  deps: Pick<Dependencies, "log">,
+  asked: AskedOfProvider,
+  answer: Promise<T>,
+): Promise<T> {
   try {
-    return await asked;
+    return await answer;
   } catch (error) {
-    throw error instanceof ProviderError ? providerFailure(error) : error;
+    if (!(error instanceof ProviderError)) throw error;
+    logProviderFailure(deps, asked, error);
+    throw providerFailure(error);
   }
+}
+
+/**
+ * What a log line may say of a provider's failure, beside the connector: its kind, our words for it, and the id by which the provider's support
+ * finds the call. What was sent and what was answered are not in it.
+ */
+export function failureFacts(error: ProviderError) {
+  const { failure: reason, detail, oauthError, correlationId } = error;
+  return { reason, detail: detail ?? oauthError, correlationId };
+}
+
+/** One line for a failure that ends here as somebody's answer. Without a stack: nothing of ours is broken. */
+export function logProviderFailure(
+  { log }: Pick<Dependencies, "log">,
+  asked: AskedOfProvider,
+  error: ProviderError,
+): void {
+  log.warn({ ...asked, ...failureFacts(error) }, "a provider did not do what it was asked");
 }
 
 /** As `providerFailure`, for whatever a use of a connection threw; undefined for what is no failure of the provider or its consent. */

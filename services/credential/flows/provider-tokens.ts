@@ -21,6 +21,7 @@ import {
   tokenOwner,
 } from "../storage/provider-token-store.ts";
 import type { Storage } from "../storage/storage.ts";
+import { failureFacts } from "./provider-failure.ts";
 import { savePatiently } from "./save-patiently.ts";
 
 const pollMs = 50;
@@ -174,5 +175,6 @@ async function settleFailure(
   const wasLogin = !isKnown || error.failure === "client_refused" || error.mayHaveActed;
   const retryMs = mintRetryMs(failed.tries, wasLogin);
   await failMint(parts.storage.db.query, { name, epoch, outcome, wasLogin, retryMs });
-  parts.log.error({ name, outcome, count: failed.tries }, "a provider token could not be minted");
+  const told = isKnown ? failureFacts(error) : {};
+  parts.log.error({ name, outcome, count: failed.tries, ...told }, "a provider token could not be minted");
 }

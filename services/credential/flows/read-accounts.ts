@@ -1,14 +1,14 @@
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { ProviderAccount } from "../connectors/provider-data.ts";
-import { isScopeLimited } from "../connectors/provider-error.ts";
+import { isScopeLimited, ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { lockConnection } from "../storage/connection-store.ts";
 import { accountsSavedAt, listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
-import { accountListAct, askAccounts } from "./ask-accounts.ts";
+import { accountListAct, accountsAsked, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
-import { useFailure } from "./provider-failure.ts";
+import { logProviderFailure, useFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 
 const freshMs = 15 * 60_000;
@@ -34,6 +34,7 @@ export async function readAccounts(
   } catch (error) {
     const failure = useFailure(error);
     if (failure === undefined) throw error;
+    if (error instanceof ProviderError) logProviderFailure(deps, accountsAsked(connection), error);
     const isOutage = failure.reason === "PROVIDER_UNAVAILABLE" || failure.reason === "PROVIDER_RATE_LIMITED";
     // Some banks show accounts only beside their user, while the rest of the connection works.
     if ((isOutage || isScopeLimited(error)) && stored.length > 0) return stored;

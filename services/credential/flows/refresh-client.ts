@@ -12,8 +12,9 @@ export async function refreshClient(deps: Dependencies, key: ClientKey, caller: 
   const client = await ownClient(deps, key);
   const connections = (await clientConnections(deps, key)).filter((each) => isUsableFor(each, "accounts"));
   if (connections.length === 0) throw new DomainError("CLIENT_NOT_LINKED");
-  const asked = fromProvider(clientConnector(deps, key.connector).refresh(client.customerId, callFor(deps, caller)));
-  await asked.catch((error: unknown) => {
+  const asked = { connector: key.connector, operation: "refresh_customer" };
+  const answer = clientConnector(deps, key.connector).refresh(client.customerId, callFor(deps, caller));
+  await fromProvider(deps, asked, answer).catch((error: unknown) => {
     // Institutions take up to three minutes and go on without us; the runs read what is there by then.
     if (!(error instanceof DomainError && error.reason === "PROVIDER_UNAVAILABLE")) throw error;
   });

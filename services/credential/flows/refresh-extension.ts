@@ -1,4 +1,4 @@
-import type { ConsentExtension } from "../connectors/connector.ts";
+import type { Connector, ConsentExtension } from "../connectors/connector.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
 import type { FlightOutcome } from "../storage/refresh-store.ts";
 import type { AskProvider } from "./refresh-flight.ts";
@@ -19,8 +19,11 @@ export interface Extension {
   resultOf(outcome: FlightOutcome | "overtaken"): ExtensionResult | undefined;
 }
 
-/** Makes a try. */
-export function createExtension(state: string): Extension {
+/** Makes a try; `onRefusal` hears of a refusal to extend, which is no failure of the flight. */
+export function createExtension(
+  state: string,
+  onRefusal: (connector: Connector, refusal: ProviderError) => void,
+): Extension {
   let told: ConsentExtension | "refused" | undefined;
   return {
     ask: async (connector, grant, call) => {
@@ -35,6 +38,7 @@ export function createExtension(state: string): Extension {
       } catch (error) {
         // A refusal to extend says nothing of the tokens, which stay good.
         if (!(error instanceof ProviderError) || error.failure !== "forbidden") throw error;
+        onRefusal(connector, error);
         told = "refused";
         return undefined;
       }

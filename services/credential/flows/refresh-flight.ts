@@ -18,6 +18,7 @@ import { countRefresh } from "./count-refresh.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
+import { failureFacts } from "./provider-failure.ts";
 import type { RefreshCircuits } from "./refresh-circuits.ts";
 
 /**
@@ -62,6 +63,8 @@ interface Failed {
   readonly failure: RefreshFailure;
   /** The provider's answer in a word, for log and audit. */
   readonly reason: string;
+  /** The provider's own failure, where it was one. */
+  readonly cause?: ProviderError | undefined;
   readonly retryAfterMs?: number | undefined;
   /** The provider may have rotated the token all the same: the intent stays. */
   readonly isUnsettled: boolean;
@@ -157,7 +160,7 @@ async function classify(
   }
   if (!(error instanceof ProviderError)) return undefined;
   const { retryAfterMs } = error;
-  const common = { reason: error.failure, retryAfterMs, isUnsettled: error.mayHaveActed };
+  const common = { reason: error.failure, cause: error, retryAfterMs, isUnsettled: error.mayHaveActed };
   switch (error.failure) {
     case "grant_refused":
     case "reauthorize":
@@ -224,8 +227,10 @@ async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promis
     return true;
   });
   if (ended === true) {
-    const facts = { connectionId: flight.connectionId, bankId: flight.institutionId, outcome };
-    deps.log.warn({ ...facts, reason: failed.reason }, "refresh without new tokens");
+    const { connector, connectionId, institutionId: bankId } = flight;
+    const told = failed.cause === undefined ? {} : failureFacts(failed.cause);
+    const facts = { connector, connectionId, bankId, outcome, ...told, reason: failed.reason };
+    deps.log.warn(facts, "refresh without new tokens");
   }
   return ended;
 }

@@ -6,6 +6,7 @@ import { type Claimant, claimFlight } from "../storage/refresh-claims.ts";
 import type { FlightOutcome } from "../storage/refresh-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { gatherLandings } from "./gather-landings.ts";
+import { logProviderFailure } from "./provider-failure.ts";
 import { createRefreshCircuits, type RefreshCircuits } from "./refresh-circuits.ts";
 import { createExtension, type ExtensionResult } from "./refresh-extension.ts";
 import { type AskProvider, fly } from "./refresh-flight.ts";
@@ -109,12 +110,15 @@ export function createRefresher(deps: Dependencies, options: RefresherOptions): 
       }
     },
     extend: async (seen, work) => {
+      const { connectionId, institutionId } = seen;
       for (;;) {
         work.signal.throwIfAborted();
         const current = await findConnection(deps.storage.db.query, seen);
         if (current === undefined || current.state === "REVOKED") return { outcome: "gone" };
         if (current.stateReason === "consent_ended") return { outcome: "reauth_required" };
-        const extension = createExtension(work.state);
+        const extension = createExtension(work.state, ({ name: connector }, refusal) =>
+          logProviderFailure(deps, { connector, operation: "extend_consent", connectionId, institutionId }, refusal),
+        );
         const isBusy = flights.has(seen.connectionId);
         const tookOff = !isBusy && (await takeOff(current, work.actor, extension.ask));
         if (tookOff === "provider_down") return { outcome: tookOff };

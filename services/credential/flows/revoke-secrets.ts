@@ -18,6 +18,7 @@ import {
 } from "../storage/revocation-store.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { parseAnswerText } from "./journal-format.ts";
+import { failureFacts } from "./provider-failure.ts";
 
 /** After this long everything a bank could still honour has ended by itself (credentials and refresh tokens live 90 days). */
 const revocationLifeMs = 100 * 86_400_000;
@@ -66,12 +67,14 @@ async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor):
   const startedMs = performance.now();
   const failure = await tryToRevoke(deps, revocation, actor);
   const now = deps.clock.now();
-  if (failure !== undefined && now < revocation.giveUpAt) {
+  const isOver = now >= revocation.giveUpAt;
+  if (failure !== undefined) {
+    const { connector, connectionId, institutionId: bankId, attempts } = revocation;
+    const facts = { connector, connectionId, bankId, attempts, ...failure };
+    deps.log.warn(facts, isOver ? "revocation at the bank is given up" : "revocation at the bank is put off");
+  }
+  if (failure !== undefined && !isOver) {
     await postponeRevocation(deps.storage.db.query, revocation, retryAt(now, revocation.attempts));
-    deps.log.warn(
-      { connectionId: revocation.connectionId, bankId: revocation.institutionId, reason: failure },
-      "revocation at the bank is put off",
-    );
     return false;
   }
   await inTransaction(deps.storage.db, async (tx) => {
@@ -90,8 +93,12 @@ async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor):
   return failure === undefined;
 }
 
-/** The reason it failed; undefined once the bank has confirmed. */
-async function tryToRevoke(deps: Dependencies, revocation: Revocation, actor: Actor): Promise<string | undefined> {
+/** Why it failed, for the log; undefined once the bank has confirmed. */
+async function tryToRevoke(
+  deps: Dependencies,
+  revocation: Revocation,
+  actor: Actor,
+): Promise<{ readonly reason: string } | undefined> {
   try {
     const connector = connectorOf(deps, revocation);
     await connector.check(revocation.institutionId, "use");
@@ -100,10 +107,10 @@ async function tryToRevoke(deps: Dependencies, revocation: Revocation, actor: Ac
     await revokeAtProvider(deps, connector, revocation, text);
     return undefined;
   } catch (error) {
-    if (error instanceof ProviderError) return error.failure;
+    if (error instanceof ProviderError) return failureFacts(error);
     // Tampered with, as the audit has been told; the others behind it must go on.
-    if (error instanceof SealedRecordError) return "secret_rejected";
-    if (error instanceof DomainError) return error.reason;
+    if (error instanceof SealedRecordError) return { reason: "secret_rejected" };
+    if (error instanceof DomainError) return { reason: error.reason };
     throw error;
   }
 }

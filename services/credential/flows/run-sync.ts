@@ -14,6 +14,7 @@ import { extendLease, finishRun, type HeldRun, noteSync, requeueRun } from "../s
 import { findSyncState, saveSyncState } from "../storage/sync-state-store.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
 import { type Changes, fetchChanges } from "./fetch-changes.ts";
+import { failureFacts } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 import { refreshConnection } from "./refresh-connection.ts";
 import { useAccess } from "./use-access.ts";
@@ -164,9 +165,11 @@ async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknow
   const { run } = held;
   const verdict = verdictOf(failed.error);
   const now = deps.clock.now();
-  const facts = { connectionId: run.connectionId, jobId: run.runId, connector: run.connector, reason: verdict.word };
+  const { connectionId, runId: jobId, connector, attempts } = run;
+  const told = failed.error instanceof ProviderError ? failureFacts(failed.error) : {};
+  const facts = { connectionId, jobId, connector, attempts, ...told, reason: verdict.word };
   if (verdict.word === "server_error") deps.log.error({ ...facts, err: failed.error }, "a sync run failed");
-  else deps.log.warn({ ...facts, correlationId: verdict.correlationId }, "a sync run did not succeed");
+  else deps.log.warn(facts, "a sync run did not succeed");
   if (verdict.isWorthAnother && run.attempts < attemptsMax) {
     const dueAt =
       verdict.retryAfterMs === undefined ? retryAt(now, run.attempts) : new Date(now.getTime() + verdict.retryAfterMs);
@@ -190,15 +193,14 @@ interface Verdict {
   readonly word: string;
   readonly isWorthAnother: boolean;
   readonly retryAfterMs?: number | undefined;
-  readonly correlationId?: string | undefined;
 }
 
 function verdictOf(error: unknown): Verdict {
   if (error instanceof ProviderError) {
-    const { failure, retryAfterMs, correlationId } = error;
+    const { failure, retryAfterMs } = error;
     const needsUser = failure === "reauthorize" || failure === "grant_refused";
     const word = needsUser ? "reauthorization_required" : failure === "unavailable" ? "provider_unavailable" : failure;
-    return { word, isWorthAnother: isTransient(failure), retryAfterMs, correlationId };
+    return { word, isWorthAnother: isTransient(failure), retryAfterMs };
   }
   if (error instanceof DomainError) return { word: wordOf(error), isWorthAnother: transientReasons.has(error.reason) };
   // A broken database, or our own fault: worth another try, since the run is harmless to repeat.

@@ -10,6 +10,7 @@ import { addNotices, noticesOfChange } from "../storage/notice-store.ts";
 import { compareSecret, type OpenedSecret } from "../storage/secret-store.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { openForUse } from "./open-for-use.ts";
+import { logProviderFailure } from "./provider-failure.ts";
 
 /** One use of the wallet credential. */
 export interface CredentialUse<T> {
@@ -29,7 +30,7 @@ const triesMax = 2;
  * `CARD_NOT_AUTHORIZED` when the bank knows us and forbids this.
  */
 export async function useCredential<T>(deps: Dependencies, use: CredentialUse<T>): Promise<T> {
-  const { connection } = use;
+  const { connection, operation } = use;
   await assertUsable(deps, use);
   const connector = connectorOf(deps, connection);
   const { cards } = connector;
@@ -46,6 +47,8 @@ export async function useCredential<T>(deps: Dependencies, use: CredentialUse<T>
       return result;
     } catch (cause) {
       if (!(cause instanceof ProviderError)) throw cause;
+      const { connector: name, connectionId, institutionId } = connection;
+      logProviderFailure(deps, { connector: name, operation, connectionId, institutionId }, cause);
       await audit(deps, use, cause.failure, performance.now() - startedMs);
       if (cause.failure !== "unauthorized") throw useError(cause);
       const ended = await endCredential(deps, use, { kind: "credential_refused" }, secret);

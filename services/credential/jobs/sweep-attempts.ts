@@ -7,6 +7,7 @@ import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { attemptLifeMs } from "../flows/begin-connect.ts";
 import { connectorOf, connectorsWithUsers, type Dependencies, detachedCall } from "../flows/dependencies.ts";
+import { logProviderFailure } from "../flows/provider-failure.ts";
 import { queueOrphan } from "../flows/revoke-orphan.ts";
 import { revocationTimes } from "../flows/revoke-secrets.ts";
 import {
@@ -106,7 +107,13 @@ async function replayCode(deps: Dependencies, attempt: AbandonedAttempt): Promis
     const user = userReference(deps.storage, attempt.owner);
     return await connectorOf(deps, attempt).complete({ ...answer, userReference: user }, detachedCall(deps));
   } catch (error) {
-    if (error instanceof ProviderError) return isTransient(error.failure) ? "later" : "refused";
+    if (error instanceof ProviderError) {
+      // A refusal is what the code is sent again for.
+      if (!isTransient(error.failure)) return "refused";
+      const { connector, institutionId } = attempt;
+      logProviderFailure(deps, { connector, operation: "clean_up_consent", institutionId }, error);
+      return "later";
+    }
     if (error instanceof DomainError) return "later";
     throw error;
   }

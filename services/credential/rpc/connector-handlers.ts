@@ -49,7 +49,8 @@ export function linkHandlers(
     }),
     listInstitutions: async (request, ctx) => {
       const connector = connectorNamed(deps, request.connector);
-      const institutions = await fromProvider(connector.listInstitutions(callFor(deps, callerOf(ctx))));
+      const asked = { connector: connector.name, operation: "list_institutions" };
+      const institutions = await fromProvider(deps, asked, connector.listInstitutions(callFor(deps, callerOf(ctx))));
       return { institutions: institutions.map(institutionMessage) };
     },
     linkConnector: (request, ctx) => link(parts, request, ctx),

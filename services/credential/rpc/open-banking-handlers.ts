@@ -140,7 +140,9 @@ export function clientDataHandlers({
         throw new DomainError("LOGIN_NOT_FOUND");
       }
       const call = callFor(deps, callerOf(ctx));
-      const window = await fromProvider(clientConnector(deps, connector).authorizationWindow(loginId, call));
+      const asked = { connector, operation: "find_authorization_window" };
+      const answer = clientConnector(deps, connector).authorizationWindow(loginId, call);
+      const window = await fromProvider(deps, asked, answer);
       if (window.kind !== "window") return { institutionLoginId: loginId, status: window.kind };
       return {
         institutionLoginId: loginId,

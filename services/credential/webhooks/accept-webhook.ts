@@ -11,6 +11,7 @@ import {
 } from "../connectors/webhook-reader.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Dependencies } from "../flows/dependencies.ts";
+import { failureFacts } from "../flows/provider-failure.ts";
 import { recordRefusal } from "../storage/webhook-statistics.ts";
 import { storeWebhook } from "../storage/webhook-store.ts";
 import { countArrival } from "./webhook-metrics.ts";
@@ -68,7 +69,7 @@ async function prove(
   } catch (error) {
     if (error instanceof ProviderError) {
       countArrival(connector, "unavailable");
-      deps.log.warn({ connector, reason: error.failure }, "webhook keys cannot be had");
+      deps.log.warn({ connector, ...failureFacts(error) }, "webhook keys cannot be had");
       throw new DomainError("UNAVAILABLE", {}, { cause: error });
     }
     if (!(error instanceof WebhookRefused)) throw error;

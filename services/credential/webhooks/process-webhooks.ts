@@ -8,6 +8,7 @@ import type { Connection } from "../domain/connection.ts";
 import { applyEffect } from "../flows/apply-effect.ts";
 import { type Dependencies, detachedCall } from "../flows/dependencies.ts";
 import { followClientConsent } from "../flows/follow-client-consent.ts";
+import { failureFacts } from "../flows/provider-failure.ts";
 import { countFlights, type FlightCount } from "../jobs/count-flights.ts";
 import { findConnectionsNamed } from "../storage/connection-store.ts";
 import { openWebhookPayload } from "../storage/webhook-admin-store.ts";
@@ -102,7 +103,8 @@ async function processOne(deps: Dependencies, claimed: ClaimedWebhook): Promise<
     await conclude(deps, claimed, await attempt(deps, claimed));
   } catch (error) {
     const word = wordOf(error);
-    deps.log.warn({ err: error, connector, id: claimed.webhookId, attempts, reason: word }, "webhook event failed");
+    const told = error instanceof ProviderError ? failureFacts(error) : { err: error };
+    deps.log.warn({ connector, id: claimed.webhookId, attempts, ...told, reason: word }, "webhook event failed");
     if (attempts >= attemptsMax) return await bury(deps, claimed, word);
     countEnd(connector, "failed");
     const dueAt = new Date(deps.clock.now().getTime() + retryAfterMs(attempts));

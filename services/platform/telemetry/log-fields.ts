@@ -19,6 +19,7 @@ export const loggableFields: ReadonlySet<string> = new Set([
   "correlationId",
   "count",
   "delayMs",
+  "detail",
   "deviceId",
   "due",
   "durationMs",

@@ -11,7 +11,7 @@ import { z } from "zod";
 import { isAllowedUrl } from "../../domain/provider-urls.ts";
 import type { ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
-import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
+import { correlationIdOf, type ProviderHttp, parseAnswer } from "../provider-http.ts";
 import type { BankTarget } from "./bank-target.ts";
 
 const cacheMs = 10 * 60_000;
@@ -106,9 +106,10 @@ async function fetchByHttp(
   if (body !== undefined && body !== null && typeof body !== "string") throw new Error("only forms are sent to banks");
   const method = options.method === "POST" ? "POST" : "GET";
   const answer = await http.send({ url, method, headers: options.headers, body: body ?? undefined }, call);
+  // Said in our own errors: the library knows neither limits nor the bank's id of the call.
+  if (answer.status === 429 || answer.status >= 500) parseAnswer(answer, z.unknown());
   const bodyAllowed = answer.status !== 204 && answer.status !== 304;
-  return new Response(bodyAllowed ? answer.text : null, {
-    status: answer.status,
-    headers: { "content-type": answer.contentType },
-  });
+  const correlationId = correlationIdOf(answer);
+  const headers = { "content-type": answer.contentType, ...(correlationId && { "x-correlation-id": correlationId }) };
+  return new Response(bodyAllowed ? answer.text : null, { status: answer.status, headers });
 }

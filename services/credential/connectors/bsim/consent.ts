@@ -12,7 +12,7 @@ import { z } from "zod";
 import { type Claims, claimText, ownerReference } from "../../domain/owner-reference.ts";
 import type { ConsentAnswer, ConsentStart, Grant, ProviderCall } from "../connector.ts";
 import { ProviderError, parseOauthError } from "../provider-error.ts";
-import { type ProviderHttp, parseAnswer } from "../provider-http.ts";
+import { correlationIdOf, type ProviderHttp, parseAnswer } from "../provider-http.ts";
 import type { BankMetadata, BankOidc } from "./bank-oidc.ts";
 import type { BankTarget } from "./bank-target.ts";
 import { claimsOf, tokenAnswerShape, toTokenSet } from "./token-answer.ts";
@@ -115,9 +115,10 @@ async function fetchMissingClaims(
 /** What openid-client throws, as a failure we act on. Library texts stay behind: they can quote tokens. */
 export function translateGrantError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause;
-  if (cause instanceof ResponseBodyError || cause instanceof AuthorizationResponseError) {
-    return oauthFailure(cause.error);
+  if (cause instanceof ResponseBodyError) {
+    return oauthFailure(cause.error, correlationIdOf({ headers: Object.fromEntries(cause.response.headers) }));
   }
+  if (cause instanceof AuthorizationResponseError) return oauthFailure(cause.error);
   if (cause instanceof ClientError) {
     if (cause.cause instanceof ProviderError) return cause.cause;
     const mismatches = [
@@ -134,19 +135,20 @@ export function translateGrantError(cause: unknown): ProviderError {
 }
 
 /** An OAuth error code of a token endpoint, as a failure we act on. */
-export function oauthFailure(error: unknown): ProviderError {
+export function oauthFailure(error: unknown, correlationId?: string): ProviderError {
   const oauthError = parseOauthError(error);
+  const facts = { oauthError, correlationId };
   switch (oauthError) {
     case "invalid_grant":
-      return new ProviderError("grant_refused", { oauthError });
+      return new ProviderError("grant_refused", facts);
     case "invalid_client":
     case "unauthorized_client":
-      return new ProviderError("client_refused", { oauthError });
+      return new ProviderError("client_refused", facts);
     case undefined:
     case "server_error":
     case "temporarily_unavailable":
-      return new ProviderError("unavailable", { oauthError });
+      return new ProviderError("unavailable", facts);
     default:
-      return new ProviderError("forbidden", { oauthError });
+      return new ProviderError("forbidden", facts);
   }
 }

@@ -1,7 +1,7 @@
 import { isAllowedUrl } from "../../domain/provider-urls.ts";
 import type { ProviderCall, TokenSet } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
-import { type ProviderHttp, parseAnswer, parseJson } from "../provider-http.ts";
+import { correlationIdOf, type ProviderHttp, type ProviderResponse, parseAnswer, parseJson } from "../provider-http.ts";
 import type { BankTarget } from "./bank-target.ts";
 import { oauthFailure } from "./consent.ts";
 import { claimsOf, tokenAnswerShape, toTokenSet } from "./token-answer.ts";
@@ -34,16 +34,17 @@ export async function refreshTokens(
     },
     call,
   );
-  if (response.status === 400 || response.status === 401) throw refusalOf(response.text);
+  if (response.status === 400 || response.status === 401) throw refusalOf(response);
   const answer = parseAnswer(response, tokenAnswerShape);
   return toTokenSet(answer, [claimsOf(answer.access_token), claimsOf(answer.id_token)], call.now);
 }
 
-function refusalOf(text: string): ProviderError {
-  const body = parseJson(text);
+function refusalOf(response: ProviderResponse): ProviderError {
+  const body = parseJson(response.text);
   const error = typeof body === "object" && body !== null && "error" in body ? body.error : undefined;
-  const failure = oauthFailure(error);
+  const correlationId = correlationIdOf(response);
+  const refusal = oauthFailure(error, correlationId);
   // Only invalid_grant ends a consent. Whatever else a bank says to a refresh is worth another try.
-  if (failure.failure === "forbidden") return new ProviderError("unavailable", { oauthError: failure.oauthError });
-  return failure;
+  if (refusal.failure !== "forbidden") return refusal;
+  return new ProviderError("unavailable", { oauthError: refusal.oauthError, correlationId });
 }

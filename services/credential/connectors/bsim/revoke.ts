@@ -2,7 +2,7 @@ import { isAllowedUrl, walletApiUrl } from "../../domain/provider-urls.ts";
 import type { SecretsToRevoke } from "../../domain/secrets-to-revoke.ts";
 import type { ProviderCall } from "../connector.ts";
 import { ProviderError } from "../provider-error.ts";
-import type { ProviderHttp } from "../provider-http.ts";
+import { correlationIdOf, type ProviderHttp, type ProviderResponse } from "../provider-http.ts";
 import type { BankOidc } from "./bank-oidc.ts";
 import type { BankTarget } from "./bank-target.ts";
 
@@ -35,13 +35,9 @@ async function revokeCredential(
   const base = walletApiUrl(target.bank);
   if (!isAllowedUrl(base, parts.insecureAllowed)) throw new ProviderError("unavailable", { detail: "not https" });
   const url = `${base}/api/wallet/revoke`;
-  const { status } = await parts.http.send(
-    { url, method: "POST", headers: { authorization: `Bearer ${credential}` } },
-    call,
-  );
+  const request = { url, method: "POST", headers: { authorization: `Bearer ${credential}` } } as const;
   // 401 and 404: unknown or dead there, which is what we want.
-  const gone = (status >= 200 && status <= 299) || [401, 404, 410].includes(status);
-  if (!gone) throw new ProviderError("unavailable", { detail: `status ${status}` });
+  assertGone(await parts.http.send(request, call), [401, 404, 410]);
 }
 
 async function revokeToken(
@@ -59,8 +55,14 @@ async function revokeToken(
     client_secret: target.client.clientSecret,
   });
   const headers = { "content-type": "application/x-www-form-urlencoded" };
-  const { status } = await parts.http.send({ url, method: "POST", headers, body: form.toString() }, call);
+  const response = await parts.http.send({ url, method: "POST", headers, body: form.toString() }, call);
   // RFC 7009 2.2.1: 400 is "unsupported token type"; a bank without the route revokes with the credential alone.
-  const gone = (status >= 200 && status <= 299) || status === 400 || status === 404;
-  if (!gone) throw new ProviderError("unavailable", { detail: `status ${status}` });
+  assertGone(response, [400, 404]);
+}
+
+/** 2xx, or one of the statuses that say as much. */
+function assertGone(response: ProviderResponse, alsoGone: readonly number[]): void {
+  const { status } = response;
+  if ((status >= 200 && status <= 299) || alsoGone.includes(status)) return;
+  throw new ProviderError("unavailable", { detail: `status ${status}`, correlationId: correlationIdOf(response) });
 }

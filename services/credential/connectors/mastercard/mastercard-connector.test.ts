@@ -21,10 +21,11 @@ const customersPath = "/aggregation/v2/customers/testing";
 const accountsPath = "/aggregation/v1/customers/:customerId/accounts";
 const authenticationPath = "/aggregation/v2/partners/authentication";
 const institutionsPath = "/institution/v2/institutions";
-const callsOf = async (path: string) => {
+const callsTo = async (path: string) => {
   const { body } = await mc.sandbox.control("GET", `/calls?path=${encodeURIComponent(path)}`);
-  return (body["calls"] as unknown[]).length; // as the control API answers
+  return body["calls"] as { requestId: string; status: number }[]; // as the control API answers
 };
+const callsOf = async (path: string) => (await callsTo(path)).length;
 const failureOf = (error: unknown) => (error as ProviderError).failure; // connectors throw nothing else
 const statusOf = (loginId: string, code: number) => mc.sandbox.control("POST", `/logins/${loginId}/status`, { code });
 const aggregate = (customerId: string) => mc.sandbox.control("POST", `/customers/${customerId}/aggregate`);
@@ -208,6 +209,9 @@ describe("the partner's token", () => {
     const { body } = await mc.sandbox.control("GET", "/partner");
     expect(body).toMatchObject({ locked: false, failedLogins: 3 });
     expect(await mc.connector.listAccounts(accessOf(grant), mc.call())).toHaveLength(3);
+    const refused = (await callsTo(authenticationPath)).findLast((each) => each.status === 401);
+    const failed = { name: "mastercard", outcome: "client_refused", correlationId: refused?.requestId };
+    expect(mc.world.logLines.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining(failed));
     expect(mc.world.logLines.join("")).not.toContain("not-the-secret-1");
     await mc.sandbox.renew();
   });

@@ -2,8 +2,14 @@ import type { PlaidApi } from "plaid";
 import { type ZodType, z } from "zod";
 import { parseJsonAmounts } from "../../../platform/money/decimal-text.ts";
 import type { ProviderCall } from "../connector.ts";
-import { ProviderError, type ProviderFailure } from "../provider-error.ts";
-import { type ProviderHttp, type ProviderResponse, parseAnswer, retryAfterOf } from "../provider-http.ts";
+import { ProviderError, type ProviderFailure, withCorrelationId } from "../provider-error.ts";
+import {
+  correlationIdOf,
+  type ProviderHttp,
+  type ProviderResponse,
+  parseAnswer,
+  retryAfterOf,
+} from "../provider-http.ts";
 
 const amountNames: ReadonlySet<string> = new Set(["amount", "available", "current", "limit"]);
 const codesMaxLength = 80;
@@ -56,14 +62,16 @@ export function createPlaidCalls(options: {
   };
 }
 
+const requestId = z
+  .string()
+  .regex(/^[\w-]{1,128}$/)
+  .optional()
+  .catch(undefined);
+const answerShape = z.looseObject({ request_id: requestId });
 const errorShape = z.looseObject({
   error_type: z.string().max(codesMaxLength),
   error_code: z.string().max(codesMaxLength),
-  request_id: z
-    .string()
-    .regex(/^[\w-]{1,128}$/)
-    .optional()
-    .catch(undefined),
+  request_id: requestId,
 });
 
 function readAnswer<T>(response: ProviderResponse, shape: ZodType<T>): T {
@@ -72,14 +80,21 @@ function readAnswer<T>(response: ProviderResponse, shape: ZodType<T>): T {
     const refusal = errorShape.safeParse(parse(response.text));
     if (refusal.success) throw refusalOf(refusal.data, response);
   }
-  return parseAnswer(response, shape, parse);
+  try {
+    return parseAnswer(response, shape, parse);
+  } catch (error) {
+    // Plaid names its answers in the body.
+    const { data } = answerShape.safeParse(parse(response.text));
+    throw error instanceof ProviderError ? withCorrelationId(error, data?.request_id) : error;
+  }
 }
 
 function refusalOf(error: z.infer<typeof errorShape>, response: ProviderResponse): PlaidRefusal {
   const failure = failureOf(error.error_type, error.error_code, response.status);
   const detail = /^[A-Z_]+$/.test(error.error_code) ? error.error_code.toLowerCase() : undefined;
   const retryAfterMs = failure === "rate_limited" ? retryAfterOf(response) : undefined;
-  return new PlaidRefusal(failure, error.error_code, { detail, retryAfterMs, correlationId: error.request_id });
+  const correlationId = error.request_id ?? correlationIdOf(response);
+  return new PlaidRefusal(failure, error.error_code, { detail, retryAfterMs, correlationId });
 }
 
 /** Codes after which only the person himself can bring an item back, in update mode. */

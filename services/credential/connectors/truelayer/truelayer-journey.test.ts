@@ -1,14 +1,22 @@
 import type { FastifyInstance } from "fastify";
 import { beforeEach, describe, expect, it } from "vitest";
 import { setUp } from "../../../platform/testing/set-up.ts";
+import { app as trueLayerApp } from "../../../sandbox/truelayer/testing/sandbox-world.ts";
 import type { Connection } from "../../domain/connection.ts";
+import { beginConnect } from "../../flows/begin-connect.ts";
+import { completeConnect } from "../../flows/complete-connect.ts";
 import { disconnect } from "../../flows/disconnect.ts";
 import { listAccounts } from "../../flows/list-accounts.ts";
+import { openForUse } from "../../flows/open-for-use.ts";
+import { readAccounts } from "../../flows/read-accounts.ts";
+import { requestRun } from "../../flows/request-run.ts";
 import { sweepRevocations } from "../../flows/revoke-secrets.ts";
+import { ownerNamed } from "../../testing/credential-world.ts";
 import { testCaller } from "../../testing/plaid-world.ts";
 import {
   createTrueLayerCredentialWorld,
   type TrueLayerCredentialWorld,
+  trueLayerRedirectUri,
 } from "../../testing/truelayer-credential-world.ts";
 import { processWebhooks } from "../../webhooks/process-webhooks.ts";
 import { serveWebhooks } from "../../webhooks/testing/webhook-world.ts";
@@ -196,5 +204,78 @@ describe("a connection through TrueLayer", () => {
       { status: 204, subject: connection.providerReference },
     ]);
     expect(await rowsOf("connection_secrets", connection)).toEqual([]);
+  });
+});
+
+describe("the log", () => {
+  /** What was logged while `act` failed, and the id that TrueLayer answered the last call of this route with. */
+  async function failing(path: string, act: () => Promise<unknown>) {
+    const { logLines } = world.world;
+    const before = logLines.length;
+    await control("POST", "/faults", { path, kind: "server_error", status: 503, times: 50 });
+    await act().catch(() => undefined);
+    await control("DELETE", "/faults");
+    const correlationId = (await world.callsTo(path)).at(-1)?.["requestId"];
+    expect(correlationId).toEqual(expect.any(String));
+    return { correlationId, lines: logLines.slice(before).map((line) => JSON.parse(line)) };
+  }
+
+  it("has TrueLayer's id of whatever call failed, and no token, code or secret", async () => {
+    const { deps } = world.parts;
+    const connection = await connected();
+    const { connectionId } = connection;
+    const common = { level: "warn", connector: "truelayer", reason: "unavailable", connectionId };
+    const open = async (purpose: "access_token" | "refresh_token") =>
+      (await openForUse(deps, connection, purpose, testCaller().actor))?.plaintext ?? "";
+    const secrets = [await open("access_token"), await open("refresh_token"), trueLayerApp.clientSecret];
+
+    const refresh = await failing("/connect/token", () => world.replica.refresher.refresh(connection, testCaller()));
+    const { correlationId } = refresh;
+    expect(refresh.lines).toContainEqual(
+      expect.objectContaining({ ...common, correlationId, msg: "refresh without new tokens" }),
+    );
+
+    await requestRun(deps, { connection, kind: "transactions" }, testCaller().actor);
+    const sync = await failing("/data/v1/accounts", () => world.sync());
+    expect(sync.lines).toContainEqual(
+      expect.objectContaining({
+        ...common,
+        reason: "provider_unavailable",
+        correlationId: sync.correlationId,
+        msg: "a sync run did not succeed",
+      }),
+    );
+
+    world.advance(20 * 60_000);
+    const read = await failing("/data/v1/accounts", () => readAccounts(world.replica, connection, testCaller()));
+    const asked = { operation: "list_accounts", correlationId: read.correlationId };
+    expect(read.lines).toContainEqual(expect.objectContaining({ ...common, ...asked }));
+
+    const owner = ownerNamed(user);
+    const consent = { owner, connector: "truelayer", institutionId: "", redirectUri: trueLayerRedirectUri };
+    const begun = await beginConnect(deps, consent, testCaller());
+    const back = await world.trueLayer.visit(begun.authUrl ?? "");
+    const [state, code] = [back.get("state") ?? "", back.get("code") ?? ""];
+    const exchange = await failing("/connect/token", () =>
+      completeConnect(deps, { owner, attempt: { state }, code, iss: "", error: "" }, testCaller()),
+    );
+    const { connectionId: _none, ...unconnected } = common;
+    const exchanged = { operation: "exchange_consent", correlationId: exchange.correlationId };
+    expect(exchange.lines).toContainEqual(expect.objectContaining({ ...unconnected, ...exchanged }));
+
+    const end = await failing("/connect/token/:credentialsId", () => disconnect(deps, connection, testCaller()));
+    expect(end.lines).toContainEqual(
+      expect.objectContaining({
+        ...common,
+        correlationId: end.correlationId,
+        msg: "revocation at the bank is put off",
+      }),
+    );
+
+    const log = world.world.logLines.join("");
+    for (const secret of [...secrets, code, state]) {
+      expect(secret.length).toBeGreaterThan(8);
+      expect(log).not.toContain(secret);
+    }
   });
 });

@@ -53,8 +53,9 @@ export function createSubscriptions(parts: SubscriptionParts): Subscriptions {
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
       dueMs = call.now.getTime() + afterFailureMs;
-      const { failure, correlationId } = error;
-      parts.log.warn({ connector: "wise", reason: failure, correlationId }, "webhook subscriptions were not checked");
+      const { failure: reason, detail, correlationId } = error;
+      const facts = { connector: "wise", reason, detail, correlationId };
+      parts.log.warn(facts, "webhook subscriptions were not checked");
     }
   };
   return {

@@ -3,7 +3,8 @@ import type { Logger } from "../../../platform/telemetry/logger.ts";
 import type { Clock } from "../../../platform/time/clock.ts";
 import type { Connector } from "../../connectors/connector.ts";
 import type { Institution } from "../../connectors/provider-data.ts";
-import { useFailure } from "../../flows/provider-failure.ts";
+import { ProviderError } from "../../connectors/provider-error.ts";
+import { failureFacts, useFailure } from "../../flows/provider-failure.ts";
 
 const keptMs = 10 * 60_000;
 const failureKeptMs = 30_000;
@@ -51,7 +52,8 @@ export function createInstitutionShelf(parts: {
     } catch (error) {
       // A fault of ours takes this list away, not a person's view of his connections.
       const isOurs = useFailure(error) === undefined;
-      log[isOurs ? "error" : "warn"]({ connector: connector.name, err: error }, "institutions not listed");
+      const told = error instanceof ProviderError ? failureFacts(error) : { err: error };
+      log[isOurs ? "error" : "warn"]({ connector: connector.name, ...told }, "institutions not listed");
       const retry = { untilMs: clock.now().getTime() + failureKeptMs, institutions: Promise.resolve(undefined) };
       kept.set(connector.name, retry);
       return undefined;
