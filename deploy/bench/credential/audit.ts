@@ -4,12 +4,13 @@ import { inTransaction } from "../../../services/platform/db/transaction.ts";
 import { runCalls } from "../call-load.ts";
 import { type Measurement, measure } from "../measure.ts";
 import { startBenchDatabase } from "./bench-database.ts";
-import { benchInstitution } from "./bench-names.ts";
+import { benchConnector, benchInstitution } from "./bench-names.ts";
 
 const concurrencies = [1, 16, 64];
 /** Spread over all chains of a tenant. */
 const owners = 1_000;
-const act = { action: "sync", outcome: "ok", institutionId: benchInstitution, durationMs: 1 } as const;
+const of = { connector: benchConnector, institutionId: benchInstitution };
+const act = { action: "sync", outcome: "ok", ...of, durationMs: 1 } as const;
 
 /**
  * Measures appending one act to the audit by itself, in a transaction of its own, durable: two statements with the begin and the commit

@@ -40,6 +40,7 @@ beforeAll(async () => {
     const act = {
       action: "sync",
       outcome: "ok",
+      connector: "",
       institutionId: "bank",
       durationMs: 1,
       details: { pages: day },

@@ -67,7 +67,7 @@ async function sealed(userId: string, text: string, by: Storage = storage): Prom
 }
 
 const opened = (secret: PlacedSecret, by: Storage = storage): Promise<string> =>
-  by.openings.open({ ...secret, operation: "test", actor: jobActor("test"), now: new Date() });
+  by.openings.open({ ...secret, connector: "bank", operation: "test", actor: jobActor("test"), now: new Date() });
 
 const keys = (...args: string[]): RunningCommand =>
   runCommand(["keys", ...args], {

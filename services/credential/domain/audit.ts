@@ -26,6 +26,8 @@ export interface AuditAct {
   /** `ok`, or why not, in a word. */
   readonly outcome: string;
   readonly connectionId?: string | undefined;
+  /** Through which it was done; empty where through none. Kept in the entry, for the connection may be erased. */
+  readonly connector: string;
   readonly institutionId: string;
   readonly durationMs: number;
   readonly details?: Readonly<Record<string, string | number | readonly string[]>>;

@@ -113,8 +113,8 @@ async function noteExpiry(work: Work, detail: string | undefined): Promise<boole
 }
 
 function actOf({ connection }: Work, outcome: string, details: Readonly<Record<string, string>>): AuditAct {
-  const { connectionId, institutionId } = connection;
-  return { action: "sync", outcome, connectionId, institutionId, durationMs: 0, details };
+  const { connectionId, connector, institutionId } = connection;
+  return { action: "sync", outcome, connectionId, connector, institutionId, durationMs: 0, details };
 }
 
 async function audit({ deps, tx, connection, source, now }: Work, acts: readonly AuditAct[]): Promise<void> {

@@ -29,7 +29,7 @@ export function accountsAsked({ connector, connectionId, institutionId }: Connec
 
 /** What the audit is told of it; `startedMs` by `performance.now()`. */
 export function accountListAct(connection: Connection, end: { outcome: string; startedMs: number }): AuditAct {
-  const { connectionId, institutionId } = connection;
+  const { connectionId, connector, institutionId } = connection;
   const durationMs = performance.now() - end.startedMs;
-  return { action: "account_list", outcome: end.outcome, connectionId, institutionId, durationMs };
+  return { action: "account_list", outcome: end.outcome, connectionId, connector, institutionId, durationMs };
 }

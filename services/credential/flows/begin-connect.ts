@@ -85,13 +85,13 @@ export interface AttemptToKeep extends BeginConnectCommand {
 /** Keeps it, with its audit row. Resolves to when it ends. */
 export async function keepAttempt(deps: Dependencies, begun: AttemptToKeep, caller: Caller): Promise<Date> {
   const { pageEnd, startedMs, ...attempt } = begun;
-  const { owner, institutionId } = attempt;
+  const { owner, connector, institutionId } = attempt;
   const now = deps.clock.now();
   const expiresAt = endOfAttempt(now, pageEnd);
   await inTransaction(deps.storage.db, async (tx) => {
     await insertAttempt(deps.storage, tx, { ...attempt, attemptId: randomUUID(), createdAt: now, expiresAt });
     await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [
-      { action: "connect", outcome: "started", institutionId, durationMs: performance.now() - startedMs },
+      { action: "connect", outcome: "started", connector, institutionId, durationMs: performance.now() - startedMs },
     ]);
   });
   return expiresAt;

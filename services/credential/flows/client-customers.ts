@@ -45,7 +45,7 @@ export async function ensureClient(
     if (!(await insertClient(tx, { ...key, customerId, customerType, createdAt: now }))) return false;
     const durationMs = performance.now() - startedMs;
     await appendAudit(deps.storage, tx, { owner: key.owner, actor: caller.actor, now }, [
-      { action: "connect", outcome: "customer_made", institutionId: "", durationMs },
+      { action: "connect", outcome: "customer_made", connector: key.connector, institutionId: "", durationMs },
     ]);
     return true;
   });

@@ -94,7 +94,7 @@ async function noteLink(deps: Dependencies, client: Client, act: { outcome: stri
     const from = ["not_linked", "pending", "error"] as const;
     await moveClient(tx, client, { from, to: "pending", errorCode: "", now });
     await appendAudit(deps.storage, tx, { owner: client.owner, actor: act.caller.actor, now }, [
-      { action: "connect", outcome: act.outcome, institutionId: "", durationMs: 0 },
+      { action: "connect", outcome: act.outcome, connector: client.connector, institutionId: "", durationMs: 0 },
     ]);
   });
 }

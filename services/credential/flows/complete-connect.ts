@@ -28,6 +28,8 @@ export interface CompleteConnectCommand {
   readonly owner: Owner;
   /** How the consent is named: by the state, or by its hash where we found it ourselves. */
   readonly attempt: AttemptName;
+  /** Whose callback it was, where the caller knows: for the audit of one that belongs to no consent. */
+  readonly connector?: string | undefined;
   readonly code: string;
   readonly iss: string;
   /** The bank's refusal in place of a code; empty otherwise. */
@@ -85,7 +87,7 @@ async function takeAttempt(
       code: refused ? undefined : code,
       now,
     });
-    const act = actOfTaking(taken, refused);
+    const act = actOfTaking(taken, command.connector ?? "", refused);
     if (act !== undefined) await appendAudit(deps.storage, tx, { owner, actor: caller.actor, now }, [act]);
     return taken;
   });
@@ -93,12 +95,13 @@ async function takeAttempt(
   return await openAttempt(deps.storage, attempt, { actor: caller.actor, now });
 }
 
-function actOfTaking(taken: TakenAttempt | undefined, refused: boolean): AuditAct | undefined {
+function actOfTaking(taken: TakenAttempt | undefined, told: string, refused: boolean): AuditAct | undefined {
   if (taken === undefined) {
-    return { action: "security_alert", outcome: "invalid_state", institutionId: "", durationMs: 0 };
+    return { action: "security_alert", outcome: "invalid_state", connector: told, institutionId: "", durationMs: 0 };
   }
   if (!refused) return undefined;
-  return { action: "connect", outcome: "consent_refused", institutionId: taken.institutionId, durationMs: 0 };
+  const { connector, institutionId } = taken;
+  return { action: "connect", outcome: "consent_refused", connector, institutionId, durationMs: 0 };
 }
 
 async function exchange(
@@ -147,6 +150,7 @@ async function recordFailedExchange(
       {
         action: isAlert ? "security_alert" : "token_exchange",
         outcome: cause.failure,
+        connector,
         institutionId,
         durationMs: 0,
       },

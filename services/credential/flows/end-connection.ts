@@ -40,7 +40,7 @@ export async function endAndQueue(
   });
   const before = { state: connection.state, reason: connection.stateReason };
   await endConnection(tx, connection, nextStanding(before, { kind: "disconnected" }), now);
-  const { connectionId, institutionId } = connection;
-  const ended: AuditAct = { action: "disconnect", outcome, connectionId, institutionId, durationMs: 0 };
+  const { connectionId, connector, institutionId } = connection;
+  const ended: AuditAct = { action: "disconnect", outcome, connectionId, connector, institutionId, durationMs: 0 };
   return { revocationId, acts: [ended, ...alerts, await deleteSecrets(tx, connection)] };
 }

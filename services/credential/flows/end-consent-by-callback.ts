@@ -46,7 +46,8 @@ export async function endConsentByCallback(
   }
   const { state, code, iss, error } = facts;
   try {
-    const { connection } = await completeConnect(deps, { owner, attempt: { state }, code, iss, error }, caller);
+    const command = { owner, attempt: { state }, connector: found.connector, code, iss, error };
+    const { connection } = await completeConnect(deps, command, caller);
     return { returnUrl, outcome: { connection } };
   } catch (failure) {
     if (!(failure instanceof DomainError)) throw failure;
@@ -55,8 +56,8 @@ export async function endConsentByCallback(
 }
 
 async function alertOwner(deps: Dependencies, found: FoundAttempt, { actor }: Caller): Promise<void> {
-  const { owner, institutionId } = found;
-  const act = { action: "security_alert", outcome: "other_browser", institutionId, durationMs: 0 } as const;
+  const { owner, connector, institutionId } = found;
+  const act = { action: "security_alert", outcome: "other_browser", connector, institutionId, durationMs: 0 } as const;
   const subject = { owner, actor, now: deps.clock.now() };
   await deps.storage.auditLog.append({ subject, acts: [act] });
 }
@@ -80,6 +81,6 @@ export async function endConsentByCode(
   const connector = connectorNamed(deps, given.connector).name;
   const found = await findStartedAttempt(deps.storage.db.query, { owner, connector, now: deps.clock.now() });
   if (found === undefined) throw new DomainError("INVALID_STATE");
-  const command = { owner, attempt: { stateHash: found.stateHash }, code, iss: "", error: "" };
+  const command = { owner, attempt: { stateHash: found.stateHash }, connector, code, iss: "", error: "" };
   return (await completeConnect(deps, command, caller)).connection;
 }

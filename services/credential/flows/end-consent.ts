@@ -37,10 +37,10 @@ export async function endConsentIfRefused(deps: Dependencies, refused: RefusedUs
     const standing = nextStanding({ state: current.state, reason: current.stateReason }, { kind: "reauthorize" });
     if (!(await setStanding(tx, current, standing, now))) return;
     await addNotices(tx, noticesOfChange(current, standing, now));
-    const { connectionId, institutionId } = current;
+    const { connectionId, connector, institutionId } = current;
     const details = { state: standing.state, failure: refused.error.failure };
     await appendAudit(deps.storage, tx, { owner: current.owner, actor, now }, [
-      { action: "sync", outcome: standing.reason, connectionId, institutionId, durationMs: 0, details },
+      { action: "sync", outcome: standing.reason, connectionId, connector, institutionId, durationMs: 0, details },
     ]);
   });
 }

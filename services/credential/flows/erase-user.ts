@@ -188,7 +188,14 @@ async function shred(deps: Dependencies, { erasure, owner, actor }: ErasureWork)
     if (await hasRowsOf(tx, owner)) throw new RowsLeftError();
     await countErased(tx, erasure, { dataKeys });
     await appendAudit(storage, tx, { owner, actor, now }, [
-      { action: "credential_delete", outcome: "erased", institutionId: "", durationMs: 0, details: { dataKeys } },
+      {
+        action: "credential_delete",
+        outcome: "erased",
+        connector: "",
+        institutionId: "",
+        durationMs: 0,
+        details: { dataKeys },
+      },
     ]);
     await completeErasure(storage, tx, { erasure, owner, now });
     return true;

@@ -72,7 +72,7 @@ async function confirmed(
   connection: Connection,
   act: { readonly caller: Caller; readonly startedMs: number },
 ): Promise<Connection> {
-  const { owner, connectionId, institutionId } = connection;
+  const { owner, connectionId, connector, institutionId } = connection;
   const current = await findConnection(deps.storage.db.query, connection);
   if (current === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
   const subject = { owner, actor: act.caller.actor, now: deps.clock.now() };
@@ -82,7 +82,7 @@ async function confirmed(
     // Nobody is to be reminded of what he has just done.
     await dropNotices(tx, connection);
     await appendAudit(deps.storage, tx, subject, [
-      { action: "connect", outcome: "consent_extended", connectionId, institutionId, durationMs, details },
+      { action: "connect", outcome: "consent_extended", connectionId, connector, institutionId, durationMs, details },
     ]);
   });
   return current;

@@ -21,9 +21,9 @@ export async function keepAnswers(
       await queueOrphan(deps, tx, { of: flight, tokens: parseAnswerText(text), isErased: isGone, now });
     }
     const audited = ended.map(({ flight, now }) => {
-      const { owner, connectionId, institutionId } = flight;
-      const act = { action: "token_refresh", outcome: "too_late", connectionId, institutionId, durationMs: 0 } as const;
-      return { subject: { owner, actor: jobActor("refresh"), now }, acts: [act] };
+      const { owner, connectionId, connector, institutionId } = flight;
+      const act = { action: "token_refresh", outcome: "too_late", connectionId, connector, institutionId } as const;
+      return { subject: { owner, actor: jobActor("refresh"), now }, acts: [{ ...act, durationMs: 0 }] };
     });
     if (audited.length > 0) await appendAudits(storage, tx, audited);
     return kept;

@@ -116,7 +116,7 @@ async function audit(
   caller: Caller,
   act: { action: AuditAction; outcome: string; connector: string },
 ): Promise<void> {
-  const { action, outcome, connector: institutionId } = act;
+  const { connector } = act;
   const subject = { owner: notificationOwner, actor: caller.actor, now: deps.clock.now() };
-  await deps.storage.auditLog.append({ subject, acts: [{ action, outcome, institutionId, durationMs: 0 }] });
+  await deps.storage.auditLog.append({ subject, acts: [{ ...act, institutionId: connector, durationMs: 0 }] });
 }

@@ -155,7 +155,7 @@ async function mint(parts: ProviderTokenParts, { name, policy, call }: TokenWork
         const stored = await storeToken(storage, tx, { name, epoch, token, lifeMs });
         if (stored === undefined) return;
         await appendAudit(storage, tx, { owner: tokenOwner, actor: jobActor("provider-tokens"), now: call.now }, [
-          { action: "token_refresh", outcome: "ok", institutionId: name, durationMs },
+          { action: "token_refresh", outcome: "ok", connector: name, institutionId: name, durationMs },
           stored,
         ]);
       }),

@@ -218,11 +218,11 @@ async function end(deps: Dependencies, work: FlightWork, failed: Failed): Promis
     const { isUnsettled } = failed;
     if (!(await abortFlight(tx, flight, { outcome, standing, retryAt, failures, isUnsettled, now }))) return false;
     await addNotices(tx, noticesOf(flight, standing, failed, now));
-    const { owner, connectionId, institutionId } = flight;
+    const { owner, connectionId, connector, institutionId } = flight;
     const durationMs = performance.now() - failed.startedMs;
     const details = { reason: failed.reason };
     await appendAudit(deps.storage, tx, { owner, actor: work.actor, now }, [
-      { action: "token_refresh", outcome, connectionId, institutionId, durationMs, details },
+      { action: "token_refresh", outcome, connectionId, connector, institutionId, durationMs, details },
     ]);
     return true;
   });

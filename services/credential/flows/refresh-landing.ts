@@ -134,9 +134,10 @@ async function finishLandings(
     deps.storage,
     tx,
     landed.map(({ work, flight, alerts }, index) => {
-      const { owner, connectionId, institutionId } = flight;
+      const { owner, connectionId, connector, institutionId } = flight;
       const durationMs = performance.now() - work.startedMs;
-      const refreshed: AuditAct = { action: "token_refresh", outcome: "ok", connectionId, institutionId, durationMs };
+      const of = { connectionId, connector, institutionId };
+      const refreshed: AuditAct = { action: "token_refresh", outcome: "ok", ...of, durationMs };
       return {
         subject: { owner, actor: work.actor, now },
         acts: [refreshed, ...alerts, ...(stored[index] ? [stored[index]] : [])],

@@ -15,7 +15,7 @@ export async function resumeProviderToken(
   await inTransaction(storage.db, async (tx) => {
     if (!(await resumeMinting(tx, name))) throw new DomainError("PROVIDER_TOKEN_NOT_FOUND");
     await appendAudit(storage, tx, { owner: tokenOwner, actor, now: deps.clock.now() }, [
-      { action: "token_refresh", outcome: "resumed", institutionId: name, durationMs: 0 },
+      { action: "token_refresh", outcome: "resumed", connector: name, institutionId: name, durationMs: 0 },
     ]);
   });
 }

@@ -84,6 +84,7 @@ async function revoke(deps: Dependencies, revocation: Revocation, actor: Actor):
         action: "credential_delete",
         outcome: failure === undefined ? "revoked_at_provider" : "gave_up",
         connectionId: revocation.connectionId,
+        connector: revocation.connector,
         institutionId: revocation.institutionId,
         durationMs: performance.now() - startedMs,
         details: { cause: revocation.cause, attempts: revocation.attempts },

@@ -136,12 +136,20 @@ async function store(
     // Fenced by the holder: a run that was taken over stores nothing.
     const end = fetched.isLimited ? limited(counts, now) : succeeded(counts, now);
     if (!(await finishRun(tx, held, end))) throw new DomainError("CONFLICT");
-    const { connectionId, institutionId } = current;
+    const { connectionId, connector, institutionId } = current;
     const action = fetched.changes === undefined ? "account_list" : "transaction_fetch";
     const durationMs = performance.now() - work.startedMs;
     const details = { job: held.run.runId, trigger: held.run.trigger, ...counts };
     await appendAudit(deps.storage, tx, { owner: current.owner, actor: jobActor("sync"), now }, [
-      { action, outcome: fetched.isLimited ? end.error : "ok", connectionId, institutionId, durationMs, details },
+      {
+        action,
+        outcome: fetched.isLimited ? end.error : "ok",
+        connectionId,
+        connector,
+        institutionId,
+        durationMs,
+        details,
+      },
     ]);
   });
 }
@@ -180,11 +188,11 @@ async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknow
     const end = { state: "failed", error: verdict.word, counts: nothing, now } as const;
     if (!(await finishRun(tx, held, end))) return;
     const current = await findConnection(tx, run);
-    const { owner, connectionId, runId } = run;
+    const { owner, connectionId, connector, runId } = run;
     const durationMs = performance.now() - failed.startedMs;
-    const act = { action: "sync", outcome: verdict.word, connectionId, durationMs, details: { job: runId } } as const;
+    const act = { action: "sync", outcome: verdict.word, connectionId, connector, durationMs } as const;
     await appendAudit(deps.storage, tx, { owner, actor: jobActor("sync"), now }, [
-      { ...act, institutionId: current?.institutionId ?? "" },
+      { ...act, institutionId: current?.institutionId ?? "", details: { job: runId } },
     ]);
   });
 }

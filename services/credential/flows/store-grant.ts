@@ -94,7 +94,7 @@ async function dropGrant(
   if (!isShared) await queueOrphan(deps, tx, { of, tokens: tokensOf(grant), isErased, now });
   const outcome = isShared ? "left_to_expire" : "too_late";
   await appendAudit(deps.storage, tx, { owner, actor, now }, [
-    { action: "token_exchange", outcome, institutionId, durationMs },
+    { action: "token_exchange", outcome, connector, institutionId, durationMs },
   ]);
 }
 
@@ -114,7 +114,8 @@ export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): 
   const facts = consentFacts(deps, work, now);
   const { connection, acts } = await placeConsent(deps, tx, facts, grant);
   const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
-  const common = { connectionId: connection.connectionId, institutionId: grant.institutionId };
+  const { connectionId, connector } = connection;
+  const common = { connectionId, connector, institutionId: grant.institutionId };
   await appendAudit(deps.storage, tx, { owner: consent.owner, actor: work.actor, now }, [
     { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
     { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },

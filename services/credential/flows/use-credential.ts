@@ -96,6 +96,7 @@ async function endCredential(
           action: "sync",
           outcome: standing.reason,
           connectionId: current.connectionId,
+          connector: current.connector,
           institutionId: current.institutionId,
           durationMs: 0,
           details: { state: standing.state },
@@ -112,9 +113,9 @@ async function audit(
   outcome: string,
   durationMs: number,
 ): Promise<void> {
-  const { owner, connectionId, institutionId } = use.connection;
+  const { owner, connectionId, connector, institutionId } = use.connection;
   const subject = { owner, actor: use.caller.actor, now: deps.clock.now() };
   const details = { operation: use.operation };
-  const act = { action: "credential_access", outcome, connectionId, institutionId, durationMs, details } as const;
-  await deps.storage.auditLog.append({ subject, acts: [act] });
+  const act = { action: "credential_access", outcome, connectionId, connector, institutionId, durationMs } as const;
+  await deps.storage.auditLog.append({ subject, acts: [{ ...act, details }] });
 }

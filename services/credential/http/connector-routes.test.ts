@@ -111,8 +111,8 @@ describe("an access token in an address", () => {
     expect(after).toHaveLength(before + 1);
     // Who it was stands beside the trail, where an erasure reaches it.
     const { rows } = await sql`
-      select actor, details->>'path' as path from connector_audit_logs
+      select actor, connector_id, details->>'path' as path from connector_audit_logs
       where outcome = 'access_token_in_query' and user_id = ${user}`.execute(its.replica.deps.storage.db.query);
-    expect(rows).toEqual([{ actor: "user", path: "/api/connectors/plaid/accounts" }]);
+    expect(rows).toEqual([{ actor: "user", connector_id: "plaid", path: "/api/connectors/plaid/accounts" }]);
   });
 });

@@ -96,8 +96,9 @@ async function refuseTokenInQuery(parts: ConnectorRouteParts, request: FastifyRe
   const given = request.headers["x-refused-path"];
   const path = typeof given === "string" ? given.slice(0, 200) : "";
   const subject = { owner: owner ?? nobody, actor: actorOf(request, owner), now: deps.clock.now() };
-  const act = { action: "security_alert", outcome: "access_token_in_query", institutionId: "", durationMs: 0 } as const;
-  await deps.storage.auditLog.append({ subject, acts: [{ ...act, details: { path } }] });
+  const connector = [...deps.connectors.keys()].find((name) => path.split("/").includes(name)) ?? "";
+  const act = { action: "security_alert", outcome: "access_token_in_query", connector, institutionId: "" } as const;
+  await deps.storage.auditLog.append({ subject, acts: [{ ...act, durationMs: 0, details: { path } }] });
   deps.log.warn({ path }, "an access token came in an address");
   throw refusal;
 }

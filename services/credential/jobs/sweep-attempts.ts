@@ -83,18 +83,24 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
     if (typeof replay === "object") grant = replay;
   }
   const now = deps.clock.now();
+  const { owner, connector, institutionId } = attempt;
   await inTransaction(deps.storage.db, async (tx) => {
     if (!(await finishAttempt(tx, attempt, "cleaned"))) return;
     if (grant === undefined) {
-      if (deps.connectors.get(attempt.connector)?.users !== undefined) await queueProofs(deps, tx, attempt, now);
+      if (deps.connectors.get(connector)?.users !== undefined) await queueProofs(deps, tx, attempt, now);
     } else {
-      const { owner, attemptId: connectionId, connector, institutionId } = attempt;
-      const of = { owner, connectionId, connector, institutionId, providerReference: grant.providerReference };
+      const of = {
+        owner,
+        connectionId: attempt.attemptId,
+        connector,
+        institutionId,
+        providerReference: grant.providerReference,
+      };
       // An erasure takes the attempt along; then it could not have been finished.
       await queueOrphan(deps, tx, { of, tokens: grant, isErased: false, now });
     }
-    await appendAudit(deps.storage, tx, { owner: attempt.owner, actor: jobActor("attempts"), now }, [
-      { action: "token_exchange", outcome, institutionId: attempt.institutionId, durationMs: 0 },
+    await appendAudit(deps.storage, tx, { owner, actor: jobActor("attempts"), now }, [
+      { action: "token_exchange", outcome, connector, institutionId, durationMs: 0 },
     ]);
   });
 }

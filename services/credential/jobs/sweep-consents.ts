@@ -23,10 +23,10 @@ export async function sweepConsents(deps: Dependencies, signal: AbortSignal): Pr
       const connection = await lockConnection(tx, key);
       if (connection === undefined || !(await noteReminder(tx, connection, times, now))) return false;
       await addNotices(tx, [{ connection, kind: "consent_expiring", reason: "consent_expiring", now }]);
-      const { owner, connectionId, institutionId, consentExpiresAt } = connection;
+      const { owner, connectionId, connector, institutionId, consentExpiresAt } = connection;
       const details = { at: consentExpiresAt?.toISOString() ?? "" };
       await appendAudit(storage, tx, { owner, actor: jobActor("consents"), now }, [
-        { action: "sync", outcome: "consent_expiring", connectionId, institutionId, durationMs: 0, details },
+        { action: "sync", outcome: "consent_expiring", connectionId, connector, institutionId, durationMs: 0, details },
       ]);
       return true;
     });

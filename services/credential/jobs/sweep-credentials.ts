@@ -25,9 +25,9 @@ export async function sweepCredentials(deps: Dependencies, signal: AbortSignal):
       );
       if (!(await setStanding(tx, current, standing, now))) return false;
       await addNotices(tx, noticesOfChange(current, standing, now));
-      const { connectionId, institutionId } = current;
+      const { connectionId, connector, institutionId } = current;
       await appendAudit(deps.storage, tx, { owner: key.owner, actor: jobActor("credentials"), now }, [
-        { action: "sync", outcome: standing.reason, connectionId, institutionId, durationMs: 0 },
+        { action: "sync", outcome: standing.reason, connectionId, connector, institutionId, durationMs: 0 },
       ]);
       return true;
     });

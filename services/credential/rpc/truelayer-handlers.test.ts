@@ -77,6 +77,34 @@ describe("TrueLayer's own paths", () => {
     expect(outcome).toMatchObject({ error: { reason: "CONSENT_REFUSED", facts: { error: "access_denied" } } });
   });
 
+  it("leave every act in truelayer_audit_logs, of consents that came to nothing and of connections since erased", async () => {
+    const begun = await api().getTrueLayerLink({}, me());
+    const query = await its.trueLayer.visit(must(begun.authUrl), { deny: true });
+    const end = () => endConsentByCallback(its.replica.deps, { connector, query }, testCaller());
+    await end();
+    await end();
+    const connection = await connected();
+    // One of another connector is not among them.
+    await connectUser(its.replica.wallet, user);
+    const acts = async (where: string, value: string) =>
+      (await its.query(`select action, outcome from truelayer_audit_logs where ${where} = $1`, [value])).map(
+        ({ action, outcome }) => `${action} ${outcome}`,
+      );
+    const own = await acts("user_id", user);
+    const started = "CONNECT started";
+    expect(own.slice(0, 5)).toEqual([
+      ...[started, "CONNECT consent_refused", "CREDENTIAL_ACCESS opened", "SECURITY_ALERT invalid_state", started],
+    ]);
+    expect(own.filter((act) => act === "CONNECT ok")).toHaveLength(1);
+    await api().eraseUser({ userId: user }, asOperator);
+    expect(await its.query("select from connector_connections where id = $1", [connection.connectionId])).toEqual([]);
+    await sweepRevocations(its.parts.deps, new AbortController().signal);
+    const left = await acts("connection_id", connection.connectionId);
+    expect(left).toEqual(
+      expect.arrayContaining(["CONNECT ok", "DISCONNECT erased", "CREDENTIAL_DELETE revoked_at_provider"]),
+    );
+  });
+
   it("refresh the caller's TrueLayer connections and no others", async () => {
     const connection = await connected();
     await its.sync();

@@ -46,8 +46,8 @@ export async function openAccess(
   reader: Reader,
 ): Promise<OpenedSecret | undefined> {
   if (access === undefined) return undefined;
-  const { connectionId } = connection;
-  const plaintext = await storage.openings.open({ ...access, ...reader, connectionId });
+  const { connectionId, connector } = connection;
+  const plaintext = await storage.openings.open({ ...access, ...reader, connectionId, connector });
   return { plaintext, recordVersion: access.place.recordVersion };
 }
 

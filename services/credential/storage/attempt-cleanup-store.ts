@@ -51,13 +51,13 @@ export async function findAbandonedAttempts(
     if (row.code_data_key_id === null || row.sealed_code === null) continue;
     const owner = { tenant: row.tenant, userId: row.user_id };
     const facts = { owner, attemptId: row.attempt_id, institutionId: row.institution_id };
-    const reader = { actor: jobActor("attempts"), now, operation: "undo_exchange" };
+    const { connector, redirect_uri: redirectUri, created_at: createdAt } = row;
+    const reader = { connector, actor: jobActor("attempts"), now, operation: "undo_exchange" };
     const open = (purpose: "proofs" | "code", sealed: SealedSecret) =>
       storage.openings.open({ place: attemptPlace(facts, purpose), sealed, ...reader });
     try {
       const proofs = await open("proofs", { dataKeyId: row.proofs_data_key_id, ciphertext: row.sealed_proofs });
       const code = await open("code", { dataKeyId: row.code_data_key_id, ciphertext: row.sealed_code });
-      const { connector, redirect_uri: redirectUri, created_at: createdAt } = row;
       const connectionId = row.connection_id ?? undefined;
       found.push({ ...facts, connector, redirectUri, connectionId, proofs, code, createdAt });
     } catch (error) {

@@ -186,7 +186,7 @@ export async function openAttempt(
   reader: { actor: Actor; now: Date },
 ): Promise<ConnectAttempt> {
   const { sealedProofs, ...facts } = taken;
-  const reading = { ...sealedProofs, ...reader, operation: "complete_connect" };
+  const reading = { ...sealedProofs, ...reader, connector: facts.connector, operation: "complete_connect" };
   return { ...facts, proofs: await storage.openings.open(reading) };
 }
 

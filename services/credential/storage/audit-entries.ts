@@ -129,10 +129,15 @@ function toEntry(facts: {
     connectionId: act.connectionId,
     institutionId: act.institutionId,
     durationMs: Math.max(0, Math.round(act.durationMs)),
-    details: JSON.stringify(act.details ?? {}),
+    details: JSON.stringify(detailsOf(act)),
   };
   const person = { tenant, chain, sequence, ownerHash: facts.ownerHash, clientAddress, userAgent, salt };
   return { entry, person: isUser ? person : undefined };
+}
+
+/** The connector among them, since an entry has no place of its own for it; where there is none, not even its name. */
+function detailsOf({ connector, details }: AuditAct): NonNullable<AuditAct["details"]> {
+  return connector === "" ? { ...details } : { connector, ...details };
 }
 
 function personHash(auditKey: Uint8Array, salt: Buffer, text: string): string {

@@ -1,7 +1,9 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
+import { jobActor } from "../domain/audit.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -57,18 +59,32 @@ it("show who did what to which connection, and how connections stand", async () 
   ]);
 });
 
-it("show TrueLayer's acts and connections under their own names", async () => {
-  const connectionId = await connectUser(replica.wallet, "tina");
-  await replica.wallet.refreshConnection({ owner: ownerNamed("tina"), connectionId });
+it("show TrueLayer's acts and connections under their own names, older entries by their connection", async () => {
+  const { storage } = replica.deps;
+  const user = `tina-${randomUUID()}`;
+  const connectionId = await connectUser(replica.wallet, user);
+  // As entries were before they named their connector.
+  const act = {
+    action: "token_refresh",
+    outcome: "ok",
+    connectionId,
+    connector: "",
+    institutionId: "",
+    durationMs: 1,
+  } as const;
+  const subject = { owner: ownerNamed(user), actor: jobActor("refresh"), now: world.clock.now() };
+  await inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, [act]));
   const admin = new pg.Client({ connectionString: world.database.adminUrl });
   await admin.connect();
   await admin.query("update credential.connections set connector = 'truelayer' where connection_id = $1", [
     connectionId,
   ]);
   await admin.end();
-  const acts = await client.query("select action, created_at from truelayer_audit_logs where action = 'TOKEN_REFRESH'");
-  expect(acts.rows).toEqual([{ action: "TOKEN_REFRESH", created_at: expect.any(Date) }]);
-  const connections = await client.query("select status, expires_at from truelayer_connections");
+  const acts = "select action, created_at from truelayer_audit_logs where action = 'TOKEN_REFRESH' and user_id = $1";
+  expect((await client.query(acts, [user])).rows).toEqual([{ action: "TOKEN_REFRESH", created_at: expect.any(Date) }]);
+  const connections = await client.query("select status, expires_at from truelayer_connections where id = $1", [
+    connectionId,
+  ]);
   expect(connections.rows).toEqual([{ status: "ACTIVE", expires_at: expect.any(Date) }]);
 });
 
@@ -76,7 +92,7 @@ it("show where a user acted from until he is erased, and the chain verifies befo
   const { storage } = replica.deps;
   const actor = { name: "user:uma", clientAddress: "203.0.113.9", userAgent: "Uma's phone" };
   const subject = { owner: ownerNamed("uma"), actor, now: world.clock.now() };
-  const act = { action: "sync", outcome: "ok", institutionId: "north-bank", durationMs: 1 } as const;
+  const act = { action: "sync", outcome: "ok", connector: "bsim", institutionId: "north-bank", durationMs: 1 } as const;
   await inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, [act, act]));
   const seen = "select user_id, actor, ip_address, user_agent from connector_audit_logs where actor = 'user'";
   const row = { user_id: "uma", actor: "user", ip_address: "203.0.113.9", user_agent: "Uma's phone" };

@@ -82,7 +82,7 @@ describe("the audit", () => {
   it("stays one chain when replicas and transactions append to it by turns and at once, and loses no act", async () => {
     const other = await world.startReplica();
     const subject = { owner: ownerNamed("turns"), actor: jobActor(`turns-${randomUUID()}`), now: world.clock.now() };
-    const acts = [{ action: "sync", outcome: "ok", institutionId: "", durationMs: 0 }] as const;
+    const acts = [{ action: "sync", outcome: "ok", connector: "", institutionId: "", durationMs: 0 }] as const;
     const storages = [replica.deps.storage, other.deps.storage];
     const append = (storage: Storage) => storage.auditLog.append({ subject, acts });
     const appendWithin = (storage: Storage) =>

@@ -120,7 +120,8 @@ export async function openEmail(
   email: Pick<NotedEmail, "details">,
   reader: { actor: Actor; now: Date },
 ): Promise<{ to: string; link?: string | undefined }> {
-  const text = await storage.openings.open({ ...email.details, ...reader, operation: "list_emails" });
+  const reading = { ...email.details, ...reader, connector: email.details.place.provider, operation: "list_emails" };
+  const text = await storage.openings.open(reading);
   return emailDetails.parse(JSON.parse(text));
 }
 

@@ -95,6 +95,7 @@ async function tellOfGone(storage: AuditedStorage, tx: Tx, gone: readonly Payloa
     acts: chunksOf(names).map((deleted) => ({
       action: "credential_delete",
       outcome: "ok",
+      connector,
       institutionId: connector,
       durationMs: 0,
       details: { deleted },

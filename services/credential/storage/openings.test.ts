@@ -58,7 +58,10 @@ describe("opening a secret", () => {
     expect(await rowsOf(connection.connectionId, "credential_access")).toEqual(before);
     expect((await openSecret(replica.deps.storage, connection, "access_token", reader()))?.plaintext).not.toBe("");
     const rows = await rowsOf(connection.connectionId, "credential_access");
-    expect(rows.at(-1)).toEqual({ outcome: "opened", details: { operation: "try", purpose: "access_token" } });
+    expect(rows.at(-1)).toEqual({
+      outcome: "opened",
+      details: { connector: "bsim", operation: "try", purpose: "access_token" },
+    });
   });
 
   it("is possible through the openings alone: what stores and flows hold has no way to a plaintext", () => {
@@ -75,7 +78,10 @@ describe("opening a secret", () => {
     const accesses = await rowsOf(connection.connectionId, "credential_access");
     expect(accesses.at(-1)?.details).toMatchObject({ purpose: "refresh_token" });
     expect(await rowsOf(connection.connectionId, "security_alert")).toEqual([
-      { outcome: "secret_rejected", details: { operation: "try", purpose: "refresh_token", failure: "rejected" } },
+      {
+        outcome: "secret_rejected",
+        details: { connector: "bsim", operation: "try", purpose: "refresh_token", failure: "rejected" },
+      },
     ]);
     const repair =
       "update connection_secrets set ciphertext = substring(ciphertext for length(ciphertext) - 1) where connection_id = $1";
@@ -136,7 +142,7 @@ describe("opening a secret", () => {
     const texts = await Promise.all(
       readings.map((secret) => {
         if (secret === undefined) throw new Error("no secret");
-        return replica.deps.storage.openings.open({ ...secret, ...reader(), operation: "burst" });
+        return replica.deps.storage.openings.open({ ...secret, ...reader(), connector: "bsim", operation: "burst" });
       }),
     );
     expect(new Set(texts).size).toBe(4);

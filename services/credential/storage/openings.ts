@@ -11,6 +11,8 @@ import type { Tables } from "./tables.ts";
 /** A secret to be read. Whose it is, which and at what provider, the audit takes from its place. */
 export interface Reading extends PlacedSecret {
   readonly connectionId?: string | undefined;
+  /** The connector it is of. */
+  readonly connector: string;
   /** What it is read for, such as `list_accounts`. */
   readonly operation: string;
   readonly actor: Actor;
@@ -58,10 +60,10 @@ function auditedAs(
   outcome: string,
   further: Readonly<Record<string, string>> = {},
 ): AuditedActs {
-  const { place, operation, actor, now } = reading;
+  const { place, connector, operation, actor, now } = reading;
   // The column is a uuid: one that is none would fail everybody's batch.
   const connectionId = isUuid(reading.connectionId ?? "") ? reading.connectionId : undefined;
   const details = { operation, purpose: place.purpose, ...further };
-  const act = { action, outcome, connectionId, institutionId: place.provider, durationMs: 0, details };
+  const act = { action, outcome, connectionId, connector, institutionId: place.provider, durationMs: 0, details };
   return { subject: { owner: place.owner, actor, now }, acts: [act] };
 }

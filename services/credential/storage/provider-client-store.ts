@@ -14,6 +14,8 @@ const keepOpenedMs = 60_000;
 const keepVersionMs = 1_000;
 /** The installation itself: its secrets have a data key of their own. */
 const installation: Owner = { tenant: "operator", userId: "provider-clients" };
+/** Whom all of them are for. */
+const connector = "bsim";
 
 /** The OAuth client this mesh is at a bank, without its secret. */
 export interface ProviderClientSummary {
@@ -63,6 +65,7 @@ export async function putProviderClient(
       {
         action: "credential_store",
         outcome: "ok",
+        connector,
         institutionId: bsimId,
         durationMs: 0,
         details: { stored: fingerprints },
@@ -120,7 +123,7 @@ async function openProviderClient(
   }
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secret };
   const place = placeOf(bsimId, row.record_version);
-  const reading = { place, sealed, operation: "call_provider", actor: jobActor("provider-client"), now };
+  const reading = { place, sealed, connector, operation: "call_provider", actor: jobActor("provider-client"), now };
   const client = { clientId: row.client_id, clientSecret: await storage.openings.open(reading) };
   kept.set(bsimId, { client, recordVersion: row.record_version, untilMs: nowMs + keepOpenedMs, sameUntilMs });
   return client;

@@ -67,6 +67,7 @@ export async function openToken(
 ): Promise<string> {
   const reading = {
     ...placed(state.name, state.token),
+    connector: state.name,
     operation: "call_provider",
     actor: jobActor("provider-tokens"),
   };
@@ -160,7 +161,8 @@ export async function storeToken(
     .executeTakeFirst();
   if (result.numUpdatedRows !== 1n) return undefined;
   const stored = [secretFingerprint(storage.auditKey, tokenPurpose, epoch, sealed.ciphertext)];
-  return { action: "credential_store", outcome: "ok", institutionId: name, durationMs: 0, details: { stored } };
+  const of = { connector: name, institutionId: name };
+  return { action: "credential_store", outcome: "ok", ...of, durationMs: 0, details: { stored } };
 }
 
 /** Ends a mint without a token. `wasLogin`: it counts as a login that failed. */
@@ -206,7 +208,8 @@ export async function forgetToken(
     .executeTakeFirst();
   if (result.numUpdatedRows !== 1n) return undefined;
   const details = { deleted: [tokenPurpose] };
-  return { action: "credential_delete", outcome: "rejected", institutionId: rejected.name, durationMs: 0, details };
+  const of = { connector: rejected.name, institutionId: rejected.name };
+  return { action: "credential_delete", outcome: "rejected", ...of, durationMs: 0, details };
 }
 
 /** Lets minting begin anew after it was stopped; false for a name nobody has asked for. */

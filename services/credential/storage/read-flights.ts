@@ -36,8 +36,16 @@ export async function readFlights(storage: Storage, flights: readonly FlightToRe
         if (row === undefined) return undefined;
         const place = secretPlaceOf(flight, "refresh_token", row.record_version);
         const sealed = { dataKeyId: row.data_key_id, ciphertext: row.ciphertext };
-        const { connectionId } = flight;
-        return await storage.openings.open({ place, sealed, connectionId, operation: "refresh", actor, now });
+        const { connectionId, connector } = flight;
+        return await storage.openings.open({
+          place,
+          sealed,
+          connectionId,
+          connector,
+          operation: "refresh",
+          actor,
+          now,
+        });
       },
     };
   });

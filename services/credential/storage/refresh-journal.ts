@@ -97,8 +97,8 @@ export async function findJournaledAnswer(
 ): Promise<string | undefined> {
   const journaled = await findJournaled(storage.db.query, flight);
   if (journaled === undefined) return undefined;
-  const { connectionId } = flight;
-  return await storage.openings.open({ ...journaled, connectionId, operation: "replay_journal", ...reader });
+  const { connectionId, connector } = flight;
+  return await storage.openings.open({ ...journaled, connectionId, connector, operation: "replay_journal", ...reader });
 }
 
 type FlownConnection = Pick<Connection, "owner" | "connectionId" | "institutionId" | "generation">;

@@ -34,7 +34,7 @@ export async function moveRevocations(
   const { from, to, limit } = move;
   const rows = await tx
     .selectFrom("revocations")
-    .select(["revocation_id", "connection_id", "institution_id", "data_key_id", "sealed_secrets"])
+    .select(["revocation_id", "connection_id", "connector", "institution_id", "data_key_id", "sealed_secrets"])
     .where("tenant", "=", from.tenant)
     .where("user_id", "=", from.userId)
     .orderBy("revocation_id")
@@ -50,8 +50,8 @@ export async function moveRevocations(
     const kept = await valueOrFailure(storage.vault.move(createVaultStore(tx), secret, place));
     if ("failure" in kept) {
       await deleteRevocation(tx, { owner: from, revocationId: row.revocation_id });
-      const connection = { connectionId: row.connection_id, institutionId: row.institution_id };
-      alerts.push(rejectionAlert(connection, "revocation", kept.failure));
+      const { connection_id: connectionId, connector, institution_id: institutionId } = row;
+      alerts.push(rejectionAlert({ connectionId, connector, institutionId }, "revocation", kept.failure));
       continue;
     }
     await tx
@@ -116,9 +116,9 @@ export async function openRevocation(
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_secrets };
-  const { connectionId } = revocation;
+  const { connectionId, connector } = revocation;
   const place = revocationPlace(revocation);
-  return await storage.openings.open({ place, sealed, connectionId, operation: "revoke", ...reader });
+  return await storage.openings.open({ place, sealed, connectionId, connector, operation: "revoke", ...reader });
 }
 
 /** Sets when a revocation is tried again. */

@@ -26,7 +26,9 @@ export interface OpenedSecret {
   readonly recordVersion: number;
 }
 
-type SecretOwner = Pick<Connection, "owner" | "connectionId" | "institutionId">;
+type SecretOwner = Pick<Connection, "owner" | "connectionId" | "connector" | "institutionId">;
+/** Of what the audit tells a secret was. */
+type Named = Pick<SecretOwner, "connectionId" | "connector" | "institutionId">;
 
 /**
  * Seals and stores secrets over whatever was there, under record versions that no earlier secret of the connection had.
@@ -108,11 +110,12 @@ async function upsertSecrets(tx: Tx, rows: readonly SealedRow[]): Promise<void> 
       updated_at = excluded.updated_at`.execute(tx);
 }
 
-function storedAct({ connectionId, institutionId }: SecretOwner, stored: readonly string[]): AuditAct {
+function storedAct({ connectionId, connector, institutionId }: Named, stored: readonly string[]): AuditAct {
   return {
     action: "credential_store",
     outcome: "ok",
     connectionId,
+    connector,
     institutionId,
     durationMs: 0,
     details: { stored },
@@ -138,7 +141,8 @@ export async function openSecret(
 ): Promise<OpenedSecret | undefined> {
   const secret = await findSecret(storage.db.query, connection, purpose);
   if (secret === undefined) return undefined;
-  const plaintext = await storage.openings.open({ ...secret, ...reader, connectionId: connection.connectionId });
+  const { connectionId, connector } = connection;
+  const plaintext = await storage.openings.open({ ...secret, ...reader, connectionId, connector });
   return { plaintext, recordVersion: secret.place.recordVersion };
 }
 
@@ -172,13 +176,12 @@ export async function compareSecret(
 
 /** The alert that a stored secret does not open. */
 export function rejectionAlert(
-  connection: Pick<SecretOwner, "connectionId" | "institutionId">,
+  { connectionId, connector, institutionId }: Named,
   purpose: SecretPurpose | "refresh_answer" | "revocation",
   failure: string,
 ): AuditAct {
-  const { connectionId, institutionId } = connection;
-  const details = { purpose, failure };
-  return { action: "security_alert", outcome: "secret_rejected", connectionId, institutionId, durationMs: 0, details };
+  const of = { connectionId, connector, institutionId };
+  return { action: "security_alert", outcome: "secret_rejected", ...of, durationMs: 0, details: { purpose, failure } };
 }
 
 /** A stored secret as it is, sealed, with its place; undefined when there is none. */
@@ -217,6 +220,7 @@ export async function deleteSecrets(
     action: "credential_delete",
     outcome: "ok",
     connectionId: connection.connectionId,
+    connector: connection.connector,
     institutionId: connection.institutionId,
     durationMs: 0,
     details: { deleted: rows.map((row) => row.purpose).sort() },

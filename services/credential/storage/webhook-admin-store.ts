@@ -128,7 +128,7 @@ async function auditReplay(
   const { connector, events, actor, now } = replay;
   const details = { about: "webhook", count: events.length, events: events.slice(0, eventsNamedMax) };
   await appendAudit(storage, tx, { owner: webhookAuditOwner, actor, now }, [
-    { action: "sync", outcome: "replayed", institutionId: connector, durationMs: 0, details },
+    { action: "sync", outcome: "replayed", connector, institutionId: connector, durationMs: 0, details },
   ]);
 }
 
@@ -159,7 +159,8 @@ export async function openWebhookPayload(
   if (row?.data_key_id == null || row.sealed_payload === null) return undefined;
   const place = payloadPlace({ ...event, bodyDigest: row.body_digest });
   const sealed = { dataKeyId: row.data_key_id, ciphertext: row.sealed_payload };
-  const text = await storage.openings.open({ place, sealed, operation: "read_webhook", ...reader });
+  const { connector } = event;
+  const text = await storage.openings.open({ place, sealed, connector, operation: "read_webhook", ...reader });
   return { text, receivedAt: row.received_at };
 }
 

@@ -33,7 +33,7 @@ export async function recordRefusal(storage: Storage, refusal: RefusedWebhook): 
       )
       .execute();
     await appendAudit(storage, tx, { owner: webhookAuditOwner, actor, now }, [
-      { action: "security_alert", outcome: reason, institutionId: connector, durationMs: 0, details },
+      { action: "security_alert", outcome: reason, connector, institutionId: connector, durationMs: 0, details },
     ]);
   });
 }

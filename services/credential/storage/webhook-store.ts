@@ -190,8 +190,8 @@ function storedAct(storage: Storage, { webhook, webhookId }: NewPayload, sealed:
   if (sealed === undefined) throw new Error("fewer payloads were sealed than given");
   const { recordVersion } = payloadPlace({ ...webhook, webhookId });
   const stored = [secretFingerprint(storage.auditKey, payloadName(webhookId), recordVersion, sealed.ciphertext)];
-  const institutionId = webhook.connector;
-  return { action: "credential_store", outcome: "ok", institutionId, durationMs: 0, details: { stored } };
+  const of = { connector: webhook.connector, institutionId: webhook.connector };
+  return { action: "credential_store", outcome: "ok", ...of, durationMs: 0, details: { stored } };
 }
 
 /** How the audit names the payload of a webhook, beside its provider. */
