@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { globSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
 
@@ -18,4 +18,19 @@ it("holds no private key and no file of secrets", () => {
   });
   expect(files.length).toBeGreaterThan(500);
   expect(found).toEqual([]);
+});
+
+it("has every metric of the services in docs/metrics.md, and none that is gone", () => {
+  const suffixes = { counter: "_total", histogram: "_seconds", gauge: "" };
+  const sources = globSync("services/**/*.ts", { cwd: root, exclude: (name) => name.endsWith(".test.ts") });
+  const registered = sources.flatMap((file) =>
+    [...readFileSync(path.join(root, file), "utf8").matchAll(/ = (counter|gauge|histogram)\(\s*"(\w+)"/g)].map(
+      // The pattern matches these words alone.
+      ([, kind, name]) => `paymesh_${name}${suffixes[kind as keyof typeof suffixes]}`,
+    ),
+  );
+  const text = readFileSync(path.join(root, "docs/metrics.md"), "utf8");
+  const listed = [...text.matchAll(/^\| `(paymesh_\w+)`/gm)].map(([, name]) => name);
+  expect(registered.length).toBeGreaterThan(15);
+  expect(listed.toSorted()).toEqual(registered.toSorted());
 });

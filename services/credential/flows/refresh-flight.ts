@@ -14,10 +14,10 @@ import { findConnection } from "../storage/connection-store.ts";
 import { addNotices, type NewNotice, noticesOfChange } from "../storage/notice-store.ts";
 import { findJournaledAnswer, hasAnswerForGood } from "../storage/refresh-journal.ts";
 import { abortFlight, type FlightOutcome, hasUnsettledIntent, releaseFlight } from "../storage/refresh-store.ts";
-import { countRefresh } from "./count-refresh.ts";
 import { connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import type { Landings } from "./gather-landings.ts";
 import { formatAnswer, parseAnswerText } from "./journal-format.ts";
+import { measureRefresh } from "./measure-refresh.ts";
 import { failureFacts } from "./provider-failure.ts";
 import type { RefreshCircuits } from "./refresh-circuits.ts";
 
@@ -76,14 +76,14 @@ interface Failed {
  * it becomes the connection's own. `overtaken`: someone else's flight has the connection now, look again.
  */
 export async function fly(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
-  const outcome = await flyToEnd(parts, work);
-  if (work.ask === undefined) countRefresh(work.flight.connector, outcome);
+  const startedMs = performance.now();
+  const outcome = await flyToEnd(parts, work, startedMs);
+  if (work.ask === undefined) measureRefresh(work.flight.connector, outcome, performance.now() - startedMs);
   return outcome;
 }
 
-async function flyToEnd(parts: FlightParts, work: FlightWork): Promise<FlightOutcome | "overtaken"> {
+async function flyToEnd(parts: FlightParts, work: FlightWork, startedMs: number): Promise<FlightOutcome | "overtaken"> {
   const { landings } = parts;
-  const startedMs = performance.now();
   try {
     const answer = await findAnswer(parts, work);
     if (answer === undefined) return "overtaken";

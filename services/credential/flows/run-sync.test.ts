@@ -13,6 +13,7 @@ import {
 } from "../storage/provider-data-store.ts";
 import { claimRun, enqueueRun, finishRun, listRuns } from "../storage/sync-run-store.ts";
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory } from "../testing/plaid-world.ts";
+import { scrapeSeries } from "../testing/scrape-metrics.ts";
 import { applyEffect } from "./apply-effect.ts";
 import { disconnect } from "./disconnect.ts";
 import { sweepRevocations } from "./revoke-secrets.ts";
@@ -126,7 +127,8 @@ describe("a later run", () => {
 });
 
 describe("a run that does not succeed", () => {
-  it("is tried again after an outage, with pauses, and is failed after five tries", async () => {
+  it("is tried again after an outage, with pauses, and is failed after five tries, each of them measured", async () => {
+    const before = await scrapeSeries("sync_duration_seconds_count");
     const connection = await synced();
     await its.plaid.control("POST", "/faults", { kind: "html", path: "/transactions/sync", times: 5 });
     await request(connection);
@@ -139,6 +141,9 @@ describe("a run that does not succeed", () => {
     }
     expect(await lastRun(connection)).toMatchObject({ state: "failed", attempts: 5, error: "provider_unavailable" });
     expect((await reread(connection)).state).toBe("ACTIVE");
+    const after = await scrapeSeries("sync_duration_seconds_count");
+    const more = (outcome: string) => (after[`plaid ${outcome}`] ?? 0) - (before[`plaid ${outcome}`] ?? 0);
+    expect(["succeeded", "postponed", "failed"].map(more)).toEqual([1, 4, 1]);
   });
 
   it("waits as long as the provider asks", async () => {
@@ -183,8 +188,10 @@ describe("a run that does not succeed", () => {
     const counts = { pages: 0, added: 0, changed: 0, removed: 0 };
     const end = { state: "failed", error: "late", counts, now: its.world.clock.now() } as const;
     expect(await finishRun(db(), { run: dead, holder: "dead" }, end)).toBe(false);
+    const measured = await scrapeSeries("sync_duration_seconds_count");
     await runSync(its.parts, { run: dead, holder: "dead" }, live);
     expect(await lastRun(connection)).toMatchObject({ state: "succeeded", error: "" });
+    expect(await scrapeSeries("sync_duration_seconds_count")).toEqual(measured);
   });
 
   it("since its process stops is given back and runs elsewhere", async () => {

@@ -14,6 +14,7 @@ import { extendLease, finishRun, type HeldRun, noteSync, requeueRun } from "../s
 import { findSyncState, saveSyncState } from "../storage/sync-state-store.ts";
 import { type Caller, callFor, type Dependencies } from "./dependencies.ts";
 import { type Changes, fetchChanges } from "./fetch-changes.ts";
+import { measureSync, type SyncOutcome } from "./measure-sync.ts";
 import { failureFacts } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 import { refreshConnection } from "./refresh-connection.ts";
@@ -46,8 +47,18 @@ interface Fetched {
  * has it tried again later. Where the provider shows a part only beside its user, the rest is stored and the run fails as `scope_limited`. A process that dies on the way leaves nothing but a lease that runs out; the repeat is harmless.
  */
 export async function runSync(parts: SyncParts, held: HeldRun, signal: AbortSignal): Promise<void> {
-  const { deps } = parts;
   const startedMs = performance.now();
+  const outcome = await runToEnd(parts, held, { signal, startedMs });
+  measureSync(held.run.connector, outcome, performance.now() - startedMs);
+}
+
+async function runToEnd(
+  parts: SyncParts,
+  held: HeldRun,
+  work: { signal: AbortSignal; startedMs: number },
+): Promise<SyncOutcome> {
+  const { deps } = parts;
+  const { signal, startedMs } = work;
   const caller: Caller = { actor: jobActor("sync"), signal, timeoutMs: () => deps.providerTimeoutMs };
   try {
     const connection = await findConnection(deps.storage.db.query, held.run);
@@ -55,14 +66,14 @@ export async function runSync(parts: SyncParts, held: HeldRun, signal: AbortSign
     if (held.run.kind === "tokens" && connection.hasRefreshToken) {
       const after = await refreshConnection(parts.refresher, connection, caller);
       if (after.stateReason === "consent_ended") throw new DomainError("REAUTHORIZATION_REQUIRED");
-      await finishRun(deps.storage.db.query, held, succeeded(nothing, deps.clock.now()));
-      return;
+      const isEnded = await finishRun(deps.storage.db.query, held, succeeded(nothing, deps.clock.now()));
+      return isEnded ? "succeeded" : "left";
     }
     const fetched = await fetchData(parts, held, { connection, caller });
-    await store(deps, held, { connection, fetched, startedMs });
+    return await store(deps, held, { connection, fetched, startedMs });
   } catch (error) {
     if (signal.aborted) return await giveBack(deps, held);
-    await settle(deps, held, { error, startedMs });
+    return await settle(deps, held, { error, startedMs });
   }
 }
 
@@ -115,10 +126,10 @@ async function store(
   deps: Dependencies,
   held: HeldRun,
   work: { connection: Connection; fetched: Fetched; startedMs: number },
-): Promise<void> {
+): Promise<SyncOutcome> {
   const { connection, fetched } = work;
   const now = deps.clock.now();
-  await inTransaction(deps.storage.db, async (tx) => {
+  return await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);
     // Disconnected meanwhile, or consented anew: what was fetched belongs to a consent that is over.
     if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
@@ -151,13 +162,15 @@ async function store(
         details,
       },
     ]);
+    return end.state;
   });
 }
 
 /** This process is stopping; another one, or the next, begins the run anew. */
-async function giveBack(deps: Dependencies, held: HeldRun): Promise<void> {
+async function giveBack(deps: Dependencies, held: HeldRun): Promise<SyncOutcome> {
   const now = deps.clock.now();
   await requeueRun(deps.storage.db.query, held, { error: "", dueAt: now, now });
+  return "left";
 }
 
 function succeeded(counts: SyncCounts, now: Date) {
@@ -169,7 +182,11 @@ function limited(counts: SyncCounts, now: Date) {
   return { state: "failed", error: "scope_limited", counts, now } as const;
 }
 
-async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknown; startedMs: number }): Promise<void> {
+async function settle(
+  deps: Dependencies,
+  held: HeldRun,
+  failed: { error: unknown; startedMs: number },
+): Promise<SyncOutcome> {
   const { run } = held;
   const verdict = verdictOf(failed.error);
   const now = deps.clock.now();
@@ -181,12 +198,12 @@ async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknow
   if (verdict.isWorthAnother && run.attempts < attemptsMax) {
     const dueAt =
       verdict.retryAfterMs === undefined ? retryAt(now, run.attempts) : new Date(now.getTime() + verdict.retryAfterMs);
-    await requeueRun(deps.storage.db.query, held, { error: verdict.word, dueAt, now });
-    return;
+    const isPostponed = await requeueRun(deps.storage.db.query, held, { error: verdict.word, dueAt, now });
+    return isPostponed ? "postponed" : "left";
   }
-  await inTransaction(deps.storage.db, async (tx) => {
+  return await inTransaction(deps.storage.db, async (tx) => {
     const end = { state: "failed", error: verdict.word, counts: nothing, now } as const;
-    if (!(await finishRun(tx, held, end))) return;
+    if (!(await finishRun(tx, held, end))) return "left";
     const current = await findConnection(tx, run);
     const { owner, connectionId, connector, runId } = run;
     const durationMs = performance.now() - failed.startedMs;
@@ -194,6 +211,7 @@ async function settle(deps: Dependencies, held: HeldRun, failed: { error: unknow
     await appendAudit(deps.storage, tx, { owner, actor: jobActor("sync"), now }, [
       { ...act, institutionId: current?.institutionId ?? "", details: { job: runId } },
     ]);
+    return "failed";
   });
 }
 

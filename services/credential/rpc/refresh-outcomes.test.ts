@@ -19,7 +19,7 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
-import { scrapeMetrics } from "../testing/scrape-metrics.ts";
+import { scrapeSeries } from "../testing/scrape-metrics.ts";
 
 const refreshes = "POST /oidc/token refresh_token";
 const hourMs = 3_600_000;
@@ -130,19 +130,26 @@ describe("an intent", () => {
 });
 
 describe("the metrics", () => {
-  it("count refreshes by provider and how they ended", async () => {
-    const countOf = async (outcome: string) => {
-      const line = new RegExp(`^paymesh_refreshes_total\\{connector="bsim",outcome="${outcome}"[^}]*\\} (\\d+)`, "m");
-      return Number(line.exec(await scrapeMetrics())?.[1] ?? 0);
+  it("count refreshes by provider and how they ended, and measure how long they took", async () => {
+    const labels = ["bsim refreshed", "bsim reauth_required"];
+    const valuesOf = async (name: string) => {
+      const series = await scrapeSeries(name);
+      return labels.map((label) => series[label] ?? 0);
     };
-    const counts = () => Promise.all(["refreshed", "reauth_required"].map(countOf));
-    const [refreshed = 0, refused = 0] = await counts();
+    const counts = () => Promise.all(["refreshes_total", "refresh_duration_seconds_count"].map(valuesOf));
+    const [[refreshed = 0, refused = 0] = []] = await counts();
+    const [secondsBefore = 0] = await valuesOf("refresh_duration_seconds_sum");
     const connection = await connected();
+    const startedMs = performance.now();
     await replica.wallet.refreshConnection(connection);
-    expect(await counts()).toEqual([refreshed + 1, refused]);
+    const tookSeconds = (performance.now() - startedMs) / 1_000;
+    expect(await counts()).toEqual(Array(2).fill([refreshed + 1, refused]));
+    const [seconds = 0] = await valuesOf("refresh_duration_seconds_sum");
+    expect(seconds - secondsBefore).toBeGreaterThan(0);
+    expect(seconds - secondsBefore).toBeLessThan(tookSeconds);
     await world.bank.endGrants();
     await replica.wallet.refreshConnection(connection);
-    expect(await counts()).toEqual([refreshed + 1, refused + 1]);
+    expect(await counts()).toEqual(Array(2).fill([refreshed + 1, refused + 1]));
   });
 });
 

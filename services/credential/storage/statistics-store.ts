@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { z } from "zod";
 import { readShared, type Snapshot } from "./shared-snapshot.ts";
 import type { Queryable } from "./storage.ts";
-import { countWebhooks } from "./webhook-statistics.ts";
+import { countWebhooks, ofConnector } from "./webhook-statistics.ts";
 
 const soonMs = 86_400_000;
 const number = z.number();
@@ -41,7 +41,7 @@ export interface Statistics extends Counts {
   readonly durations: readonly ActDuration[];
 }
 
-/** What is counted: of one connector's connections where it is named, not older than this unless counting takes long. */
+/** What is counted: of one connector alone where it is named, not older than this unless counting takes long. */
 export interface StatisticsQuery {
   readonly now: Date;
   readonly maxAgeMs: number;
@@ -57,10 +57,11 @@ export async function readCounts(db: Queryable, query: StatisticsQuery): Promise
 
 /** The counts with how long acts took. */
 export async function readStatistics(db: Queryable, query: StatisticsQuery): Promise<Snapshot<Statistics>> {
-  const { now, maxAgeMs } = query;
+  const { now, maxAgeMs, connector } = query;
   const counts = await readCounts(db, query);
-  const count = () => readDurations(db, new Date(now.getTime() - soonMs));
-  const durations = await readShared(db, { name: "durations", maxAgeMs, now, shape: durationsShape, count });
+  const name = connector === undefined ? "durations" : `durations of ${connector}`;
+  const count = () => readDurations(db, new Date(now.getTime() - soonMs), connector);
+  const durations = await readShared(db, { name, maxAgeMs, now, shape: durationsShape, count });
   return { at: counts.at, numbers: { ...counts.numbers, durations: durations.numbers } };
 }
 
@@ -89,7 +90,7 @@ async function countAll(db: Queryable, now: Date, connector: string | undefined)
     oldestDueRefreshSeconds: age(dueAt[0]),
     syncRuns,
     oldestDueSyncSeconds: age(due[0]?.at),
-    webhooks: await countWebhooks(db, dayAgo),
+    webhooks: await countWebhooks(db, dayAgo, connector),
   };
 }
 
@@ -140,17 +141,18 @@ function sumBy<N extends object>(
   return [...sums.values()];
 }
 
-function ofConnector(connector: string | undefined) {
-  return connector === undefined ? sql<boolean>`true` : sql<boolean>`connector = ${connector}`;
-}
-
-async function readDurations(db: Queryable, since: Date): Promise<ActDuration[]> {
+async function readDurations(db: Queryable, since: Date, connector: string | undefined): Promise<ActDuration[]> {
+  const isCounted =
+    connector === undefined
+      ? sql<boolean>`true`
+      : sql<boolean>`exists (select from connections c
+          where c.tenant = e.tenant and c.connection_id = e.connection_id and c.connector = ${connector})`;
   const { rows } = await sql<ActDuration>`
     select action, count(*)::int as count,
       percentile_cont(0.5) within group (order by duration_ms)::int as "p50Ms",
       percentile_cont(0.95) within group (order by duration_ms)::int as "p95Ms"
-    from audit_entries
-    where at >= ${since} and action in ('token_exchange', 'token_refresh', 'account_list', 'transaction_fetch')
+    from audit_entries e
+    where at >= ${since} and action in ('token_exchange', 'token_refresh', 'account_list', 'transaction_fetch') and ${isCounted}
     group by action order by action`.execute(db);
   return rows;
 }

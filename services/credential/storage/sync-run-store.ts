@@ -92,15 +92,24 @@ export async function finishRun(
   return result.numUpdatedRows === 1n;
 }
 
-/** Has a run tried again at `dueAt`. One of its kind that waits already takes its place: then it ends as failed. */
-export async function requeueRun(db: Queryable, held: HeldRun, again: { error: string; dueAt: Date; now: Date }) {
+/**
+ * Has a run tried again at `dueAt`; false when it was taken from its holder. One of its kind that waits already takes its place: then it
+ * ends as failed.
+ */
+export async function requeueRun(
+  db: Queryable,
+  held: HeldRun,
+  again: { error: string; dueAt: Date; now: Date },
+): Promise<boolean> {
+  const { error, dueAt, now } = again;
   try {
-    const { error, dueAt } = again;
-    await heldRow(db, held).set({ state: "queued", error, due_at: dueAt, holder: null, lease_until: null }).execute();
-  } catch (error) {
-    if (sqlStateOf(error) !== uniqueViolation) throw error;
+    const waiting = { state: "queued", error, due_at: dueAt, holder: null, lease_until: null } as const;
+    const result = await heldRow(db, held).set(waiting).executeTakeFirst();
+    return result.numUpdatedRows === 1n;
+  } catch (refusal) {
+    if (sqlStateOf(refusal) !== uniqueViolation) throw refusal;
     const counts = { pages: 0, added: 0, changed: 0, removed: 0 };
-    await finishRun(db, held, { state: "failed", error: again.error, counts, now: again.now });
+    return await finishRun(db, held, { state: "failed", error, counts, now });
   }
 }
 

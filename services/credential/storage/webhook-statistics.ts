@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Owner } from "../domain/connection.ts";
@@ -49,8 +49,8 @@ export interface WebhookCounts {
   readonly dead: number;
 }
 
-/** The counts of every provider that sent something, by name. Rejections are counted by the hour. */
-export async function countWebhooks(db: Queryable, since: Date): Promise<WebhookCounts[]> {
+/** The counts of every provider that sent something, or of the one that is named, by name. Rejections are counted by the hour. */
+export async function countWebhooks(db: Queryable, since: Date, connector?: string): Promise<WebhookCounts[]> {
   const { rows } = await sql<{
     connector: string;
     accepted: bigint;
@@ -64,10 +64,10 @@ export async function countWebhooks(db: Queryable, since: Date): Promise<Webhook
         coalesce(sum(repeats) filter (where last_received_at >= ${since}::timestamptz), 0) as repeated,
         count(*) filter (where state in ('queued', 'processing')) as queued, count(*) filter (where state = 'dead') as dead
       from webhook_events
-      where last_received_at >= ${since}::timestamptz or state <> 'done' group by connector
+      where (last_received_at >= ${since}::timestamptz or state <> 'done') and ${ofConnector(connector)} group by connector
     ), rejections as (
       select connector, sum(count)::bigint as rejected from webhook_rejections
-      where hour >= date_trunc('hour', ${since}::timestamptz, 'UTC') group by connector
+      where hour >= date_trunc('hour', ${since}::timestamptz, 'UTC') and ${ofConnector(connector)} group by connector
     )
     select connector, coalesce(accepted, 0) as accepted, coalesce(repeated, 0) as repeated,
       coalesce(rejected, 0) as rejected, coalesce(queued, 0) as queued, coalesce(dead, 0) as dead
@@ -80,6 +80,11 @@ export async function countWebhooks(db: Queryable, since: Date): Promise<Webhook
     queued: Number(row.queued),
     dead: Number(row.dead),
   }));
+}
+
+/** A condition on the column `connector`; any, where none is named. */
+export function ofConnector(connector: string | undefined): RawBuilder<boolean> {
+  return connector === undefined ? sql<boolean>`true` : sql<boolean>`connector = ${connector}`;
 }
 
 /** Forgets counts of refusals before a time. */

@@ -13,3 +13,13 @@ export async function scrapeMetrics(): Promise<string> {
     server.close();
   }
 }
+
+/** The series of one metric, named by the values of their labels; `name` with its unit and suffix and without prefix. */
+export async function scrapeSeries(name: string): Promise<Record<string, number>> {
+  const lines = (await scrapeMetrics()).matchAll(new RegExp(`^paymesh_${name}\\{([^}]*)\\} (\\S+)`, "gm"));
+  const ownValues = (labels: string) =>
+    [...labels.matchAll(/(\w+)="([^"]*)"/g)]
+      .filter(([, label]) => !label?.startsWith("otel_"))
+      .map(([, , text]) => text);
+  return Object.fromEntries([...lines].map(([, labels = "", value]) => [ownValues(labels).join(" "), Number(value)]));
+}

@@ -38,14 +38,11 @@ export const durationBuckets: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
-/** Registers a histogram; unit by UCUM (`s`, `By`). Prometheus adds the unit to the name. */
-export function histogram(
-  name: string,
-  help: string,
-  unit = "s",
-  buckets: readonly number[] = durationBuckets,
-): Histogram {
-  return meter.createHistogram(name, { description: help, unit, advice: { explicitBucketBoundaries: [...buckets] } });
+/** Registers a histogram of durations in seconds; Prometheus shows it as `paymesh_<name>_seconds`. */
+export function histogram(name: string, help: string, buckets: readonly number[] = durationBuckets): Histogram {
+  // The exporter adds no unit to a name by itself.
+  const options = { description: help, unit: "s", advice: { explicitBucketBoundaries: [...buckets] } };
+  return meter.createHistogram(`${name}_seconds`, options);
 }
 
 /** Answers a scrape in the Prometheus text format. */
