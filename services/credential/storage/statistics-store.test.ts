@@ -119,14 +119,15 @@ async function rejections(connector: string, agoMs: number, count: bigint): Prom
 }
 
 async function acts(
-  connectionId: string,
-  action: "token_refresh" | "account_list" | "credential_access",
+  of: { connector: string; connectionId?: string },
+  action: "token_exchange" | "token_refresh" | "account_list" | "credential_access",
   took: { agoMs?: number; durationsMs: readonly number[] },
 ): Promise<void> {
   const { storage } = replica.deps;
   const subject = { owner, actor: jobActor("test"), now: at(-(took.agoMs ?? 0)) };
-  const act = { action, outcome: "ok", connectionId, institutionId: "bank" };
-  const each = took.durationsMs.map((durationMs) => ({ ...act, durationMs }));
+  const each = took.durationsMs.map((durationMs) => ({
+    ...{ ...of, action, outcome: "ok", institutionId: "bank", durationMs },
+  }));
   await inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, each));
 }
 
@@ -167,10 +168,13 @@ async function makeWorld(): Promise<{ truelayer: string }> {
   await rejections("truelayer", 26 * hourMs, 9n);
   await rejections("wise", 23 * hourMs, 2n);
 
-  await acts(truelayer, "token_refresh", { durationsMs: [10, 20, 30, 40, 50] });
-  await acts(truelayer, "token_refresh", { agoMs: dayMs + 1, durationsMs: [9_000] });
-  await acts(truelayer, "credential_access", { durationsMs: [7] });
-  await acts(anna, "account_list", { durationsMs: [100] });
+  const ofTrueLayer = { connectionId: truelayer, connector: "truelayer" };
+  await acts(ofTrueLayer, "token_refresh", { durationsMs: [10, 20, 30, 40, 50] });
+  await acts(ofTrueLayer, "token_refresh", { agoMs: dayMs + 1, durationsMs: [9_000] });
+  await acts(ofTrueLayer, "credential_access", { durationsMs: [7] });
+  // Of a consent that became no connection.
+  await acts({ connector: "truelayer" }, "token_exchange", { durationsMs: [80] });
+  await acts(ofAnna, "account_list", { durationsMs: [100] });
   return { truelayer };
 }
 
@@ -204,6 +208,7 @@ describe("the statistics", () => {
       ...{ accessTokensExpiring: 2, consentsExpiring: 1, oldestDueRefreshSeconds: 90, oldestDueSyncSeconds: 45 },
       durations: [
         { action: "account_list", count: 1, p50Ms: 100, p95Ms: 100 },
+        { action: "token_exchange", count: 1, p50Ms: 80, p95Ms: 80 },
         { action: "token_refresh", count: 5, p50Ms: 30, p95Ms: 48 },
       ],
       webhooks: [
@@ -283,7 +288,10 @@ describe("the statistics", () => {
     expect(told).toMatchObject({
       ...{ accessTokensExpiring: 1, oldestDueSyncSeconds: 20 },
       webhooks: [{ connector: "truelayer", accepted: 1, rejected: 4 }],
-      durations: [{ action: "token_refresh", count: 5, p50Ms: 30, p95Ms: 48 }],
+      durations: [
+        { action: "token_exchange", count: 1, p50Ms: 80, p95Ms: 80 },
+        { action: "token_refresh", count: 5, p50Ms: 30, p95Ms: 48 },
+      ],
     });
   });
 });

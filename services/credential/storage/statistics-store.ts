@@ -141,18 +141,16 @@ function sumBy<N extends object>(
   return [...sums.values()];
 }
 
+/** Of what the view has, which knows the connector of an act whose connection is gone, or never came about. */
 async function readDurations(db: Queryable, since: Date, connector: string | undefined): Promise<ActDuration[]> {
-  const isCounted =
-    connector === undefined
-      ? sql<boolean>`true`
-      : sql<boolean>`exists (select from connections c
-          where c.tenant = e.tenant and c.connection_id = e.connection_id and c.connector = ${connector})`;
+  const isCounted = connector === undefined ? sql<boolean>`true` : sql<boolean>`connector_id = ${connector}`;
   const { rows } = await sql<ActDuration>`
     select action, count(*)::int as count,
       percentile_cont(0.5) within group (order by duration_ms)::int as "p50Ms",
       percentile_cont(0.95) within group (order by duration_ms)::int as "p95Ms"
-    from audit_entries e
-    where at >= ${since} and action in ('token_exchange', 'token_refresh', 'account_list', 'transaction_fetch') and ${isCounted}
+    from connector_audit_logs
+    where timestamp >= ${since} and action in ('token_exchange', 'token_refresh', 'account_list', 'transaction_fetch')
+      and ${isCounted}
     group by action order by action`.execute(db);
   return rows;
 }
