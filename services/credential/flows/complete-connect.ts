@@ -113,6 +113,7 @@ async function exchange(
   const connector = connectorOf(deps, attempt);
   const { institutionId, redirectUri, proofs } = attempt;
   const { code, iss } = command;
+  const startedMs = performance.now();
   try {
     const state = "state" in command.attempt ? command.attempt.state : "";
     const answer = { institutionId, redirectUri, state, code, iss, proofs };
@@ -121,7 +122,7 @@ async function exchange(
     return await connector.complete({ ...answer, reconnect, userReference: user }, detachedCall(deps));
   } catch (cause) {
     if (!(cause instanceof ProviderError)) throw cause;
-    await recordFailedExchange(deps, { attempt, cause, caller });
+    await recordFailedExchange(deps, { attempt, cause, caller, startedMs });
     throw exchangeError(cause);
   }
 }
@@ -136,9 +137,10 @@ async function accessToRenew(deps: Dependencies, attempt: ConnectAttempt, caller
 
 async function recordFailedExchange(
   deps: Dependencies,
-  failed: { attempt: ConnectAttempt; cause: ProviderError; caller: Caller },
+  failed: { attempt: ConnectAttempt; cause: ProviderError; caller: Caller; startedMs: number },
 ): Promise<void> {
   const { attempt, cause } = failed;
+  const durationMs = performance.now() - failed.startedMs;
   const { connector, connectionId, institutionId } = attempt;
   logProviderFailure(deps, { connector, operation: "exchange_consent", connectionId, institutionId }, cause);
   const now = deps.clock.now();
@@ -152,7 +154,7 @@ async function recordFailedExchange(
         outcome: cause.failure,
         connector,
         institutionId,
-        durationMs: 0,
+        durationMs,
       },
     ]);
   });

@@ -71,6 +71,7 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
     connection.connector === attempt.connector && connection.institutionId === attempt.institutionId;
   // What a renewal brought may be what the connection lives by already.
   const isShared = isRenewal || connections.some(isSame);
+  const startedMs = performance.now();
   let outcome = "left_to_expire";
   let grant: Grant | undefined;
   if (!isShared) {
@@ -82,6 +83,7 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
     outcome = replay === "later" ? "gave_up" : replay === "refused" ? "code_reused" : "revoked";
     if (typeof replay === "object") grant = replay;
   }
+  const durationMs = performance.now() - startedMs;
   const now = deps.clock.now();
   const { owner, connector, institutionId } = attempt;
   await inTransaction(deps.storage.db, async (tx) => {
@@ -100,7 +102,7 @@ async function cleanUp(deps: Dependencies, attempt: AbandonedAttempt): Promise<v
       await queueOrphan(deps, tx, { of, tokens: grant, isErased: false, now });
     }
     await appendAudit(deps.storage, tx, { owner, actor: jobActor("attempts"), now }, [
-      { action: "token_exchange", outcome, connector, institutionId, durationMs: 0 },
+      { action: "token_exchange", outcome, connector, institutionId, durationMs },
     ]);
   });
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { jobActor } from "../domain/audit.ts";
+import type { Owner } from "../domain/connection.ts";
 import {
   asOperator,
   type CredentialWorld,
@@ -13,12 +14,14 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
+import { chainOf, ownerHash } from "./audit-chain.ts";
 import { appendAudit } from "./audit-store.ts";
 import { verifyAudit } from "./audit-verify.ts";
 import type { SignedHeads } from "./head-signature.ts";
 import { signedHeadsAfter, signMovedHeads } from "./signed-head-store.ts";
 import type { Storage } from "./storage.ts";
 
+const anAct = [{ action: "sync", outcome: "ok", connector: "", institutionId: "", durationMs: 0 }] as const;
 let world: CredentialWorld;
 let replica: Replica;
 let admin: pg.Client;
@@ -82,11 +85,10 @@ describe("the audit", () => {
   it("stays one chain when replicas and transactions append to it by turns and at once, and loses no act", async () => {
     const other = await world.startReplica();
     const subject = { owner: ownerNamed("turns"), actor: jobActor(`turns-${randomUUID()}`), now: world.clock.now() };
-    const acts = [{ action: "sync", outcome: "ok", connector: "", institutionId: "", durationMs: 0 }] as const;
     const storages = [replica.deps.storage, other.deps.storage];
-    const append = (storage: Storage) => storage.auditLog.append({ subject, acts });
+    const append = (storage: Storage) => storage.auditLog.append({ subject, acts: anAct });
     const appendWithin = (storage: Storage) =>
-      inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, acts));
+      inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, anAct));
     for (const storage of storages) await append(storage);
     for (const storage of storages) await appendWithin(storage);
     for (const storage of storages) await append(storage);
@@ -98,6 +100,71 @@ describe("the audit", () => {
     ]);
     expect(rows[0].count).toBe(46);
     expect(await problems()).toEqual([]);
+  });
+
+  it("has 64 chains a tenant, over which owners spread evenly", async () => {
+    const { storage } = replica.deps;
+    const tenant = `spread-${randomUUID()}`;
+    const owners = Array.from({ length: 3_200 }, (_, index) => ({ tenant, userId: `user-${index}` }));
+    const sizes = Map.groupBy(owners, (owner) => chainOf(ownerHash(storage.auditKey, owner)));
+    expect([...sizes.keys()].toSorted((one, other) => one - other)).toEqual(
+      Array.from({ length: 64 }, (_, chain) => chain),
+    );
+    // Fifty each, give or take what chance allows.
+    expect(Math.min(...[...sizes.values()].map((each) => each.length))).toBeGreaterThan(20);
+    expect(Math.max(...[...sizes.values()].map((each) => each.length))).toBeLessThan(100);
+    const actor = jobActor("spread");
+    const five = [...sizes.values()].flatMap((each) => each.slice(0, 5));
+    const subjectOf = (owner: Owner) => ({ owner, actor, now: world.clock.now() });
+    await Promise.all(five.map((owner) => storage.auditLog.append({ subject: subjectOf(owner), acts: anAct })));
+    const { rows } = await admin.query(
+      "select count(*)::int as chains, sum(head_sequence)::int as acts from audit_chains where tenant = $1",
+      [tenant],
+    );
+    expect(rows).toEqual([{ chains: 64, acts: 320 }]);
+    expect(await problems()).toEqual([]);
+  });
+
+  it("holds up nobody of another chain while a transaction has one chain, and only those of that one", async () => {
+    const { storage } = replica.deps;
+    const tenant = `locks-${randomUUID()}`;
+    const chainOfUser = (userId: string) => chainOf(ownerHash(storage.auditKey, { tenant, userId }));
+    const users = Array.from({ length: 2_000 }, (_, index) => `user-${index}`);
+    const [holder = ""] = users;
+    const beside = users.find((user) => user !== holder && chainOfUser(user) === chainOfUser(holder)) ?? "";
+    // One of the same lane of the log, and one of the other.
+    const others = [2, 1].map(
+      (step) => users.find((user) => chainOfUser(user) === (chainOfUser(holder) + step) % 64) ?? "",
+    );
+    const subjectOf = (userId: string) => ({
+      owner: { tenant, userId },
+      actor: jobActor("locks"),
+      now: world.clock.now(),
+    });
+    const append = (userId: string) =>
+      inTransaction(storage.db, (tx) => appendAudit(storage, tx, subjectOf(userId), anAct));
+    await Promise.all([holder, ...others].map(append));
+    const held = Promise.withResolvers<void>();
+    const hasIt = Promise.withResolvers<void>();
+    const holding = inTransaction(storage.db, async (tx) => {
+      await appendAudit(storage, tx, subjectOf(holder), anAct);
+      hasIt.resolve();
+      await held.promise;
+    });
+    let isBesideDone = false;
+    let waiting: Promise<unknown> | undefined;
+    try {
+      await hasIt.promise;
+      waiting = append(beside).then(() => (isBesideDone = true));
+      await Promise.all(others.map(append));
+      await Promise.all(others.map((userId) => storage.auditLog.append({ subject: subjectOf(userId), acts: anAct })));
+      expect(isBesideDone).toBe(false);
+    } finally {
+      held.resolve();
+      await holding;
+      await waiting;
+    }
+    expect(isBesideDone).toBe(true);
   });
 
   it("verifies while acts go on, and takes none of them for tampering", async () => {
