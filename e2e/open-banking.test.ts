@@ -95,6 +95,21 @@ describe("a firm whose client connects an account at Mastercard", () => {
     expect(body["emails"]).toContainEqual(expect.objectContaining({ to, status: "sent", link: sent.body["link"] }));
   });
 
+  it("is told when Mastercard asks us to wait, and for how long, and when it is down", async () => {
+    const faults = `${urls.providers.mastercard}/_control/faults`;
+    const send = async (fault: object) => {
+      await call("POST", faults, { ...sandboxKey, body: { path: "/connect/v2/send/email", times: 1, ...fault } });
+      return await firm("POST", `${path}/connect-email`, { to: "ada@example.com", firstName: "Ada" });
+    };
+    const limited = await send({ kind: "rate_limit", retryAfterSeconds: 17 });
+    expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "17"]);
+    expect(limited.body).toMatchObject({ error: "provider_rate_limited", code: 8, retryAfterSeconds: 17 });
+    const down = await send({ kind: "html", status: 503 });
+    expect([down.status, down.headers.get("retry-after")]).toEqual([502, null]);
+    expect(down.body).toMatchObject({ error: "provider_unavailable", code: 14, details: [] });
+    expect(`${limited.text}${down.text}`).not.toContain("<");
+  });
+
   it("is the only firm that knows him: to another he is unknown, and so is all of his", async () => {
     const other = firmWith((await Till.open(urls.gateway)).key);
     for (const [method, which, body, error] of [

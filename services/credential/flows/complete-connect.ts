@@ -18,7 +18,7 @@ import { findConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
 import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { listCards } from "./list-cards.ts";
-import { logProviderFailure } from "./provider-failure.ts";
+import { logProviderFailure, providerFailure } from "./provider-failure.ts";
 import { savePatiently } from "./save-patiently.ts";
 import { storeGrant } from "./store-grant.ts";
 import { accessForRenewal } from "./use-access.ts";
@@ -49,7 +49,7 @@ export interface CompletedConnect {
  * Ends a consent. The state is spent by one conditional update before the bank is asked; the exchange runs outside any transaction
  * and is heard to its end even when the caller goes away. A process that dies in between leaves the attempt as `exchanging`,
  * and the clean-up makes the bank undo what it issued.
- * Throws `INVALID_STATE`, `CONSENT_REFUSED` with the bank's OAuth code, `PROVIDER_UNAVAILABLE`.
+ * Throws `INVALID_STATE`, `CONSENT_REFUSED` with the bank's OAuth code, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`.
  */
 export async function completeConnect(
   deps: Dependencies,
@@ -162,6 +162,7 @@ async function recordFailedExchange(
 
 function exchangeError(cause: ProviderError): DomainError {
   if (cause.failure === "mismatch") return new DomainError("INVALID_STATE", {}, { cause });
+  if (cause.failure === "rate_limited") return providerFailure(cause);
   const ourFault = cause.failure === "client_refused" || isTransient(cause.failure);
   if (cause.oauthError !== undefined && !ourFault) {
     return new DomainError("CONSENT_REFUSED", { error: cause.oauthError }, { cause });

@@ -8,6 +8,7 @@ import { dropNotices } from "../storage/notice-store.ts";
 import { type BegunConnect, keepAttempt } from "./begin-connect.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { type LinkAddresses, linkConnector, wayBack } from "./link-connector.ts";
+import { refreshFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 
 /** What extensions work with. */
@@ -22,7 +23,7 @@ export type ExtendedConsent = { readonly connection: Connection } | { readonly l
 
 /**
  * Extends the consent of a connection whose owner has confirmed it. Where its provider extends none, or refuses, the consent is renewed
- * in place instead. Throws `INVALID_ARGUMENT`, `CONNECTION_NOT_FOUND`, `PROVIDER_UNAVAILABLE`, and as `linkConnector`.
+ * in place instead. Throws `INVALID_ARGUMENT`, `CONNECTION_NOT_FOUND`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`, and as `linkConnector`.
  */
 export async function extendConsent(
   parts: ExtendParts,
@@ -58,7 +59,7 @@ export async function extendConsent(
     case "transient":
     case "provider_down":
     case "misconfigured":
-      throw new DomainError("PROVIDER_UNAVAILABLE");
+      throw refreshFailure(refresher, connection);
     default: {
       const impossible: never = result;
       throw new Error(`unreachable outcome ${String(impossible)}`);

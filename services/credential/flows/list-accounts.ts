@@ -36,7 +36,8 @@ export async function listAccounts(
 
 function accountsError(error: unknown): DomainError | undefined {
   if (error instanceof DomainError) {
-    return error.reason === "PROVIDER_UNAVAILABLE" ? new DomainError("BSIM_UNAVAILABLE", {}, { cause: error }) : error;
+    const isOutage = error.reason === "PROVIDER_UNAVAILABLE" || error.reason === "PROVIDER_RATE_LIMITED";
+    return isOutage ? new DomainError("BSIM_UNAVAILABLE", {}, { cause: error }) : error;
   }
   if (error instanceof ProviderError) {
     const isRefusal = error.failure === "unauthorized" || error.failure === "forbidden";

@@ -1,10 +1,15 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { ProviderError } from "../connectors/provider-error.ts";
+import type { CircuitScope } from "../storage/circuit-store.ts";
 import type { Dependencies } from "./dependencies.ts";
+import type { Refresher } from "./refresh.ts";
+
+// For callers of a provider that asks to be left alone and does not say how long.
+const waitMsUnsaid = 60_000;
 
 /**
- * What somebody who uses a provider is told of its failure: `REAUTHORIZATION_REQUIRED`, `PROVIDER_RATE_LIMITED`,
- * `PROVIDER_NOT_CONFIGURED`, else `PROVIDER_UNAVAILABLE`.
+ * What somebody who uses a provider is told of its failure: `REAUTHORIZATION_REQUIRED`; `PROVIDER_RATE_LIMITED` with the seconds to wait, from 1
+ * up to a day; else `PROVIDER_UNAVAILABLE`.
  */
 export function providerFailure(cause: ProviderError): DomainError {
   switch (cause.failure) {
@@ -12,13 +17,22 @@ export function providerFailure(cause: ProviderError): DomainError {
     case "grant_refused":
     case "scope_limited":
       return new DomainError("REAUTHORIZATION_REQUIRED", {}, { cause });
-    case "rate_limited": {
-      const facts = cause.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(cause.retryAfterMs / 1000) };
-      return new DomainError("PROVIDER_RATE_LIMITED", facts, { cause });
-    }
+    case "rate_limited":
+      return rateLimited(cause.retryAfterMs, cause);
     default:
       return new DomainError("PROVIDER_UNAVAILABLE", {}, { cause });
   }
+}
+
+/** Why a refresh brought no tokens although the consent stands: the institution wants to be left alone, or it does not answer. */
+export function refreshFailure({ circuits }: Pick<Refresher, "circuits">, of: CircuitScope): DomainError {
+  const waitMs = circuits.limitedForMs(of);
+  return waitMs === undefined ? new DomainError("PROVIDER_UNAVAILABLE") : rateLimited(waitMs);
+}
+
+function rateLimited(waitMs = waitMsUnsaid, cause?: ProviderError): DomainError {
+  const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  return new DomainError("PROVIDER_RATE_LIMITED", { retryAfterSeconds }, cause === undefined ? {} : { cause });
 }
 
 /** What a provider was asked, for the log. */

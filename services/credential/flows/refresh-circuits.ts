@@ -23,14 +23,16 @@ export interface RefreshCircuits {
   admit(scope: CircuitScope): Promise<Admission>;
   /** The institution has answered, be it with a refusal of a grant. */
   answered(scope: CircuitScope): Promise<void>;
-  /** It has not; true when it counts as down by now. `waitMs`: how long it has asked to be left alone, at once. */
+  /** It has not; true when it counts as down by now. `waitMs`: it has asked to be left alone, at once, and for so long at least. */
   failed(scope: CircuitScope, waitMs?: number): Promise<boolean>;
+  /** How long it still wants to be left alone, as of the last look, milliseconds; undefined when it asked for nothing of the kind. */
+  limitedForMs(scope: CircuitScope): number | undefined;
 }
 
 /** Makes the circuits of a process; which are open is a table that all replicas share, looked at every second at most. */
 export function createRefreshCircuits(storage: Storage): RefreshCircuits {
   const failures = new Map<string, number>();
-  let open = new Map<string, number>();
+  let open = new Map<string, { readonly untilMs: number; readonly isLimit: boolean }>();
   let viewedAtMs = Number.NEGATIVE_INFINITY;
   let viewing: Promise<void> | undefined;
 
@@ -38,7 +40,10 @@ export function createRefreshCircuits(storage: Storage): RefreshCircuits {
     const circuits = await listOpenCircuits(storage.db.query);
     viewedAtMs = performance.now();
     const before = open;
-    open = new Map(circuits.map((circuit) => [nameOf(circuit), viewedAtMs + circuit.remainingMs]));
+    const seen = circuits.map(({ remainingMs, isLimit, ...scope }) => {
+      return [nameOf(scope), { untilMs: viewedAtMs + remainingMs, isLimit }] as const;
+    });
+    open = new Map(seen);
     // Another replica has had an answer: what failed here before says nothing any more.
     for (const name of before.keys()) if (!open.has(name)) failures.delete(name);
   };
@@ -53,9 +58,9 @@ export function createRefreshCircuits(storage: Storage): RefreshCircuits {
   return {
     admit: async (scope) => {
       await lookAgain();
-      const openUntilMs = open.get(nameOf(scope));
-      if (openUntilMs === undefined) return "open_to_all";
-      if (openUntilMs > performance.now()) return "closed";
+      const circuit = open.get(nameOf(scope));
+      if (circuit === undefined) return "open_to_all";
+      if (circuit.untilMs > performance.now()) return "closed";
       return (await claimProbe(storage.db.query, scope)) ? "probe" : "closed";
     },
     answered: async (scope) => {
@@ -71,6 +76,10 @@ export function createRefreshCircuits(storage: Storage): RefreshCircuits {
       await openCircuit(storage.db.query, scope, waitMs);
       await look();
       return true;
+    },
+    limitedForMs: (scope) => {
+      const circuit = open.get(nameOf(scope));
+      return circuit?.isLimit === true ? Math.max(0, circuit.untilMs - performance.now()) : undefined;
     },
   };
 }

@@ -4,7 +4,7 @@ import { DomainError } from "../../platform/errors/domain-error.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
 import type { Connector, ProviderCall, RefreshRequest, TokenSet } from "../connectors/connector.ts";
 import { afterLostAnswer, ProviderError } from "../connectors/provider-error.ts";
-import { timeToSend } from "../connectors/time-to-send.ts";
+import { noTimeLeft, timeToSend } from "../connectors/time-to-send.ts";
 import type { Actor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { nextStanding, type Standing } from "../domain/connection-state.ts";
@@ -172,7 +172,7 @@ async function classify(
     case "unavailable":
       return { ...common, failure: (await circuits.failed(flight)) ? "provider_down" : "transient" };
     case "rate_limited":
-      if (retryAfterMs !== undefined) await circuits.failed(flight, retryAfterMs);
+      if (error.detail !== noTimeLeft) await circuits.failed(flight, retryAfterMs ?? 0);
       return { ...common, failure: "transient" };
     default:
       return { ...common, failure: "transient" };

@@ -152,6 +152,7 @@ describe("a run that does not succeed", () => {
     await its.plaid.control("POST", "/faults", fault);
     await request(connection);
     await its.sync();
+    expect(await lastRun(connection)).toMatchObject({ state: "queued", error: "provider_rate_limited" });
     its.world.clock.advance(119_000);
     expect(await its.sync()).toBe(0);
     its.world.clock.advance(2_000);

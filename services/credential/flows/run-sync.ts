@@ -225,15 +225,20 @@ function verdictOf(error: unknown): Verdict {
   if (error instanceof ProviderError) {
     const { failure, retryAfterMs } = error;
     const needsUser = failure === "reauthorize" || failure === "grant_refused";
-    const word = needsUser ? "reauthorization_required" : failure === "unavailable" ? "provider_unavailable" : failure;
-    return { word, isWorthAnother: isTransient(failure), retryAfterMs };
+    const isWorthAnother = isTransient(failure);
+    const word = needsUser ? "reauthorization_required" : isWorthAnother ? `provider_${failure}` : failure;
+    return { word, isWorthAnother, retryAfterMs };
   }
-  if (error instanceof DomainError) return { word: wordOf(error), isWorthAnother: transientReasons.has(error.reason) };
+  if (error instanceof DomainError) {
+    const { retryAfterSeconds } = error.facts;
+    const retryAfterMs = typeof retryAfterSeconds === "number" ? retryAfterSeconds * 1_000 : undefined;
+    return { word: wordOf(error), isWorthAnother: transientReasons.has(error.reason), retryAfterMs };
+  }
   // A broken database, or our own fault: worth another try, since the run is harmless to repeat.
   return { word: "server_error", isWorthAnother: true };
 }
 
-const transientReasons: ReadonlySet<string> = new Set(["PROVIDER_UNAVAILABLE", "BSIM_UNAVAILABLE", "CONFLICT"]);
+const transientReasons: ReadonlySet<string> = new Set(["PROVIDER_UNAVAILABLE", "PROVIDER_RATE_LIMITED", "CONFLICT"]);
 
 function wordOf(error: DomainError): string {
   const needsUser = error.reason === "MISSING_ACCESS_TOKEN" || error.reason === "BSIM_TOKEN_EXPIRED";

@@ -9,6 +9,7 @@ import { findConnection } from "../storage/connection-store.ts";
 import { type Caller, connectorOf, type Dependencies } from "./dependencies.ts";
 import { endConsentIfRefused } from "./end-consent.ts";
 import { openForUse, openReadAccess } from "./open-for-use.ts";
+import { refreshFailure } from "./provider-failure.ts";
 import type { Refresher, RefreshResult } from "./refresh.ts";
 
 /** A connection whose access token is about to be used. */
@@ -27,8 +28,8 @@ export interface AccessUse<T> extends AccessedConnection {
 /**
  * Uses the access token of a connection. An expired one is refreshed first, and one the provider refuses is refreshed once and tried
  * again; all callers share that refresh. A refusal of what cannot be refreshed makes the connection wait for its user.
- * Throws `ProviderError`, `PROVIDER_NOT_CONFIGURED`, `PROVIDER_UNAVAILABLE`, `CONNECTION_NOT_FOUND`, `MISSING_ACCESS_TOKEN`,
- * `BSIM_TOKEN_EXPIRED`, `BSIM_INVALID_CREDENTIALS`, `BSIM_UNAVAILABLE`.
+ * Throws `ProviderError`, `PROVIDER_NOT_CONFIGURED`, `PROVIDER_RATE_LIMITED`, `PROVIDER_UNAVAILABLE`, `CONNECTION_NOT_FOUND`,
+ * `MISSING_ACCESS_TOKEN`, `BSIM_TOKEN_EXPIRED`, `BSIM_INVALID_CREDENTIALS`.
  */
 export async function useAccess<T>(parts: { deps: Dependencies; refresher: Refresher }, use: AccessUse<T>): Promise<T> {
   const { deps } = parts;
@@ -107,11 +108,11 @@ async function refreshed(
     if (current !== undefined && current.tokenVersion !== connection.tokenVersion) return current;
   }
   const { actor, signal } = caller;
-  return connectionAfter(await parts.refresher.refresh(connection, { actor, signal }));
+  return connectionAfter(parts.refresher, await parts.refresher.refresh(connection, { actor, signal }), connection);
 }
 
 /** The refreshed connection, or the error a caller who reads accounts is told. */
-function connectionAfter(result: RefreshResult): Connection {
+function connectionAfter(refresher: Refresher, result: RefreshResult, before: Connection): Connection {
   switch (result.outcome) {
     case "refreshed":
       if (result.connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
@@ -122,7 +123,7 @@ function connectionAfter(result: RefreshResult): Connection {
       throw new DomainError("BSIM_INVALID_CREDENTIALS");
     case "transient":
     case "provider_down":
-      throw new DomainError("BSIM_UNAVAILABLE");
+      throw refreshFailure(refresher, before);
     case "gone":
       throw new DomainError("CONNECTION_NOT_FOUND");
     default: {

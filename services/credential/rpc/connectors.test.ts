@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
+import { GrpcCode } from "../../platform/errors/grpc-code.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
@@ -85,6 +86,28 @@ describe("linking", () => {
     );
     const again = api().exchangePublicToken({ publicToken }, me());
     await expect(again).rejects.toMatchObject({ reason: "invalid_state" });
+  });
+
+  it("tells whoever waits that the provider is to be left alone, and for how long", async () => {
+    const limit = (path: string) =>
+      its.plaid.control("POST", "/faults", { kind: "rate_limit", path, retryAfterSeconds: 90, times: 9 });
+    const refused = { code: GrpcCode.RESOURCE_EXHAUSTED, reason: "provider_rate_limited" };
+    await limit("/link/token/create");
+    await expect(api().linkConnector({ connector: "plaid" }, me())).rejects.toMatchObject(refused);
+    await limit("/institutions/get");
+    await expect(api().listInstitutions({ connector: "plaid" }, me())).rejects.toMatchObject(refused);
+    await its.plaid.control("DELETE", "/faults");
+    const comeBack = async () => {
+      const begun = await api().linkConnector({ connector: "plaid" }, me());
+      return await visitPlaid(begun.authUrl ?? "");
+    };
+    const [byToken, byCallback] = [await comeBack(), await comeBack()];
+    await limit("/item/public_token/exchange");
+    const publicToken = byToken.get("public_token") ?? "";
+    await expect(api().exchangePublicToken({ publicToken }, me())).rejects.toMatchObject(refused);
+    const callback = { connector: "plaid", query: byCallback };
+    const { outcome } = await endConsentByCallback(its.replica.deps, callback, testCaller());
+    expect(outcome).toMatchObject({ error: { reason: "PROVIDER_RATE_LIMITED", facts: { retryAfterSeconds: 90 } } });
   });
 
   it("by a public token needs a consent the same person began", async () => {

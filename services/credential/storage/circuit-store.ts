@@ -16,6 +16,8 @@ export interface CircuitScope {
 export interface OpenCircuit extends CircuitScope {
   /** Until somebody may find out whether it answers again; 0 or less: now. By the database's clock. */
   readonly remainingMs: number;
+  /** It asked to be left alone, where another does not answer. */
+  readonly isLimit: boolean;
 }
 
 /** Every open circuit, at most 10,000. */
@@ -25,6 +27,7 @@ export async function listOpenCircuits(db: Queryable): Promise<OpenCircuit[]> {
     .select([
       "connector",
       "institution_id",
+      "is_limit",
       sql<number>`(extract(epoch from open_until - clock_timestamp()) * 1000)::float8`.as("remaining_ms"),
     ])
     .limit(circuitsMax)
@@ -33,13 +36,18 @@ export async function listOpenCircuits(db: Queryable): Promise<OpenCircuit[]> {
     connector: row.connector,
     institutionId: row.institution_id,
     remainingMs: row.remaining_ms,
+    isLimit: row.is_limit,
   }));
 }
 
-/** Opens a circuit for at least `waitMs`, or, at each further opening in a row, for twice as long as before: 5 s up to 5 min. */
-export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs = 0): Promise<void> {
+/**
+ * Opens a circuit: at each further opening in a row for twice as long as before, 5 s up to 5 min, and for `waitMs` at least where the institution
+ * asked to be left alone.
+ */
+export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs?: number): Promise<void> {
+  const isLimit = waitMs !== undefined;
   const until = (openings: ReturnType<typeof sql>) =>
-    sql<Date>`clock_timestamp() + make_interval(secs => greatest(${waitMs / 1000}::float8,
+    sql<Date>`clock_timestamp() + make_interval(secs => greatest(${(waitMs ?? 0) / 1000}::float8,
       least(${firstOpenSeconds} * power(2, least(${openings}, 20) - 1), ${openSecondsMax})))`;
   await db
     .insertInto("refresh_circuits")
@@ -49,6 +57,7 @@ export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs = 0
       openings: 1,
       opened_at: sql<Date>`clock_timestamp()`,
       open_until: until(sql`1`),
+      is_limit: isLimit,
     })
     .onConflict((conflict) =>
       conflict
@@ -57,6 +66,7 @@ export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs = 0
           openings: sql<number>`refresh_circuits.openings + 1`,
           open_until: until(sql`refresh_circuits.openings + 1`),
           probe_until: null,
+          is_limit: isLimit,
         })
         // Whoever fails while it is open tells nothing new.
         .where(sql<boolean>`refresh_circuits.open_until <= clock_timestamp()`),

@@ -124,6 +124,7 @@ interface RefreshCircuitRow {
   opened_at: Date;
   open_until: Date;
   probe_until: Date | null;
+  is_limit: Generated<boolean>;
 }
 
 interface OwnerNoticeRow extends OwnedRow {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { DomainError } from "../../../platform/errors/domain-error.ts";
 import { setUp } from "../../../platform/testing/set-up.ts";
 import { app as trueLayerApp } from "../../../sandbox/truelayer/testing/sandbox-world.ts";
 import type { Connection } from "../../domain/connection.ts";
@@ -9,9 +10,10 @@ import { disconnect } from "../../flows/disconnect.ts";
 import { listAccounts } from "../../flows/list-accounts.ts";
 import { openForUse } from "../../flows/open-for-use.ts";
 import { readAccounts } from "../../flows/read-accounts.ts";
+import { refreshConnection } from "../../flows/refresh-connection.ts";
 import { requestRun } from "../../flows/request-run.ts";
 import { sweepRevocations } from "../../flows/revoke-secrets.ts";
-import { ownerNamed } from "../../testing/credential-world.ts";
+import { ownerNamed, type Replica } from "../../testing/credential-world.ts";
 import { testCaller } from "../../testing/plaid-world.ts";
 import {
   createTrueLayerCredentialWorld,
@@ -204,6 +206,30 @@ describe("a connection through TrueLayer", () => {
       { status: 204, subject: connection.providerReference },
     ]);
     expect(await rowsOf("connection_secrets", connection)).toEqual([]);
+  });
+});
+
+describe("a refresh that TrueLayer limits", () => {
+  it("is told as such with the time to wait, on every replica, and nobody asks again meanwhile", async () => {
+    const connection = await connected("ob-heron");
+    await control("POST", "/faults", { path: "/connect/token", kind: "rate_limit", retryAfterSeconds: 600 });
+    const told = async ({ refresher }: Pick<Replica, "refresher">) =>
+      await refreshConnection(refresher, connection, testCaller()).catch((error: DomainError) => error);
+    const another = await world.world.startReplica();
+    for (const replica of [world.replica, world.replica, another]) {
+      const error = await told(replica);
+      expect(error).toMatchObject({
+        reason: "PROVIDER_RATE_LIMITED",
+        facts: { retryAfterSeconds: expect.any(Number) },
+      });
+      const { retryAfterSeconds } = (error as DomainError).facts; // as the line before says
+      expect(retryAfterSeconds).toBeGreaterThan(500);
+      expect(retryAfterSeconds).toBeLessThanOrEqual(600);
+    }
+    await another.stop();
+    const limited = (await world.callsTo("/connect/token")).filter((each) => each["status"] === 429);
+    expect(limited.length).toBeLessThanOrEqual(1);
+    expect(await world.reread(connection)).toMatchObject({ state: "ACTIVE", refreshOutcome: "transient" });
   });
 });
 

@@ -3868,7 +3868,7 @@ export declare const Credential: GenService<{
   /**
    * Starts a consent at a bank. State, PKCE verifier and nonce stay here; the attempt lives ten minutes and ends in one
    * CompleteConnect. Errors: NOT_FOUND `bank_not_found`, FAILED_PRECONDITION `provider_not_configured`,
-   * UNAVAILABLE `provider_unavailable`.
+   * RESOURCE_EXHAUSTED `provider_rate_limited`, UNAVAILABLE `provider_unavailable`.
    *
    * @generated from rpc paymesh.credential.v1.Credential.BeginConnect
    */
@@ -3881,7 +3881,7 @@ export declare const Credential: GenService<{
    * Ends a consent: exchanges the code, checks state, `iss` and nonce, seals the tokens and the wallet credential. The
    * same owner's older connection to the same bank and bank user is replaced in place and keeps its id.
    * Errors: FAILED_PRECONDITION `invalid_state` (unknown, spent, expired), PERMISSION_DENIED with the bank's own OAuth
-   * code in `error`, UNAVAILABLE `provider_unavailable`.
+   * code in `error`, RESOURCE_EXHAUSTED `provider_rate_limited`, UNAVAILABLE `provider_unavailable`. The state is spent all the same.
    *
    * @generated from rpc paymesh.credential.v1.Credential.CompleteConnect
    */
@@ -4105,8 +4105,8 @@ export declare const Credential: GenService<{
     output: typeof ListConnectorsResponseSchema;
   },
   /**
-   * What a user can connect through a provider, by name, at most 500. Errors: 404 `connector_not_found`; 502
-   * `provider_unavailable`.
+   * What a user can connect through a provider, by name, at most 500. Errors: 404 `connector_not_found`; 429
+   * `provider_rate_limited`; 502 `provider_unavailable`.
    *
    * @generated from rpc paymesh.credential.v1.Credential.ListInstitutions
    */
@@ -4118,8 +4118,8 @@ export declare const Credential: GenService<{
   /**
    * Starts a consent of the caller. The answer has what the provider's own page or widget needs; the user comes back to our callback,
    * which ends the consent and sends him on to `returnUrl`. With `connectionId` the consent of that connection is renewed in place.
-   * Errors: 400; 404 `connector_not_found`, `connection_not_found`, `bank_not_found`; 409 `provider_not_configured`; 429; 502
-   * `provider_unavailable`.
+   * Errors: 400; 404 `connector_not_found`, `connection_not_found`, `bank_not_found`; 409 `provider_not_configured`; 429
+   * `provider_rate_limited` with `Retry-After`; 502 `provider_unavailable`.
    *
    * @generated from rpc paymesh.credential.v1.Credential.LinkConnector
    */
@@ -4130,8 +4130,8 @@ export declare const Credential: GenService<{
   },
   /**
    * Ends a consent that Plaid's widget has brought to its end: exchanges the public token. The token it is exchanged for never leaves
-   * the service. Errors: 400 `invalid_state` (no consent of the caller is under way), 403 with the provider's word, 502
-   * `provider_unavailable`.
+   * the service. Errors: 400 `invalid_state` (no consent of the caller is under way), 403 with the provider's word, 429
+   * `provider_rate_limited`, 502 `provider_unavailable`. The consent is spent all the same: a new one begins with a new link.
    *
    * @generated from rpc paymesh.credential.v1.Credential.ExchangePublicToken
    */
