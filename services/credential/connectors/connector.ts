@@ -12,7 +12,7 @@
  * 5. Test it against its stand-in in `services/sandbox/NAME`.
  *
  * `life` says how its credential lives, and so what the service does with it: `rotating` has a refresh token and is refreshed;
- * `static` keeps its access token until somebody ends it; for `partner` and `app` the secret of a connection is the provider's id of the
+ * `static` keeps its access token until somebody ends it, or an operator has it replaced (`rotateAccess`); for `partner` and `app` the secret of a connection is the provider's id of the
  * user, and the token that opens it is the installation's (`provider-tokens.ts`).
  */
 import type { SecretsToRevoke } from "../domain/secrets-to-revoke.ts";
@@ -123,6 +123,8 @@ export interface Grant extends TokenSet {
    * provider names accounts anew each time, or did not tell them.
    */
   readonly lastingAccountIds?: readonly string[] | undefined;
+  /** It came for a renewal of what the provider no longer knows: it takes that connection's place, whatever it is called. */
+  readonly takesPlace?: boolean | undefined;
   /** Empty when withheld. */
   readonly profileEmail: string;
   readonly profileName: string;
@@ -132,6 +134,13 @@ export interface Grant extends TokenSet {
 export interface RefreshRequest {
   readonly institutionId: string;
   readonly refreshToken: string;
+  readonly providerReference: string;
+}
+
+/** A `static` access token to be replaced. */
+export interface RotationRequest {
+  readonly institutionId: string;
+  readonly accessToken: string;
   readonly providerReference: string;
 }
 
@@ -184,6 +193,11 @@ export interface Connector {
   complete(answer: ConsentAnswer, call: ProviderCall): Promise<Grant>;
   /** `rotating` only. Fails with `grant_refused` when the consent has ended, and with anything else when it is worth another try. */
   refresh?(grant: RefreshRequest, call: ProviderCall): Promise<TokenSet>;
+  /**
+   * `static` only: has the provider put another access token in place of this one, which is dead from then on, whether its answer arrives or not.
+   * Fails with `grant_refused` when this one is dead already.
+   */
+  rotateAccess?(grant: RotationRequest, call: ProviderCall): Promise<TokenSet>;
   /**
    * Returns once the provider has confirmed that nothing of this is good any more, or no longer knows it. Members may be absent: then there
    * is nothing of that kind to end.

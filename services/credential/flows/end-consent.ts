@@ -31,6 +31,8 @@ export async function endConsentIfRefused(deps: Dependencies, refused: RefusedUs
   await inTransaction(deps.storage.db, async (tx) => {
     const current = await lockConnection(tx, connection);
     if (current === undefined || current.generation !== connection.generation) return;
+    // The token is being replaced: its flight finds out what is good, and says so.
+    if (current.refreshHolder !== undefined && refused.connector.rotateAccess !== undefined) return;
     const stored = { connection: current, purpose: "access_token" } as const;
     const { outcome } = await compareSecret(deps.storage, tx, stored, refused.token);
     if (outcome !== "same") return;

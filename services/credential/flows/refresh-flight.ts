@@ -99,14 +99,16 @@ async function flyToEnd(parts: FlightParts, work: FlightWork, startedMs: number)
 async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSet | undefined> {
   const { deps, landings } = parts;
   const { flight, actor } = work;
-  const start = await landings.read({ flight, actor, now: deps.clock.now() });
+  const isStatic = deps.connectors.get(flight.connector)?.rotateAccess !== undefined;
+  const purpose = isStatic ? "access_token" : "refresh_token";
+  const start = await landings.read({ flight, actor, now: deps.clock.now(), purpose });
   if (start.hasAnswer) {
     const journaled = await findJournaledAnswer(deps.storage, flight, { actor, now: deps.clock.now() });
     if (journaled !== undefined) return parseAnswerText(journaled);
   }
-  const refreshToken = await start.openRefreshToken();
-  if (refreshToken === undefined) throw new ProviderError("grant_refused", { detail: "no refresh token" });
-  const answer = await askProvider(parts, work, refreshToken);
+  const token = await start.openToken();
+  if (token === undefined) throw new ProviderError("grant_refused", { detail: `no ${purpose}` });
+  const answer = await askProvider(parts, work, token);
   await parts.circuits.answered(flight);
   if (answer === undefined) {
     await inTransaction(deps.storage.db, (tx) => releaseFlight(tx, flight));
@@ -116,16 +118,12 @@ async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSe
   return kept ? answer : undefined;
 }
 
-async function askProvider(
-  { deps }: FlightParts,
-  work: FlightWork,
-  refreshToken: string,
-): Promise<TokenSet | undefined> {
+async function askProvider({ deps }: FlightParts, work: FlightWork, token: string): Promise<TokenSet | undefined> {
   const { flight, ask: askFor = refreshBy } = work;
   const connector = connectorOf(deps, flight);
   await connector.check(flight.institutionId, "use");
   const { institutionId, providerReference } = flight;
-  const grant = { institutionId, refreshToken, providerReference };
+  const grant = { institutionId, refreshToken: token, providerReference };
   let isUnsettled = false;
   for (let ask = 1; ; ask += 1) {
     try {
@@ -141,6 +139,10 @@ async function askProvider(
 }
 
 async function refreshBy(connector: Connector, grant: RefreshRequest, call: ProviderCall): Promise<TokenSet> {
+  if (connector.rotateAccess !== undefined) {
+    const { institutionId, providerReference, refreshToken: accessToken } = grant;
+    return await connector.rotateAccess({ institutionId, providerReference, accessToken }, call);
+  }
   if (connector.refresh === undefined) throw new ProviderError("grant_refused", { detail: "nothing to refresh" });
   return await connector.refresh(grant, call);
 }

@@ -104,7 +104,8 @@ function tokensOf({ accessToken, accessTokenExpiresAt, refreshToken, credential 
 
 /** A grant that came by itself, or ends an attempt. */
 export interface GrantToKeep extends Omit<GrantToStore, "attempt"> {
-  readonly consent: Pick<ConnectAttempt, "owner" | "connector">;
+  /** With the connection that was to be renewed, where there is one. */
+  readonly consent: Pick<ConnectAttempt, "owner" | "connector"> & Partial<Pick<ConnectAttempt, "connectionId">>;
   readonly now: Date;
 }
 
@@ -112,7 +113,7 @@ export interface GrantToKeep extends Omit<GrantToStore, "attempt"> {
 export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): Promise<Connection> {
   const { consent, grant, now } = work;
   const facts = consentFacts(deps, work, now);
-  const { connection, acts } = await placeConsent(deps, tx, facts, grant);
+  const { connection, acts } = await placeConsent(deps, tx, { facts, grant, renewedId: consent.connectionId });
   const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
   const { connectionId, connector } = connection;
   const common = { connectionId, connector, institutionId: grant.institutionId };
@@ -132,10 +133,11 @@ export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): 
 async function placeConsent(
   deps: Dependencies,
   tx: Tx,
-  facts: ConsentFacts,
-  grant: Grant,
+  work: { facts: ConsentFacts; grant: Grant; renewedId: string | undefined },
 ): Promise<{ connection: Connection; acts: AuditAct[] }> {
+  const { facts, grant, renewedId } = work;
   const same = await lockSameConnections(tx, facts);
+  if (same.length === 0 && grant.takesPlace === true) same.push(...(await lockRenewed(tx, facts, renewedId)));
   if (same.length === 0) {
     const inserted = await insertConsent(tx, facts);
     if (inserted !== undefined) return { connection: inserted, acts: [] };
@@ -147,6 +149,18 @@ async function placeConsent(
   for (const connection of further) replaced.push(...(await endReplaced(deps, tx, connection, facts.now)));
   const { connection, acts } = await supersede(deps, tx, { existing, facts, grant });
   return { connection, acts: [...replaced, ...acts] };
+}
+
+/** What was to be renewed at this institution, as long as it is alive. */
+async function lockRenewed(
+  tx: Tx,
+  { owner, institutionId }: ConsentFacts,
+  connectionId: string | undefined,
+): Promise<Connection[]> {
+  if (connectionId === undefined) return [];
+  const renewed = await lockConnection(tx, { owner, connectionId });
+  const fits = renewed !== undefined && renewed.state !== "REVOKED" && renewed.institutionId === institutionId;
+  return fits ? [renewed] : [];
 }
 
 /** The same accounts, linked before there was a way to see it: one connection shows them. */
@@ -171,7 +185,9 @@ async function supersede(
     await insertRevocationOf(deps.storage, tx, existing, { ...revocationOfOlder(facts.now), purposes });
   }
   const ended = await endOlderConsent(deps, tx, work);
-  if (existing.ownerReference !== facts.ownerReference) await restartSync(tx, existing);
+  // The provider names everything anew, so that what is known would be shown twice.
+  if (grant.takesPlace === true) await deleteProviderData(tx, existing);
+  else if (existing.ownerReference !== facts.ownerReference) await restartSync(tx, existing);
   // Whatever its owner was to be told, he has acted.
   await dropNotices(tx, existing);
   const kept = new Set(secretsOf(grant).map((secret) => secret.purpose));

@@ -11,6 +11,7 @@ import { endConsentIfRefused } from "./end-consent.ts";
 import { openForUse, openReadAccess } from "./open-for-use.ts";
 import { refreshFailure } from "./provider-failure.ts";
 import type { Refresher, RefreshResult } from "./refresh.ts";
+import { rotatedMeanwhile } from "./rotated-meanwhile.ts";
 
 /** A connection whose access token is about to be used. */
 export interface AccessedConnection {
@@ -44,9 +45,13 @@ export async function useAccess<T>(parts: { deps: Dependencies; refresher: Refre
   try {
     return await ask(deps, connector, { ...use, connection: fresh, read: fresh === connection ? use.read : undefined });
   } catch (error) {
-    if (!(error instanceof ProviderError && error.failure === "unauthorized")) throw error;
+    if (!(error instanceof ProviderError)) throw error;
     // Read again: when someone has refreshed since, his token is tried, and the bank is not asked for yet another.
-    const again = await refreshed(parts, fresh, caller);
+    const again =
+      error.failure === "unauthorized"
+        ? await refreshed(parts, fresh, caller)
+        : await rotatedMeanwhile(deps, { connector, connection: fresh, error, signal: caller.signal });
+    if (again === undefined) throw error;
     return await ask(deps, connector, { ...use, connection: again, read: undefined });
   }
 }

@@ -1,16 +1,25 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Credential } from "../../../gen/es/paymesh/credential/v1/credential_pb.js";
 import { DomainError } from "../../platform/errors/domain-error.ts";
+import { isUuid } from "../../platform/ids/uuidv7.ts";
 import type { Handlers } from "../../platform/rpc/service-implementation.ts";
+import { renewAccess } from "../flows/renew-access.ts";
 import { listConnectionsNeedingUser } from "../storage/connection-store.ts";
 import { listProviderClients, putProviderClient } from "../storage/provider-client-store.ts";
+import type { ScanPlace } from "../storage/refresh-safety-net.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import { providerClientMessage } from "./messages.ts";
 import { callerOf, pageOf, tokenAfter } from "./request-parts.ts";
 
 const textLengthMax = 512;
+// Two names of 255 characters and an id, as base64url.
+const tokenLengthMax = 2_800;
 
-type OperatorMethods = "putProviderClient" | "listProviderClients" | "listConnectionsNeedingUser";
+type OperatorMethods =
+  | "putProviderClient"
+  | "listProviderClients"
+  | "listConnectionsNeedingUser"
+  | "renewConnectorAccess";
 
 /** What operators do. */
 export function operatorHandlers({ deps }: HandlerParts): Pick<Handlers<typeof Credential>, OperatorMethods> {
@@ -47,5 +56,24 @@ export function operatorHandlers({ deps }: HandlerParts): Pick<Handlers<typeof C
         nextPageToken: tokenAfter(rows, shown, (last) => ({ at: last.since, id: last.connectionId })),
       };
     },
+    renewConnectorAccess: async (request, ctx) => {
+      const order = { connector: request.connector, after: placeOf(request.pageToken) };
+      const { connections, next } = await renewAccess(deps, order, callerOf(ctx));
+      return { connections, nextPageToken: next === undefined ? "" : placeToken(next) };
+    },
   };
+}
+
+function placeToken({ tenant, userId, connectionId }: ScanPlace): string {
+  return Buffer.from([tenant, userId, connectionId].join("\0")).toString("base64url");
+}
+
+function placeOf(pageToken: string): ScanPlace | undefined {
+  if (pageToken === "") return undefined;
+  const parts = Buffer.from(pageToken.slice(0, tokenLengthMax), "base64url").toString().split("\0");
+  const [tenant = "", userId = "", connectionId = ""] = parts;
+  if (parts.length !== 3 || !isUuid(connectionId)) {
+    throw new DomainError("INVALID_ARGUMENT", { why: "pageToken is not valid" });
+  }
+  return { tenant, userId, connectionId };
 }

@@ -117,14 +117,12 @@ describe("opening a secret", () => {
     const { storage } = replica.deps;
     const flight = await connected("emil");
     const { actor, now } = reader();
-    const [start] = await readFlights(storage, [{ flight, actor, now }]);
-    expect(await start?.openRefreshToken()).toBe(
-      (await openSecret(storage, flight, "refresh_token", reader()))?.plaintext,
-    );
+    const [start] = await readFlights(storage, [{ flight, actor, now, purpose: "refresh_token" }]);
+    expect(await start?.openToken()).toBe((await openSecret(storage, flight, "refresh_token", reader()))?.plaintext);
     // As when its owner is erased while the flight begins.
     const rename = "update data_keys set user_id = $2 where user_id = $1";
     await admin.query(rename, [flight.owner.userId, "nobody"]);
-    await expect(start?.openRefreshToken()).rejects.toMatchObject({ failure: "unknown_key" });
+    await expect(start?.openToken()).rejects.toMatchObject({ failure: "unknown_key" });
     await admin.query(rename, ["nobody", flight.owner.userId]);
   });
 

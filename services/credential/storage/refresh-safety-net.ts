@@ -10,6 +10,13 @@ export interface ScanPlace {
   readonly connectionId: string;
 }
 
+/** Before the first. */
+export const placeOfAll: ScanPlace = Object.freeze({
+  tenant: "",
+  userId: "",
+  connectionId: "00000000-0000-0000-0000-000000000000",
+});
+
 /**
  * One step of a scan over all connections: those that could be refreshed, have no flight, and are scheduled never, or only after their
  * access token ends, become due now. So do those whose refusal was believed although an answer is in the journal: a release that did not
@@ -19,11 +26,7 @@ export async function scheduleForgotten(
   db: Queryable,
   scan: { after: ScanPlace | undefined; now: Date },
 ): Promise<{ readonly scheduled: number; readonly next: ScanPlace | undefined }> {
-  const { tenant, userId, connectionId } = scan.after ?? {
-    tenant: "",
-    userId: "",
-    connectionId: "00000000-0000-0000-0000-000000000000",
-  };
+  const { tenant, userId, connectionId } = scan.after ?? placeOfAll;
   const { rows } = await sql<StepRow>`
     with step as materialized (
       select tenant, user_id, connection_id, refresh_due_at, access_token_expires_at, has_refresh_token, refresh_holder,

@@ -12,7 +12,7 @@ import type {
 import { nothingOfProvider, ProviderError } from "../provider-error.ts";
 import { shorter } from "../within-one-timeout.ts";
 import { lastingAccountIds } from "./accounts.ts";
-import type { PlaidCalls } from "./plaid-api.ts";
+import { type PlaidCalls, PlaidRefusal } from "./plaid-api.ts";
 import type { PlaidSettings } from "./plaid-settings.ts";
 
 const token = z.string().min(1).max(512);
@@ -43,7 +43,7 @@ const itemShape = z.looseObject({
 });
 type Item = z.infer<typeof itemShape>["item"];
 const institutionShape = z.looseObject({ institution: z.looseObject({ name: z.string().max(200) }) });
-const proofsShape = z.object({ linkToken: z.string() });
+const proofsShape = z.object({ linkToken: z.string(), isLost: z.boolean().default(false) });
 
 // An enumeration of Plaid's, whose values would load its whole client.
 const transactions = "transactions" as Products.Transactions;
@@ -61,8 +61,27 @@ export interface LinkParts {
  */
 const askForPublicToken = "link-session";
 
-/** Makes a link token, for a widget and for Plaid's hosted page alike; for a renewal in update mode, which keeps the item. */
+/**
+ * Makes a link token, for a widget and for Plaid's hosted page alike; for a renewal in update mode, which keeps the item. Where Plaid does
+ * not know the item by this token any more there is nothing to update: its person links anew, and that item takes the place.
+ */
 export async function beginLink(parts: LinkParts, start: ConsentRequest, call: ProviderCall): Promise<ConsentStart> {
+  const { reconnect } = start;
+  if (reconnect === undefined) return await makeLink(parts, start, call);
+  try {
+    return await makeLink(parts, start, shorter(call), { accessToken: reconnect.accessToken });
+  } catch (error) {
+    if (!(error instanceof PlaidRefusal && error.failure === "grant_refused")) throw error;
+    return await makeLink(parts, start, shorter(call), { isLost: true });
+  }
+}
+
+async function makeLink(
+  parts: LinkParts,
+  start: ConsentRequest,
+  call: ProviderCall,
+  renewal: { readonly accessToken?: string; readonly isLost?: boolean } = {},
+): Promise<ConsentStart> {
   const { settings } = parts;
   const back = new URL(start.redirectUri);
   back.searchParams.set("state", start.state);
@@ -76,16 +95,16 @@ export async function beginLink(parts: LinkParts, start: ConsentRequest, call: P
     ...(settings.PLAID_WEBHOOK_URL === undefined ? {} : { webhook: settings.PLAID_WEBHOOK_URL }),
     ...(settings.PLAID_REDIRECT_URI === undefined ? {} : { redirect_uri: settings.PLAID_REDIRECT_URI }),
     ...(start.institutionId === "" ? {} : { institution_id: start.institutionId }),
-    ...(start.reconnect === undefined
+    ...(renewal.accessToken === undefined
       ? { products: [transactions], transactions: { days_requested: settings.PLAID_DAYS_REQUESTED } }
-      : { access_token: start.reconnect.accessToken }),
+      : { access_token: renewal.accessToken }),
   };
   const answer = await parts.calls.ask((api) => api.linkTokenCreate(request), linkTokenShape, call);
   return {
     linkToken: answer.link_token,
     authUrl: answer.hosted_link_url ?? undefined,
     expiresAt: answer.expiration,
-    proofs: JSON.stringify({ linkToken: answer.link_token }),
+    proofs: JSON.stringify({ linkToken: answer.link_token, isLost: renewal.isLost ?? false }),
   };
 }
 
@@ -101,7 +120,8 @@ export function readLinkReturn(query: URLSearchParams): CallbackFacts {
 
 /** Exchanges the public token; in update mode there is nothing to exchange, and the item must have healed. */
 export async function completeLink(parts: LinkParts, answer: ConsentAnswer, call: ProviderCall): Promise<Grant> {
-  if (answer.reconnect !== undefined) return await completeUpdate(parts, answer.reconnect, call);
+  const { isLost } = readProofs(answer);
+  if (answer.reconnect !== undefined && !isLost) return await completeUpdate(parts, answer.reconnect, call);
   const publicToken = answer.code === askForPublicToken ? await publicTokenOf(parts, answer, call) : answer.code;
   const exchanged = await parts.calls.ask(
     (api) => api.itemPublicTokenExchange({ public_token: publicToken }),
@@ -111,7 +131,12 @@ export async function completeLink(parts: LinkParts, answer: ConsentAnswer, call
   const { access_token: accessToken, item_id: itemId } = exchanged;
   // The token exists nowhere else by now: what is only good to know must not lose it.
   const item = await fetchItem(parts, accessToken, call).catch(nothingOfProvider);
-  return await grantOf(parts, { accessToken, itemId, item, institutionId: answer.institutionId }, call);
+  const grant = await grantOf(parts, { accessToken, itemId, item, institutionId: answer.institutionId }, call);
+  return isLost ? { ...grant, takesPlace: true } : grant;
+}
+
+function readProofs({ proofs }: ConsentAnswer): z.infer<typeof proofsShape> {
+  return proofsShape.parse(JSON.parse(proofs));
 }
 
 async function completeUpdate(parts: LinkParts, access: ConnectionAccess, call: ProviderCall): Promise<Grant> {
@@ -123,7 +148,7 @@ async function completeUpdate(parts: LinkParts, access: ConnectionAccess, call: 
 }
 
 async function publicTokenOf(parts: LinkParts, answer: ConsentAnswer, call: ProviderCall): Promise<string> {
-  const { linkToken } = proofsShape.parse(JSON.parse(answer.proofs));
+  const { linkToken } = readProofs(answer);
   const told = await parts.calls.ask((api) => api.linkTokenGet({ link_token: linkToken }), sessionsShape, call);
   const results = (told.link_sessions ?? []).flatMap((session) => session.results?.item_add_results ?? []);
   const first = results[0];

@@ -144,6 +144,28 @@ describe("a consent at Plaid", () => {
     expect((await connector.listAccounts(access, call())).length).toBe(3);
   });
 
+  it("has its token replaced: the old one is dead at once, and once replaced it is so for good", async () => {
+    const access = accessOf(await connect());
+    const rotated = await connector.rotateAccess?.(access, call());
+    expect(rotated?.accessToken).toMatch(/^access-sandbox-/);
+    await expect(connector.listAccounts(access, call())).rejects.toMatchObject({ failure: "grant_refused" });
+    await expect(connector.rotateAccess?.(access, call())).rejects.toMatchObject({ failure: "grant_refused" });
+    const renewed = { ...access, accessToken: rotated?.accessToken ?? "" };
+    expect((await connector.listAccounts(renewed, call())).length).toBe(3);
+  });
+
+  it("is renewed by another item where Plaid does not know its token any more", async () => {
+    const grant = await connect();
+    const access = accessOf(grant);
+    await connector.rotateAccess?.(access, call());
+    const given = { ...start, institutionId: grant.institutionId, reconnect: access };
+    const begun = await connector.begin(given, call());
+    const code = (await visit(begun.authUrl ?? "")).get("public_token") ?? "";
+    const renewed = await connector.complete({ ...given, iss: "", code, proofs: begun.proofs }, call());
+    expect(renewed).toMatchObject({ takesPlace: true, institutionId: grant.institutionId });
+    expect(renewed.providerReference).not.toBe(grant.providerReference);
+  });
+
   it("ends at Plaid when it is revoked, and again without complaint", async () => {
     const grant = await connect();
     await connector.revoke(grant.institutionId, { accessToken: grant.accessToken }, call());

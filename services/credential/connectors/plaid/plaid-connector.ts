@@ -22,6 +22,8 @@ const institutionsShape = z.looseObject({
     .max(institutionsMax),
 });
 
+const rotatedShape = z.looseObject({ new_access_token: z.string().min(1).max(512) });
+
 /** What the connector is made from. */
 export interface PlaidConnectorOptions {
   readonly http: ProviderHttp;
@@ -54,6 +56,11 @@ export function createPlaidConnector(options: PlaidConnectorOptions): Connector 
     begin: (start, call) => beginLink(link, start, call),
     readCallback: readLinkReturn,
     complete: (answer, call) => completeLink(link, answer, call),
+    rotateAccess: async ({ accessToken }, call) => {
+      const request = { access_token: accessToken };
+      const rotated = await calls.ask((api) => api.itemAccessTokenInvalidate(request), rotatedShape, call);
+      return { accessToken: rotated.new_access_token, accessTokenExpiresAt: undefined };
+    },
     revoke: async (_institutionId, secrets, call) => {
       if (secrets.accessToken !== undefined) await removeItem(calls, secrets.accessToken, call);
     },

@@ -1050,6 +1050,56 @@ export declare type ResumeProviderTokenResponse = Message<"paymesh.credential.v1
 export declare const ResumeProviderTokenResponseSchema: GenMessage<ResumeProviderTokenResponse>;
 
 /**
+ * @generated from message paymesh.credential.v1.RenewConnectorAccessRequest
+ */
+export declare type RenewConnectorAccessRequest = Message<"paymesh.credential.v1.RenewConnectorAccessRequest"> & {
+  /**
+   * As in the paths: `plaid`.
+   *
+   * @generated from field: string connector = 1;
+   */
+  connector: string;
+
+  /**
+   * Of the answer before; empty at first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RenewConnectorAccessRequest.
+ * Use `create(RenewConnectorAccessRequestSchema)` to create a new message.
+ */
+export declare const RenewConnectorAccessRequestSchema: GenMessage<RenewConnectorAccessRequest>;
+
+/**
+ * @generated from message paymesh.credential.v1.RenewConnectorAccessResponse
+ */
+export declare type RenewConnectorAccessResponse = Message<"paymesh.credential.v1.RenewConnectorAccessResponse"> & {
+  /**
+   * Made due by this call; those in flight are not among them.
+   *
+   * @generated from field: int32 connections = 1;
+   */
+  connections: number;
+
+  /**
+   * Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message paymesh.credential.v1.RenewConnectorAccessResponse.
+ * Use `create(RenewConnectorAccessResponseSchema)` to create a new message.
+ */
+export declare const RenewConnectorAccessResponseSchema: GenMessage<RenewConnectorAccessResponse>;
+
+/**
  * @generated from message paymesh.credential.v1.TakeOwnerNoticesRequest
  */
 export declare type TakeOwnerNoticesRequest = Message<"paymesh.credential.v1.TakeOwnerNoticesRequest"> & {
@@ -4061,6 +4111,19 @@ export declare const Credential: GenService<{
     methodKind: "unary";
     input: typeof ResumeProviderTokenRequestSchema;
     output: typeof ResumeProviderTokenResponseSchema;
+  },
+  /**
+   * Makes the live connections of a connector due for new tokens at once, as after a leak: refresh tokens are used, and access tokens that live
+   * until somebody ends them are replaced at the provider (Plaid), where the old one is dead at once. The refresh engine works them off;
+   * each leaves `token_refresh` in its owner's audit. A part of them a call: call again with `nextPageToken` until it is empty. Errors:
+   * 404 `connector_not_found`, 400 `bad_request` where connections hold no token of their own (Mastercard, Basiq).
+   *
+   * @generated from rpc paymesh.credential.v1.Credential.RenewConnectorAccess
+   */
+  renewConnectorAccess: {
+    methodKind: "unary";
+    input: typeof RenewConnectorAccessRequestSchema;
+    output: typeof RenewConnectorAccessResponseSchema;
   },
   /**
    * Events that providers told by webhook, newest first, over all owners; `state: "dead"` lists the dead letters. Forged webhooks are
