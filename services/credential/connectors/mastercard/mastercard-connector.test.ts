@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { FormBrowser } from "../../../platform/testing/form-browser.ts";
 import { setUp } from "../../../platform/testing/set-up.ts";
+import { partner } from "../../../sandbox/mastercard/testing/start-mastercard.ts";
 import type { ProviderError } from "../provider-error.ts";
 import { accessOf, type MastercardWorld, must, start, startMastercardWorld } from "./testing/mastercard-world.ts";
 import { startPartnerProcess } from "./testing/start-partner-process.ts";
@@ -214,6 +215,37 @@ describe("the partner's token", () => {
     expect(mc.world.logLines.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining(failed));
     expect(mc.world.logLines.join("")).not.toContain("not-the-secret-1");
     await mc.sandbox.renew();
+  });
+
+  it("goes over to another secret replica by replica without a failed login, and after a leak without coming near the lock", async () => {
+    const [next, last] = ["the-next-secret-2", "the-last-secret-3"];
+    const change = async (partnerSecret: string, newPartnerSecret: string, immediate: boolean) => {
+      const body = { partnerId: partner.id, partnerSecret, newPartnerSecret, immediate };
+      return (await mc.sandbox.api("PUT", authenticationPath, body)).status;
+    };
+    const failedLogins = async () => (await mc.sandbox.control("GET", "/partner")).body["failedLogins"];
+    const replicaWith = (secret: string) => mc.makeConnector({ env: { OPEN_BANKING_PARTNER_SECRET: secret } });
+    const loginOf = async (each: typeof mc.connector) => {
+      await ageToken(106);
+      return await each.listInstitutions(mc.call(300)).then(() => "ok", failureOf);
+    };
+    try {
+      expect(await change(partner.secret, next, false)).toBe(204);
+      for (const each of [mc.connector, replicaWith(next), mc.connector]) expect(await loginOf(each)).toBe("ok");
+      expect(await failedLogins()).toBe(0);
+
+      expect(await change(next, last, true)).toBe(204);
+      // What is in force goes on, so there is time to restart.
+      expect(await replicaWith(next).listInstitutions(mc.call())).not.toEqual([]);
+      expect(await failedLogins()).toBe(0);
+      for (let count = 0; count < 6; count += 1) expect(await loginOf(replicaWith(next))).not.toBe("ok");
+      expect(await failedLogins()).toBe(3);
+      expect(await loginOf(replicaWith(last))).toBe("ok");
+    } finally {
+      for (const secret of [next, last]) await change(secret, partner.secret, true);
+      await mc.sandbox.control("POST", "/partner/unlock");
+      await mc.sandbox.renew();
+    }
   });
 });
 
