@@ -42,7 +42,9 @@ describe("a person who connects an account at Plaid", () => {
 
   it("sees it listed, with its accounts, and in the phone's own list beside banks", async () => {
     const { body } = await me("GET", "/connectors/connections");
-    expect(body["connections"]).toMatchObject([{ connectionId, connector: "plaid", state: "ACTIVE" }]);
+    expect(body["connections"]).toMatchObject([
+      { connectionId, connector: "plaid", state: "ACTIVE", status: expect.stringMatching(/^(connected|syncing)$/) },
+    ]);
     const accounts = (await me("GET", `/connectors/plaid/connections/${connectionId}/accounts`)).body["accounts"];
     expect(accounts).toHaveLength(3);
     const listed = (await me("GET", "/mobile/accounts")).body["accounts"];

@@ -16,6 +16,9 @@ export interface ConnectionKey {
 /** Shown states. `EXPIRED` needs its user, `REVOKED` is over, `ERROR` is retried by itself. */
 export type ConnectionState = "ACTIVE" | "EXPIRED" | "REVOKED" | "ERROR";
 
+/** The same in the words of connectors' APIs: `syncing` is ACTIVE while a run over its data is under way. */
+export type ConnectionStatus = "connected" | "syncing" | "error" | "expired" | "revoked";
+
 /** Why a connection is not ACTIVE. */
 export type StateReason =
   | ""
@@ -73,6 +76,11 @@ export interface Connection extends ConnectionKey {
   /** When the present one was. */
   readonly consentedAt: Date;
   readonly updatedAt: Date;
+}
+
+/** A connection with its status as of when it was read. */
+export interface ShownConnection extends Connection {
+  readonly status: ConnectionStatus;
 }
 
 /** What a connection can be used for: `accounts` with the access token, `cards` with the wallet credential. */

@@ -22,6 +22,8 @@ export interface SyncRun extends ConnectionKey {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
+  /** How many the provider named; undefined where it named none of them anew. */
+  readonly accounts?: number;
   /** A stable word; empty unless it failed. */
   readonly error: string;
   readonly requestedAt: Date;
@@ -30,4 +32,4 @@ export interface SyncRun extends ConnectionKey {
 }
 
 /** What a run did. */
-export type SyncCounts = Pick<SyncRun, "pages" | "added" | "changed" | "removed">;
+export type SyncCounts = Pick<SyncRun, "pages" | "added" | "changed" | "removed" | "accounts">;

@@ -1,8 +1,8 @@
 import type { ProviderAccount } from "../connectors/provider-data.ts";
 import { badgeOf, type Client, type ClientBadge } from "../domain/client.ts";
-import type { Connection } from "../domain/connection.ts";
+import type { ShownConnection } from "../domain/connection.ts";
 import type { ClientKey } from "../storage/client-store.ts";
-import { listConnections } from "../storage/connection-store.ts";
+import { listShownConnections } from "../storage/connection-store.ts";
 import { listStoredAccounts } from "../storage/provider-data-store.ts";
 import { ownClient } from "./client-customers.ts";
 import type { Dependencies } from "./dependencies.ts";
@@ -10,12 +10,12 @@ import type { Dependencies } from "./dependencies.ts";
 /** A client as his firm is shown him. */
 export interface ClientOverview extends ClientBadge {
   readonly client: Client;
-  readonly accounts: readonly { readonly connection: Connection; readonly account: ProviderAccount }[];
+  readonly accounts: readonly { readonly connection: ShownConnection; readonly account: ProviderAccount }[];
 }
 
 /** The live logins of a client. */
-export async function clientConnections(deps: Dependencies, key: ClientKey): Promise<readonly Connection[]> {
-  const all = await listConnections(deps.storage.db.query, key.owner);
+export async function clientConnections(deps: Dependencies, key: ClientKey): Promise<readonly ShownConnection[]> {
+  const all = await listShownConnections(deps.storage.db.query, key.owner);
   return all.filter((each) => each.connector === key.connector);
 }
 

@@ -1,7 +1,12 @@
 import { DomainError } from "../../platform/errors/domain-error.ts";
-import { assertNotDisconnected, type Connection, type ConnectionKey } from "../domain/connection.ts";
+import {
+  assertNotDisconnected,
+  type Connection,
+  type ConnectionKey,
+  type ShownConnection,
+} from "../domain/connection.ts";
 import type { ConnectionForAccess } from "../storage/access-reads.ts";
-import { findConnection } from "../storage/connection-store.ts";
+import { findConnection, findShownConnection } from "../storage/connection-store.ts";
 import type { Dependencies } from "./dependencies.ts";
 
 /**
@@ -10,6 +15,14 @@ import type { Dependencies } from "./dependencies.ts";
  */
 export async function findOwnConnection(deps: Dependencies, key: ConnectionKey): Promise<Connection> {
   const connection = await findConnection(deps.storage.db.query, key);
+  if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
+  assertNotDisconnected(connection);
+  return connection;
+}
+
+/** The same, with its status. */
+export async function findOwnShown(deps: Dependencies, key: ConnectionKey): Promise<ShownConnection> {
+  const connection = await findShownConnection(deps.storage.db.query, key);
   if (connection === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
   assertNotDisconnected(connection);
   return connection;

@@ -216,6 +216,38 @@ describe("a run that does not succeed", () => {
   });
 });
 
+describe("every run", () => {
+  it("is in connector_sync_history, with what it brought and how long it took, or why it failed", async () => {
+    const connection = await synced();
+    const accounts = await listStoredAccounts(db(), connection);
+    const transactions = await stored(connection);
+    await its.plaid.control("POST", "/faults", { kind: "html", path: "/transactions/sync", times: 1 });
+    const again = await request(connection);
+    await its.sync();
+    its.world.clock.advance(3_600_000);
+    await its.sync();
+    await its.plaid.control("POST", `${itemOf(connection)}/login-required`);
+    await request(connection);
+    await its.sync();
+    const { rows } = await its.replica.deps.storage.db.pool.query(
+      "select * from connector_sync_history where connection_id = $1 order by requested_at, id",
+      [connection.connectionId],
+    );
+    const common = { user_id: user, connector_id: "plaid", kind: "transactions", finished_at: expect.any(Date) };
+    expect(rows).toMatchObject([
+      {
+        ...{ ...common, trigger: "connect", status: "succeeded", error: "", attempts: 1, duration_ms: 0n },
+        ...{ accounts: accounts.length, transactions_added: transactions.length, transactions_removed: 0 },
+      },
+      {
+        ...{ ...common, id: again, trigger: "manual", status: "succeeded", error: "", attempts: 2, accounts: 3 },
+        ...{ requested_by: "user:test", transactions_added: 0, duration_ms: 3_600_000n },
+      },
+      { ...common, status: "failed", error: "reauthorization_required", accounts: null, transactions_added: 0 },
+    ]);
+  });
+});
+
 describe("what a provider tells", () => {
   const tell = (connection: Connection, kind: "sync_transactions" | "consent_revoked" | "reauthorize" | "ignore") =>
     applyEffect(its.replica.deps, connection, { kind }, webhook);
@@ -334,6 +366,27 @@ describe("the schedule", () => {
     const bound = its.world.clock.now().getTime() - 30 * dayMs;
     expect(left.length).toBeGreaterThan(0);
     expect(left.every((each) => each.postedAt.getTime() >= bound)).toBe(true);
+  });
+
+  it("forgets runs that ended more than ninety days ago, and no others", async () => {
+    const connection = await synced();
+    await request(connection, "accounts");
+    await its.sync();
+    await request(connection);
+    const [waiting, recent, old] = await listRuns(db(), connection, { after: undefined, limit: 3 });
+    const ended = async (runId: string | undefined, days: number) => {
+      const at = new Date(its.world.clock.now().getTime() - days * dayMs);
+      await db()
+        .updateTable("sync_runs")
+        .set({ finished_at: at })
+        .where("run_id", "=", runId ?? "")
+        .execute();
+    };
+    await ended(recent?.runId, 89);
+    await ended(old?.runId, 91);
+    await sweepRetention(its.parts, live);
+    const left = await listRuns(db(), connection, { after: undefined, limit: 3 });
+    expect(left.map((run) => run.runId)).toEqual([waiting?.runId, recent?.runId]);
   });
 });
 

@@ -135,12 +135,12 @@ async function store(
     if (current === undefined || current.state === "REVOKED") throw new DomainError("CONNECTION_NOT_FOUND");
     if (current.generation !== connection.generation) throw new DomainError("CONFLICT");
     if (fetched.accounts !== undefined) await saveAccounts(tx, current, fetched.accounts, now);
-    let counts = nothing;
+    let counts = fetched.accounts === undefined ? nothing : { ...nothing, accounts: fetched.accounts.length };
     if (fetched.changes !== undefined) {
       const { saved, removed, cursor, pages } = fetched.changes;
       const kept = saved.filter((each) => each.postedAt >= fetched.from);
       const savedCounts = await saveTransactions(tx, current, kept, now);
-      counts = { pages, ...savedCounts, removed: await deleteTransactions(tx, current, removed) };
+      counts = { ...counts, pages, ...savedCounts, removed: await deleteTransactions(tx, current, removed) };
       if (pages > 0) await saveSyncState(tx, current, { cursor, backfilledFrom: fetched.from }, now);
     }
     await noteSync(tx, current, now);

@@ -8,11 +8,11 @@ import { callFor, connectorNamed } from "../flows/dependencies.ts";
 import { disconnect } from "../flows/disconnect.ts";
 import { endConsentByCode } from "../flows/end-consent-by-callback.ts";
 import { extendConsent } from "../flows/extend-consent.ts";
-import { findOwnConnection } from "../flows/find-own-connection.ts";
+import { findOwnConnection, findOwnShown } from "../flows/find-own-connection.ts";
 import { type LinkAddresses, linkConnector } from "../flows/link-connector.ts";
 import { fromProvider } from "../flows/provider-failure.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
-import { listConnections, saveSettings } from "../storage/connection-store.ts";
+import { listShownConnections, saveSettings } from "../storage/connection-store.ts";
 import type { HandlerParts } from "./connection-handlers.ts";
 import {
   begunMessage,
@@ -106,13 +106,13 @@ export function userConnectionHandlers({
 > {
   return {
     listUserConnections: async (_request, ctx) => {
-      const connections = await listConnections(deps.storage.db.query, phoneOwner(ctx));
+      const connections = await listShownConnections(deps.storage.db.query, phoneOwner(ctx));
       return { connections: connections.map(userConnectionMessage) };
     },
     getUserConnection: async (request, ctx) =>
-      userConnectionMessage(await findOwnConnection(deps, userConnectionKey(ctx, request))),
+      userConnectionMessage(await findOwnShown(deps, userConnectionKey(ctx, request))),
     updateUserConnection: async ({ connectionId, retentionDays }, ctx) => {
-      const connection = await findOwnConnection(deps, userConnectionKey(ctx, { connectionId }));
+      const connection = await findOwnShown(deps, userConnectionKey(ctx, { connectionId }));
       if (retentionDays === undefined) return userConnectionMessage(connection);
       if (retentionDays < 0 || retentionDays > retentionDaysMax) {
         throw new DomainError("INVALID_ARGUMENT", { why: `retentionDays must be 0 to ${retentionDaysMax}` });

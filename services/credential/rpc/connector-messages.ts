@@ -15,7 +15,7 @@ import type {
 import { toMajorNumber } from "../../platform/money/amount.ts";
 import { parseCurrency } from "../../platform/money/currency.ts";
 import type { Institution, ProviderAccount, ProviderTransaction } from "../connectors/provider-data.ts";
-import type { Connection } from "../domain/connection.ts";
+import type { Connection, ShownConnection } from "../domain/connection.ts";
 import type { SyncRun } from "../domain/sync-run.ts";
 import type { BegunConnect } from "../flows/begin-connect.ts";
 import type { ExtendedConsent } from "../flows/extend-consent.ts";
@@ -52,8 +52,8 @@ export function extendedMessage(
 }
 
 /** A connection as its owner sees it. */
-export function userConnectionMessage(connection: Connection): MessageInitShape<typeof UserConnectionSchema> {
-  const { connectionId, connector, institutionId, institutionName, state, stateReason } = connection;
+export function userConnectionMessage(connection: ShownConnection): MessageInitShape<typeof UserConnectionSchema> {
+  const { connectionId, connector, institutionId, institutionName, state, stateReason, status } = connection;
   return {
     connectionId,
     connector,
@@ -61,6 +61,7 @@ export function userConnectionMessage(connection: Connection): MessageInitShape<
     institutionName,
     state,
     stateReason,
+    status,
     ...given("consentExpiresAt", connection.consentExpiresAt, timestampFromDate),
     ...given("lastSyncAt", connection.lastSyncAt, timestampFromDate),
     connectedAt: timestampFromDate(connection.connectedAt),
@@ -119,6 +120,7 @@ export function syncRunMessage(run: SyncRun): MessageInitShape<typeof SyncRunSch
     requestedAt: timestampFromDate(run.requestedAt),
     ...given("startedAt", run.startedAt, timestampFromDate),
     ...given("finishedAt", run.finishedAt, timestampFromDate),
+    ...given("accounts", run.accounts, same),
   };
 }
 

@@ -1,11 +1,13 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { GrpcCode } from "../../platform/errors/grpc-code.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
 import { recordStatistics } from "../jobs/statistics-metrics.ts";
-import { findConnection } from "../storage/connection-store.ts";
+import { findConnection, lockConnection, setStanding } from "../storage/connection-store.ts";
+import { claimRun, requeueRun } from "../storage/sync-run-store.ts";
 import { asOperator, asPhoneOf, ownerNamed, testAddresses } from "../testing/credential-world.ts";
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory, visitPlaid } from "../testing/plaid-world.ts";
 import { scrapeMetrics } from "../testing/scrape-metrics.ts";
@@ -143,6 +145,39 @@ describe("a user's connections", () => {
     const { connections } = await api().listUserConnections({}, me());
     expect(connections).toMatchObject([{ connectionId, state: "ACTIVE", institutionName: "First Platypus Bank" }]);
     expect(connections[0]?.lastSyncAt).toBeDefined();
+  });
+
+  it("have one status, told alike by the API and to operators: connected, syncing, error, expired", async () => {
+    const { connectionId } = await connected();
+    const { db } = its.replica.deps.storage;
+    const key = { owner: ownerNamed(user), connectionId };
+    const now = its.world.clock.now();
+    const status = async () => {
+      const { connections } = await api().listUserConnections({}, me());
+      const viewed = "select status from connector_connections where id = $1";
+      const told = [
+        connections[0]?.status,
+        (await api().getUserConnection({ connectionId }, me())).status,
+        (await db.pool.query(viewed, [connectionId])).rows[0]?.status,
+      ];
+      return [...new Set(told)];
+    };
+    expect(await status()).toEqual(["connected"]);
+    await api().syncUserConnection({ connectionId }, me());
+    expect(await status()).toEqual(["connected"]);
+    const run = await claimRun(db.query, { now, holder: "busy", leaseMs: 60_000 });
+    if (run?.connectionId !== connectionId) throw new Error("another run");
+    expect(await status()).toEqual(["syncing"]);
+    await requeueRun(db.query, { run, holder: "busy" }, { error: "", dueAt: now, now });
+    await inTransaction(db, async (tx) => {
+      const held = await lockConnection(tx, key);
+      if (held === undefined) throw new Error("no connection");
+      await setStanding(tx, held, { state: "ERROR", reason: "provider_unavailable" }, now);
+    });
+    expect(await status()).toEqual(["error"]);
+    await its.plaid.control("POST", `${await itemOf(connectionId)}/login-required`);
+    await its.sync();
+    expect(await status()).toEqual(["expired"]);
   });
 
   it("are found by nobody else, under no other provider, and not once they are disconnected", async () => {

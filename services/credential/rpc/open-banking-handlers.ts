@@ -103,6 +103,7 @@ export function clientDataHandlers({
           institutionName: connection.institutionName,
           institutionLoginId: connection.ownerReference,
           state: connection.state,
+          status: connection.status,
           ...(connection.consentExpiresAt && { authorizationEndsAt: timestampFromDate(connection.consentExpiresAt) }),
         })),
       };

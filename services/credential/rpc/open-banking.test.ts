@@ -147,7 +147,7 @@ describe("a firm's client", () => {
     await syncAll();
     expect(await client()).toMatchObject({
       badge: "linked",
-      accounts: [{ state: "ACTIVE", institutionLoginId: loginId }, {}, {}],
+      accounts: [{ state: "ACTIVE", status: "connected", institutionLoginId: loginId }, {}, {}],
     });
     const stray = api().createConnectUrl({ clientId, institutionLoginId: "1" }, firm);
     await expect(stray).rejects.toMatchObject({ reason: "login_not_found" });

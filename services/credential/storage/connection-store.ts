@@ -2,7 +2,15 @@ import { sql } from "kysely";
 import type { HotStatement } from "../../platform/db/hot-statements.ts";
 import type { Database } from "../../platform/db/open-database.ts";
 import { isUuid } from "../../platform/ids/uuidv7.ts";
-import type { Connection, ConnectionKey, ConnectionSettings, Owner, StateReason } from "../domain/connection.ts";
+import type {
+  Connection,
+  ConnectionKey,
+  ConnectionSettings,
+  ConnectionStatus,
+  Owner,
+  ShownConnection,
+  StateReason,
+} from "../domain/connection.ts";
 import type { Standing } from "../domain/connection-state.ts";
 import { inLockOrder, keyArrays } from "./key-columns.ts";
 import type { Queryable, Tx } from "./storage.ts";
@@ -20,15 +28,29 @@ export const connectionColumns = `c.tenant, c.user_id, c.connection_id, c.connec
 /** A connection of this owner; another owner's id finds nothing. */
 export async function findConnection(db: Queryable, key: ConnectionKey): Promise<Connection | undefined> {
   if (!isUuid(key.connectionId)) return undefined;
-  const row = await db
-    .selectFrom("connections")
-    .selectAll()
-    .where("tenant", "=", key.owner.tenant)
-    .where("user_id", "=", key.owner.userId)
-    .where("connection_id", "=", key.connectionId)
-    .executeTakeFirst();
+  const row = await ofKey(db, key).executeTakeFirst();
   return row && toConnection(row);
 }
+
+/** The same, with its status. */
+export async function findShownConnection(db: Queryable, key: ConnectionKey): Promise<ShownConnection | undefined> {
+  if (!isUuid(key.connectionId)) return undefined;
+  const row = await ofKey(db, key).select(statusOf).executeTakeFirst();
+  return row && { ...toConnection(row), status: row.status };
+}
+
+function ofKey(db: Queryable, key: ConnectionKey) {
+  return db
+    .selectFrom("connections as c")
+    .selectAll("c")
+    .where("c.tenant", "=", key.owner.tenant)
+    .where("c.user_id", "=", key.owner.userId)
+    .where("c.connection_id", "=", key.connectionId);
+}
+
+// What operators are shown is what apps are told: the one definition is that view's.
+const statusOf = sql<ConnectionStatus>`(select v.status from connector_connections v
+  where v.tenant = c.tenant and v.user_id = c.user_id and v.id = c.connection_id)`.as("status");
 
 /** Connections a provider names so, disconnected ones included, the newest consent first, at most 200. */
 export async function findConnectionsNamed(
@@ -48,17 +70,25 @@ export async function findConnectionsNamed(
 
 /** An owner's connections that are not disconnected, oldest first, at most 200. */
 export async function listConnections(db: Queryable, owner: Owner): Promise<Connection[]> {
-  const rows = await db
-    .selectFrom("connections")
-    .selectAll()
-    .where("tenant", "=", owner.tenant)
-    .where("user_id", "=", owner.userId)
-    .where("state", "<>", "REVOKED")
-    .orderBy("connected_at")
-    .orderBy("connection_id")
-    .limit(connectionsPerOwnerMax)
-    .execute();
-  return rows.map(toConnection);
+  return (await liveOf(db, owner).execute()).map(toConnection);
+}
+
+/** The same, with their status. */
+export async function listShownConnections(db: Queryable, owner: Owner): Promise<ShownConnection[]> {
+  const rows = await liveOf(db, owner).select(statusOf).execute();
+  return rows.map((row) => ({ ...toConnection(row), status: row.status }));
+}
+
+function liveOf(db: Queryable, owner: Owner) {
+  return db
+    .selectFrom("connections as c")
+    .selectAll("c")
+    .where("c.tenant", "=", owner.tenant)
+    .where("c.user_id", "=", owner.userId)
+    .where("c.state", "<>", "REVOKED")
+    .orderBy("c.connected_at")
+    .orderBy("c.connection_id")
+    .limit(connectionsPerOwnerMax);
 }
 
 const listBesides: HotStatement = {

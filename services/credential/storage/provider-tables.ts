@@ -68,6 +68,7 @@ export interface SyncRunRow extends OwnedRow {
   added: Generated<number>;
   changed: Generated<number>;
   removed: Generated<number>;
+  accounts: Generated<number | null>;
   error: Generated<string>;
 }
 

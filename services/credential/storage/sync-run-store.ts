@@ -215,6 +215,7 @@ function toRun(row: Selectable<Tables["sync_runs"]>): SyncRun {
     added: row.added,
     changed: row.changed,
     removed: row.removed,
+    ...(row.accounts === null ? {} : { accounts: row.accounts }),
     error: row.error,
     requestedAt: row.requested_at,
     startedAt: row.started_at ?? undefined,

@@ -1969,6 +1969,14 @@ export declare type UserConnection = Message<"paymesh.credential.v1.UserConnecti
    * @generated from field: optional int32 retention_days = 11;
    */
   retentionDays?: number | undefined;
+
+  /**
+   * The same standing in the words of connectors' APIs: `connected`, `syncing` (connected, and a run is under way), `error`
+   * (ERROR) or `expired` (EXPIRED).
+   *
+   * @generated from field: string status = 12;
+   */
+  status: string;
 };
 
 /**
@@ -2527,6 +2535,13 @@ export declare type SyncRun = Message<"paymesh.credential.v1.SyncRun"> & {
    * @generated from field: optional google.protobuf.Timestamp finished_at = 13;
    */
   finishedAt?: Timestamp | undefined;
+
+  /**
+   * How many the provider named; absent where it named none of them anew.
+   *
+   * @generated from field: optional int32 accounts = 14;
+   */
+  accounts?: number | undefined;
 };
 
 /**
@@ -3366,6 +3381,13 @@ export declare type OpenBankingAccount = Message<"paymesh.credential.v1.OpenBank
    * @generated from field: optional google.protobuf.Timestamp authorization_ends_at = 7;
    */
   authorizationEndsAt?: Timestamp | undefined;
+
+  /**
+   * Of the login too: `connected`, `syncing`, `error` or `expired`.
+   *
+   * @generated from field: string status = 8;
+   */
+  status: string;
 };
 
 /**
