@@ -130,7 +130,17 @@ describe("a run that does not succeed", () => {
   it("is tried again after an outage, with pauses, and is failed after five tries, each of them measured", async () => {
     const before = await scrapeSeries("sync_duration_seconds_count");
     const connection = await synced();
-    await its.plaid.control("POST", "/faults", { kind: "html", path: "/transactions/sync", times: 5 });
+    const kept = async () => [await stored(connection), await listStoredAccounts(db(), connection)];
+    const whole = await kept();
+    for (const answer of [
+      { kind: "html" },
+      { kind: "html", status: 200 },
+      { kind: "answer", text: "null" },
+      { kind: "answer", text: '{"added":7,"modified":[],"removed":[],"next_cursor":"c","has_more":false}' },
+      { kind: "half" },
+    ]) {
+      await its.plaid.control("POST", "/faults", { path: "/transactions/sync", ...answer });
+    }
     await request(connection);
     await its.sync();
     expect(await lastRun(connection)).toMatchObject({ state: "queued", attempts: 1, error: "provider_unavailable" });
@@ -141,6 +151,7 @@ describe("a run that does not succeed", () => {
     }
     expect(await lastRun(connection)).toMatchObject({ state: "failed", attempts: 5, error: "provider_unavailable" });
     expect((await reread(connection)).state).toBe("ACTIVE");
+    expect(await kept()).toEqual(whole);
     const after = await scrapeSeries("sync_duration_seconds_count");
     const more = (outcome: string) => (after[`plaid ${outcome}`] ?? 0) - (before[`plaid ${outcome}`] ?? 0);
     expect(["succeeded", "postponed", "failed"].map(more)).toEqual([1, 4, 1]);

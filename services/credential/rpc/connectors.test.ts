@@ -1,9 +1,14 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { GrpcCode } from "../../platform/errors/grpc-code.ts";
+import { startTracing } from "../../platform/telemetry/tracing.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
+import { openForUse } from "../flows/open-for-use.ts";
 import { readAccounts } from "../flows/read-accounts.ts";
 import { recordStatistics } from "../jobs/statistics-metrics.ts";
 import { findConnection, lockConnection, setStanding } from "../storage/connection-store.ts";
@@ -110,6 +115,36 @@ describe("linking", () => {
     const callback = { connector: "plaid", query: byCallback };
     const { outcome } = await endConsentByCallback(its.replica.deps, callback, testCaller());
     expect(outcome).toMatchObject({ error: { reason: "PROVIDER_RATE_LIMITED", facts: { retryAfterSeconds: 90 } } });
+  });
+
+  it("leaves neither code nor token in traces, nor does a sync", async () => {
+    const exported: string[] = [];
+    const collector = createServer(async (request, response) => {
+      exported.push(await text(request));
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    const { port } = collector.address() as AddressInfo; // a TCP server that listens
+    const endpoint = `http://127.0.0.1:${port}/v1/traces`;
+    const tracing = startTracing({ service: "credential", endpoint, sampleRatio: 1 });
+    const begun = await api().linkConnector({ connector: "plaid" }, me());
+    const publicToken = (await visitPlaid(begun.authUrl ?? "")).get("public_token") ?? "";
+    const { connectionId } = await api().exchangePublicToken({ publicToken }, me());
+    await api().syncUserConnection({ connectionId }, me());
+    await its.sync();
+    await tracing.stop();
+    await new Promise((resolve) => collector.close(resolve));
+    const { deps } = its.replica;
+    const connection = await findConnection(deps.storage.db.query, { owner: ownerNamed(user), connectionId });
+    if (connection === undefined) throw new Error("no connection");
+    const accessToken = (await openForUse(deps, connection, "access_token", testCaller().actor))?.plaintext ?? "";
+    const traces = exported.join("");
+    for (const method of ["LinkConnector", "ExchangePublicToken", "SyncUserConnection"])
+      expect(traces).toContain(method);
+    for (const secret of [publicToken, accessToken, begun.linkToken ?? "", "secret-of-the-test"]) {
+      expect(secret.length).toBeGreaterThan(8);
+      expect(traces).not.toContain(secret);
+    }
   });
 
   it("by a public token needs a consent the same person began", async () => {

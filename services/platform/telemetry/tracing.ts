@@ -37,6 +37,9 @@ export function startTracing(options: TracingOptions): { stop(): Promise<void> }
     stop: async () => {
       enabled = false;
       await provider.shutdown();
+      // Or the next start of this process would find its place taken.
+      trace.disable();
+      propagation.disable();
     },
   };
 }

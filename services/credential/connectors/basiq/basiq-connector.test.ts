@@ -8,6 +8,7 @@ import { sweepAttempts } from "../../jobs/sweep-attempts.ts";
 import { ownerNamed } from "../../testing/credential-world.ts";
 import { testCaller } from "../../testing/plaid-world.ts";
 import type { ConnectionAccess, ConsentAnswer, ConsentRequest } from "../connector.ts";
+import type { ProviderError } from "../provider-error.ts";
 import { accessOf, type BasiqWorld, basiqOf, must, start, startBasiqWorld } from "./testing/basiq-world.ts";
 
 let its: BasiqWorld;
@@ -211,10 +212,13 @@ describe("accounts of Basiq", () => {
     });
   });
 
+  const notUnderstood = { failure: "unavailable", detail: "answer not understood" };
   const faults = [
-    [{ kind: "html", status: 200 }, { failure: "unavailable" }],
+    [{ kind: "html", status: 200 }, notUnderstood],
     [{ kind: "html", status: 502 }, { failure: "unavailable" }],
     [{ kind: "empty" }, { failure: "unavailable" }],
+    [{ kind: "answer", text: "null" }, notUnderstood],
+    [{ kind: "answer", text: '{"type":"list","data":7}' }, notUnderstood],
     [{ kind: "half" }, { failure: "unavailable" }],
     [{ kind: "lost_answer" }, { failure: "unavailable", mayHaveActed: true }],
     [
@@ -237,7 +241,9 @@ describe("accounts of Basiq", () => {
   });
   it.each(faults)("answers %j, which is %j, and the next call works", async (kind, expected) => {
     await fault("/users/:userId/accounts", kind);
-    await expect(its.connector.listAccounts(access, its.call())).rejects.toMatchObject(expected);
+    const error = await its.connector.listAccounts(access, its.call()).catch((thrown: ProviderError) => thrown);
+    expect(error).toMatchObject(expected);
+    if ("detail" in expected) expect(error).toHaveProperty("correlationId", expect.stringMatching(/^[\w-]{8,}$/));
     expect(await its.connector.listAccounts(access, its.call())).toHaveLength(3);
   });
 

@@ -6,6 +6,7 @@ import type { ReceivedWebhook } from "../../../sandbox/kit/testing/webhook-recei
 import { type RunningPlaid, startPlaid } from "../../../sandbox/plaid/testing/start-plaid.ts";
 import type { ConnectionAccess, Connector, Grant } from "../connector.ts";
 import type { TransactionPage } from "../provider-data.ts";
+import type { ProviderError } from "../provider-error.ts";
 import { openProviderHttp, type ProviderHttp } from "../provider-http.ts";
 import type { RawWebhook } from "../webhook-reader.ts";
 import { createPlaidConnector } from "./plaid-connector.ts";
@@ -231,10 +232,16 @@ describe("transactions at Plaid", () => {
 });
 
 describe("Plaid on a bad day", () => {
+  const notUnderstood = { failure: "unavailable", detail: "answer not understood" };
   const faults = [
     [{ kind: "html" }, { failure: "unavailable" }],
     [{ kind: "html", status: 200 }, { failure: "unavailable" }],
     [{ kind: "empty" }, { failure: "unavailable" }],
+    [{ kind: "answer", text: "null" }, notUnderstood],
+    [
+      { kind: "answer", text: '{"accounts":7,"item":{"item_id":"i"},"request_id":"named-in-the-body"}' },
+      { ...notUnderstood, correlationId: "named-in-the-body" },
+    ],
     [{ kind: "half" }, { failure: "unavailable" }],
     [{ kind: "lost_answer" }, { failure: "unavailable" }],
     [{ kind: "server_error", status: 503 }, { failure: "unavailable" }],
@@ -248,7 +255,9 @@ describe("Plaid on a bad day", () => {
   it.each(faults)("answers %j, which is %j", async (fault, expected) => {
     const access = accessOf(await connect());
     await plaid.control("POST", "/faults", { path: "/accounts/get", ...fault });
-    await expect(connector.listAccounts(access, call())).rejects.toMatchObject(expected);
+    const error = await connector.listAccounts(access, call()).catch((thrown: ProviderError) => thrown);
+    expect(error).toMatchObject(expected);
+    if ("detail" in expected) expect(error).toHaveProperty("correlationId", expect.stringMatching(/^[\w-]{8,}$/));
     expect((await connector.listAccounts(access, call())).length).toBe(3);
   });
 

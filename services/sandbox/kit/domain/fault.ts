@@ -24,6 +24,8 @@ export const faultShape = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("html"), status: z.number().int().min(200).max(599).default(502), afterEffect }),
   /** 200 without a body. */
   z.object({ ...base, kind: z.literal("empty"), afterEffect }),
+  /** 200 with this text in place of the JSON that was due. */
+  z.object({ ...base, kind: z.literal("answer"), text: z.string().max(20_000) }),
   /** The first half of the true answer, then the connection breaks. */
   z.object({ ...base, kind: z.literal("half") }),
   /** The call has its effect and its answer never arrives. */

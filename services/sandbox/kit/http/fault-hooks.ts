@@ -68,6 +68,8 @@ async function strikeBefore(
       return reply.code(fault.status).type("text/html").send(gatewayPage);
     case "empty":
       return reply.code(200).type("application/json").send("");
+    case "answer":
+      return reply.code(200).type("application/json").send(fault.text);
     default:
       return undefined;
   }
