@@ -166,3 +166,16 @@ it("counts for operators", async () => {
   expect(answer.body["connections"]).toBeInstanceOf(Array);
   expect((await call("GET", `${api}/connectors/statistics`)).status).toBe(401);
 });
+
+it("renews access for operators, where connections hold a token of their own", async () => {
+  const headers = { "x-admin-key": demoWorld.operatorKey };
+  const order = (connector: string) => `${api}/v1/connectors/${connector}/renew-access`;
+  expect(await call("POST", order("basiq"), { headers, body: {} })).toMatchObject({
+    status: 400,
+    body: { error: "bad_request", message: "connections of this connector hold no token of their own" },
+  });
+  expect((await call("POST", order("nobody"), { headers, body: {} })).body).toMatchObject({
+    error: "connector_not_found",
+  });
+  expect((await call("POST", order("plaid"), { body: {} })).status).toBe(401);
+});

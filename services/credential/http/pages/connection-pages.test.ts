@@ -63,6 +63,7 @@ describe("a person at the pages of connections", () => {
     await fetchAll();
     const shown = await browser.open(`${world.origin}${pathOf(connected)}`);
     const words = plainText(shown.text);
+    expect(words).not.toContain("still getting them ready");
     expect(words).toMatch(/Everyday Checking checking · \*{4}\d{4} US\$/);
     expect(words).toMatch(/Transactions Up to date as of [^.]+ UTC \. They begin on [^.]+\d{4}\./);
     expect(words).toMatch(/Accounts and transactions fetched after you connected .* new done/);
@@ -74,6 +75,18 @@ describe("a person at the pages of connections", () => {
     expect(plainText(gone.text)).toContain("Plaid has confirmed that your consent is over.");
     expect((await list()).text).not.toContain("Open First Platypus Bank");
     expect((await browser.open(`${world.origin}${pathOf(connected)}`)).status).toBe(404);
+  });
+
+  it("is told that the provider has yet to get transactions ready, not that there are none", async () => {
+    const connected = await connect();
+    await fetchAll();
+    // As Plaid answers until it has the first month: no lines, and no cursor.
+    const { query } = world.replica.deps.storage.db;
+    await query.deleteFrom("provider_transactions").where("user_id", "=", user).execute();
+    await query.updateTable("sync_states").set({ cursor: "" }).where("user_id", "=", user).execute();
+    const words = plainText((await browser.open(`${world.origin}${pathOf(connected)}`)).text);
+    expect(words).toContain("Transactions The provider is still getting them ready.");
+    expect(words).not.toMatch(/Up to date|There are no transactions/);
   });
 
   it("pages the transactions of one account, each shown once", async () => {

@@ -43,6 +43,7 @@ export async function showConnection(
   const read = await accountsOf(parts, connection, visit);
   const account = text("account") === "" ? undefined : read.accounts.find((each) => each.accountId === text("account"));
   if (account === undefined && text("account") !== "") throw new DomainError("INVALID_ARGUMENT", { why: "account" });
+  const known = await findSyncState(storage.db.query, connection);
   const page = await transactionsOf(parts, connection, { accountId: account?.accountId, pageToken: text("page") });
   const body = connectionView({
     csrf: visit.csrf,
@@ -50,7 +51,8 @@ export async function showConnection(
     connection,
     providerName,
     extensionDays: extensionDaysOf(parts.deps, connection),
-    syncedSince: (await findSyncState(storage.db.query, connection))?.backfilledFrom,
+    // A provider that has told nothing yet, not even that there is nothing, gives no place to go on from.
+    syncedSince: known?.cursor === "" ? undefined : known?.backfilledFrom,
     canRenew: connectors.get(connection.connector)?.refresh !== undefined,
     accounts: read.accounts,
     accountsProblem: read.problem,

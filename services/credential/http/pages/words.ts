@@ -98,6 +98,9 @@ export function syncInWords(sync: {
     const failed = html`The last try, ${timeElement(run.finishedAt ?? run.requestedAt)}, did not work: ${failureInWords(run.error)}.`;
     return html`${failed} ${last}${from}`;
   }
+  if (run?.state === "succeeded" && sync.since === undefined) {
+    return html`The provider is still getting them ready. They come by themselves, mostly within minutes.`;
+  }
   return sync.lastSyncAt === undefined
     ? html`Not fetched yet.`
     : html`Up to date as of ${timeElement(sync.lastSyncAt)}.${from}`;
