@@ -122,6 +122,10 @@ describe("a webhook", () => {
     }
     expect((await stored()).length).toBe(count);
     expect(world.logLines.join("")).not.toContain("very-private");
+    await post("/api/connectors/truelayer/webhook", body);
+    const told =
+      "select outcome from truelayer_audit_logs where action = 'SECURITY_ALERT' order by created_at desc limit 1";
+    expect((await deps.storage.db.pool.query(told)).rows).toEqual([{ outcome: "signature_missing" }]);
   });
 
   it("of nobody or of a connector without webhooks is 404, and never reaches a store", async () => {

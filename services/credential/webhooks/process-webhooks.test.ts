@@ -503,9 +503,25 @@ describe("what is kept", () => {
       ["dead", true],
       ["done", false],
     ]);
-    world.clock.advance(eventKeptMs - payloadKeptMs);
+    world.clock.advance(eventKeptMs - payloadKeptMs - 20_000);
+    await sweepWebhooks(deps, signal);
+    expect(await stored()).toHaveLength(2);
+    world.clock.advance(20_000);
     await sweepWebhooks(deps, signal);
     expect(await stored()).toEqual([]);
+  });
+
+  it("are counts of refused ones for ninety days", async () => {
+    const db = deps.storage.db.query;
+    const kept = async () => await db.selectFrom("webhook_rejections").select("reason").orderBy("reason").execute();
+    const values = (["at 89 days", "at 91 days"] as const).map((reason, at) => {
+      const hour = new Date(world.clock.now().getTime() - (89 + 2 * at) * 86_400_000);
+      return { connector: `refused-${crypto.randomUUID()}`, hour, reason, count: 1n };
+    });
+    await db.deleteFrom("webhook_rejections").execute();
+    await db.insertInto("webhook_rejections").values(values).execute();
+    await sweepWebhooks(deps, signal);
+    expect(await kept()).toEqual([{ reason: "at 89 days" }]);
   });
 
   it("is known to the audit: a body that went and was put back is found by its check, which names it", async () => {
