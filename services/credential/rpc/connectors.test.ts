@@ -127,13 +127,18 @@ describe("linking", () => {
     const { port } = collector.address() as AddressInfo; // a TCP server that listens
     const endpoint = `http://127.0.0.1:${port}/v1/traces`;
     const tracing = startTracing({ service: "credential", endpoint, sampleRatio: 1 });
-    const begun = await api().linkConnector({ connector: "plaid" }, me());
-    const publicToken = (await visitPlaid(begun.authUrl ?? "")).get("public_token") ?? "";
-    const { connectionId } = await api().exchangePublicToken({ publicToken }, me());
-    await api().syncUserConnection({ connectionId }, me());
-    await its.sync();
-    await tracing.stop();
-    await new Promise((resolve) => collector.close(resolve));
+    const tell = async () => {
+      const begun = await api().linkConnector({ connector: "plaid" }, me());
+      const publicToken = (await visitPlaid(begun.authUrl ?? "")).get("public_token") ?? "";
+      const { connectionId } = await api().exchangePublicToken({ publicToken }, me());
+      await api().syncUserConnection({ connectionId }, me());
+      await its.sync();
+      return { connectionId, publicToken, linkToken: begun.linkToken ?? "" };
+    };
+    const { connectionId, publicToken, linkToken } = await tell().finally(async () => {
+      await tracing.stop();
+      await new Promise((resolve) => collector.close(resolve));
+    });
     const { deps } = its.replica;
     const connection = await findConnection(deps.storage.db.query, { owner: ownerNamed(user), connectionId });
     if (connection === undefined) throw new Error("no connection");
@@ -141,7 +146,7 @@ describe("linking", () => {
     const traces = exported.join("");
     for (const method of ["LinkConnector", "ExchangePublicToken", "SyncUserConnection"])
       expect(traces).toContain(method);
-    for (const secret of [publicToken, accessToken, begun.linkToken ?? "", "secret-of-the-test"]) {
+    for (const secret of [publicToken, accessToken, linkToken, "secret-of-the-test"]) {
       expect(secret.length).toBeGreaterThan(8);
       expect(traces).not.toContain(secret);
     }

@@ -89,6 +89,23 @@ it("is told when the customer denies", async () => {
   await expect(connect(new Visitor(), "Deny")).rejects.toMatchObject({ reason: "access_denied", code: 7 });
 });
 
+it("refuses a code that it did not give, and the log has the bank's id of that answer", async () => {
+  const owner = ownerNamed(user);
+  const begun = await replica.wallet.beginConnect({ owner, connector: "bsim", institutionId, redirectUri });
+  const answer = { state: begun.state, code: `made-up-${user}`, iss: real.bank.issuer, error: "" };
+  const completed = replica.wallet.completeConnect({ owner, ...answer });
+  await expect(completed).rejects.toMatchObject({ reason: "invalid_grant", code: 7 });
+  const lines = world.logLines.map((line) => JSON.parse(line));
+  const refused = {
+    connector: "bsim",
+    operation: "exchange_consent",
+    reason: "grant_refused",
+    detail: "invalid_grant",
+  };
+  expect(lines).toContainEqual(expect.objectContaining({ ...refused, correlationId: expect.any(String) }));
+  expect(world.logLines.join("")).not.toContain(answer.code);
+});
+
 it("refreshes again and again, and a flight that died is flown once more with the old token", async () => {
   const call = await connectedCall();
   expect((await replica.wallet.refreshConnection(call)).state).toBe("ACTIVE");
@@ -132,5 +149,5 @@ it("disconnects with the bank's confirmation: credential and refresh token are d
   await expect(cards).rejects.toMatchObject({ failure: "unauthorized" });
   const grant = { institutionId, providerReference, refreshToken: refreshToken?.plaintext ?? "" };
   const refreshed = connector.refresh?.(grant, detachedCall(deps));
-  await expect(refreshed).rejects.toMatchObject({ failure: "grant_refused" });
+  await expect(refreshed).rejects.toMatchObject({ failure: "grant_refused", correlationId: expect.any(String) });
 });
