@@ -12,6 +12,7 @@ import {
   ownerNamed,
   type Replica,
 } from "../testing/credential-world.ts";
+import { addConnection, addWebhookEvent } from "../testing/made-rows.ts";
 import { scrapeSeries } from "../testing/scrape-metrics.ts";
 import { appendAudit } from "./audit-store.ts";
 import type { Tables } from "./tables.ts";
@@ -44,34 +45,11 @@ async function viewed(query: ReturnType<typeof sql>): Promise<unknown[]> {
   return (await query.execute(db())).rows;
 }
 
-async function connection(
+const connection = (
   connector: string,
   state: "ACTIVE" | "EXPIRED" | "REVOKED" | "ERROR",
-  given: Partial<Insertable<Tables["connections"]>> = {},
-): Promise<string> {
-  const connectionId = randomUUID();
-  const versions = { generation: 1, token_version: 1n, secrets_version: 1, refresh_epoch: 0n, refresh_failures: 0 };
-  const secrets = { has_access_token: true, has_refresh_token: true, has_credential: false };
-  const row = {
-    ...{ ...noOne, connection_id: connectionId, connector, institution_id: "bank", issuer: "" },
-    ...{ owner_reference: connectionId, state, state_reason: state === "ACTIVE" ? "" : "of_the_test" },
-    ...{
-      ...versions,
-      ...secrets,
-      refresh_unsettled: false,
-      state_since: at(0),
-      connected_at: at(0),
-      updated_at: at(0),
-    },
-    ...given,
-  };
-  // The columns that are left out have a default, or are empty.
-  await db()
-    .insertInto("connections")
-    .values(row as Insertable<Tables["connections"]>)
-    .execute();
-  return connectionId;
-}
+  columns?: Partial<Insertable<Tables["connections"]>>,
+) => addConnection(db(), { owner, connector, state, now: at(0) }, columns);
 
 async function run(
   of: { connectionId: string; connector: string },
@@ -87,30 +65,6 @@ async function run(
     .insertInto("sync_runs")
     .values({ ...ids, ...words, ...nothing, ...dates })
     .execute();
-}
-
-async function webhook(
-  connector: string,
-  state: "queued" | "done" | "dead",
-  came: { receivedMs: number; lastMs?: number; repeats?: number },
-): Promise<void> {
-  const received = at(came.receivedMs);
-  const digest = Buffer.from(randomUUID().replaceAll("-", "").padEnd(64, "0"), "hex");
-  const none = { provider_event_id: null, provider_reference: null, owner_reference: null, effect_detail: null };
-  const nobody = { holder: null, lease_until: null, tenant: null, user_id: null, connection_id: null };
-  const dates = { occurred_at: null, event_at: received, received_at: received, queued_at: received, due_at: received };
-  const row = {
-    ...{ ...none, ...nobody, ...dates, connector, webhook_id: randomUUID(), event_key: digest, body_digest: digest },
-    ...{ event_type: "test", effect: "none", outcome: "", attempts: 0, error: "", data_key_id: null },
-    ...{
-      sealed_payload: null,
-      state,
-      repeats: came.repeats ?? 0,
-      last_received_at: at(came.lastMs ?? came.receivedMs),
-    },
-    finished_at: state === "queued" ? null : received,
-  };
-  await db().insertInto("webhook_events").values(row).execute();
 }
 
 async function rejections(connector: string, agoMs: number, count: bigint): Promise<void> {
@@ -160,10 +114,11 @@ async function makeWorld(): Promise<{ truelayer: string }> {
   await run(ofDown, "failed", { requestedMs: -hourMs, dueMs: -hourMs });
   await run(ofDown, "queued", { requestedMs: -30 * hourMs, dueMs: -20_000 });
 
-  await webhook("plaid", "done", { receivedMs: -dayMs, lastMs: -minuteMs, repeats: 3 });
-  await webhook("plaid", "done", { receivedMs: -dayMs - 1, repeats: 5 });
-  await webhook("truelayer", "queued", { receivedMs: -2 * dayMs });
-  await webhook("truelayer", "dead", { receivedMs: -hourMs });
+  const plaid = { connector: "plaid", state: "done" } as const;
+  await addWebhookEvent(db(), { ...plaid, received: at(-dayMs), last: at(-minuteMs), repeats: 3 });
+  await addWebhookEvent(db(), { ...plaid, received: at(-dayMs - 1), repeats: 5 });
+  await addWebhookEvent(db(), { connector: "truelayer", state: "queued", received: at(-2 * dayMs) });
+  await addWebhookEvent(db(), { connector: "truelayer", state: "dead", received: at(-hourMs) });
   await rejections("truelayer", 0, 4n);
   await rejections("truelayer", 26 * hourMs, 9n);
   await rejections("wise", 23 * hourMs, 2n);
