@@ -185,13 +185,26 @@ describe("an e-mail with a link", () => {
 
   it("is sent with what the firm sets, and noted without the address or the link in the clear", async () => {
     const customerId = await customer();
-    const settings = { firstName: "Ada", subject: "Your accounts", supportPhone: "555-0100", signature: ["A", "B"] };
-    const sent = await api().sendConnectEmail({ clientId, to, ...settings }, firm);
+    const settings = {
+      firstName: "Ada",
+      from: "accounts@firm.example",
+      subject: "Your accounts",
+      supportPhone: "555-0100",
+      institutionName: "Firm One",
+      institutionAddress: "1 Main Street, Springfield",
+      signature: ["A", "B"],
+    };
+    const beside = { language: "es", consumerId: `consumer-${crypto.randomUUID().slice(0, 8)}` };
+    const sent = await api().sendConnectEmail({ clientId, to, ...settings, ...beside }, firm);
     expect(sent.status).toBe("sent");
     const days = (timestampDate(must(sent.ttlExpiresAt)).getTime() - mc.world.clock.now().getTime()) / 86_400_000;
     expect(days).toBe(7);
     const found = must((await emails()).find((each) => each["customerId"] === customerId));
     expect(found["email"]).toEqual({ to, ...settings });
+    const calls = recordsOf(await mc.sandbox.control("GET", "/calls?path=/connect/v2/send/email"), "calls");
+    const call = must(calls.find((each) => JSON.stringify(each).includes(beside.consumerId)));
+    const words = ["language=es", `consumerId=${beside.consumerId}`, "redirectUri", "partnerId", "customerId"];
+    expect(call["fields"]).toEqual(expect.arrayContaining(words));
     expect(await client()).toMatchObject({ badge: "pending" });
     const rows = await mc.replica.deps.storage.db.query.selectFrom("connect_emails").selectAll().execute();
     const row = must(rows.find((each) => each.user_id === clientId));

@@ -212,6 +212,13 @@ describe("the statistics", () => {
     const due = sql`select extract(epoch from ${now}::timestamptz - min(refresh_due_at))::int as age
       from truelayer_connections where status <> 'REVOKED'`;
     expect(await viewed(due)).toEqual([{ age: 90 }]);
+    const runs = sql`select status, count(*)::int from connector_sync_history where requested_at >= ${dayAgo}
+      group by 1 order by 1`;
+    expect(await viewed(runs)).toEqual([
+      { status: "failed", count: 1 },
+      { status: "queued", count: 2 },
+      { status: "succeeded", count: 1 },
+    ]);
     const events = sql`select connector_id, count(*) filter (where received_at >= ${dayAgo})::int as accepted,
       count(*) filter (where status = 'dead')::int as dead from connector_webhook_events group by 1 order by 1`;
     expect(await viewed(events)).toEqual([

@@ -70,7 +70,8 @@ export function createMastercardServer(
 }
 
 function addApi(api: FastifyInstance, deps: ApiDeps & { log: HttpServerOptions["log"] }): void {
-  addFaultHooks(api, { ...deps, refusalOf, plainFields: ["fromDate", "toDate", "start", "limit", "sort"] });
+  const plainFields = ["fromDate", "toDate", "start", "limit", "sort", "language", "consumerId"];
+  addFaultHooks(api, { ...deps, refusalOf, plainFields });
   api.setErrorHandler((thrown, request, reply) => {
     const error = apiError(thrown);
     if (error.status >= 500) deps.log.error({ requestId: request.id, err: thrown }, "call failed");
