@@ -54,7 +54,7 @@ export async function benchPayments(
 
 async function warmUp(world: BenchWorld, size: PaymentBenchSize): Promise<void> {
   const tokens = await mintTokens(world, {
-    cards: 100,
+    cards: size.cards,
     tokens: Math.ceil((size.tokensPerSecond * size.warmUpMs) / 1000),
   });
   let used = 0;

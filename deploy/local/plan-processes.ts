@@ -11,10 +11,12 @@ import { origin, repositoryRoot, type ServicePlan, type WorldFacts } from "./wor
 
 const readyTimeoutMs = 45_000;
 /**
- * Requests here make much garbage and keep little. Node's own sizes let a busy process hold 350 MB; with these it stays below
- * 200 MB.
+ * Requests here make much garbage and keep little. With these a busy process stays below 200 MB, where Node's own sizes let it hold 350:
+ * docs/adr/heap-limits-of-processes.md.
  */
-const heapFlags = ["--max-semi-space-size=8", "--max-old-space-size=192"];
+const heapFlags = ["--max-semi-space-size=16", "--max-old-space-size=192", "--v8-pool-size=1"];
+/** The C library's own pools of memory, one for each thread unless told, are never given back. */
+const memoryVariables = { MALLOC_ARENA_MAX: "1" };
 const inheritedNames = [
   "PATH",
   "HOME",
@@ -76,6 +78,7 @@ export function planService(plan: ServicePlan, facts: WorldFacts, options: MeshO
     args: [...heapFlags, path.join(repositoryRoot, plan.main)],
     env: {
       // Nothing of the caller's environment comes in by accident.
+      ...memoryVariables,
       ...inherited(options.environment),
       PAYMESH_ENV: "local",
       BIND_HOST: "127.0.0.1",

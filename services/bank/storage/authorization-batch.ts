@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { queryHot } from "../../platform/db/hot-statements.ts";
 import { sqlStateOf } from "../../platform/db/transaction.ts";
 import { type AuthorizeDecision, type CardToken, type CreditCard, decideAuthorizations } from "../domain/authorize.ts";
 import {
@@ -58,7 +59,7 @@ async function answerLocked(
   now: Date,
 ): Promise<AuthorizeAnswer[]> {
   await client.query("begin");
-  await client.query({ ...lockSql, values: [tokenRefs(batch)] });
+  await queryHot(client, lockSql, [tokenRefs(batch)]);
   const answers = await answer(client, batch, now);
   await client.query("commit");
   return answers;
@@ -70,8 +71,7 @@ async function answer(
   now: Date,
 ): Promise<AuthorizeAnswer[]> {
   const keys = batch.flatMap((each) => each.idempotencyKey ?? []);
-  const { rows } = await client.query<ReadRow>({ ...readSql, values: [tokenRefs(batch), now, keys] });
-  const read = sortRead(rows);
+  const read = sortRead(await queryHot<ReadRow>(client, readSql, [tokenRefs(batch), now, keys]));
   const isNew = (each: PendingAuthorization) =>
     each.idempotencyKey === undefined || !read.known.has(each.idempotencyKey);
   const fresh = batch.filter(isNew);
@@ -233,5 +233,5 @@ async function write(
     heldIds.map((id) => read.cards.get(id)?.lapsedMinor ?? 0n),
     pairs.length,
   ];
-  await client.query({ ...writeSql, values });
+  await queryHot(client, writeSql, values);
 }

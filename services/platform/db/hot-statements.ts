@@ -1,4 +1,5 @@
 import pg from "pg";
+import { withArrayLiterals } from "./array-literal.ts";
 
 /** More gain nothing: batches gather while so many statements are in flight. */
 const connectionsMax = 4;
@@ -37,7 +38,16 @@ export function hotPoolOf(settings: pg.PoolConfig): pg.Pool {
 
 /** Runs hot statements on their pool. */
 export function runHotOn(pool: pg.Pool): RunHot {
+  return (statement, values) => queryHot(pool, statement, values);
+}
+
+/** Runs a hot statement on a connection that its caller holds, or on any of the pool's. */
+export async function queryHot<Row>(
+  on: pg.Pool | pg.PoolClient,
+  statement: HotStatement,
+  values: readonly unknown[],
+): Promise<readonly Row[]> {
+  const { name, text } = statement;
   // The caller says what the rows of his own text are.
-  return async <Row>(statement: HotStatement, values: readonly unknown[]) =>
-    (await pool.query({ ...statement, values: [...values] })).rows as Row[];
+  return (await on.query({ name, text, values: withArrayLiterals(values) })).rows as Row[];
 }

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { type Batcher, createBatcher } from "../../platform/db/batcher.ts";
+import { type HotStatement, queryHot } from "../../platform/db/hot-statements.ts";
 import { sqlStateOf } from "../../platform/db/transaction.ts";
 import type { Payment } from "../domain/payment.ts";
 import type { PaymentEvent } from "../domain/payment-event.ts";
@@ -86,7 +87,9 @@ function isRowFault(error: unknown): boolean {
   return state !== undefined && (state.startsWith("22") || state.startsWith("23"));
 }
 
-const insertPendingSql = `
+const insertPending: HotStatement = {
+  name: "insert_pending",
+  text: `
 insert into payments (merchant_id, payment_id, order_id, attempt, request_hash, bank_id, amount_minor, currency,
   merchant_name, description, metadata, status, created_at, updated_at, due_at)
 select n.merchant_id, n.payment_id, n.order_id, n.attempt, n.request_hash, n.bank_id, n.amount_minor, n.currency,
@@ -96,29 +99,26 @@ from unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::bytea[], $6::text
   as n(merchant_id, payment_id, order_id, attempt, request_hash, bank_id, amount_minor, currency, merchant_name,
   description, metadata, created_at, due_at)
 on conflict do nothing
-returning merchant_id, payment_id`;
+returning merchant_id, payment_id`,
+};
 
 async function flushPending(pool: pg.Pool, rows: readonly PendingRow[]): Promise<boolean[]> {
   const of = <V>(read: (row: NewPayment) => V): V[] => rows.map((row) => read(row.payment));
-  const { rows: written } = await pool.query<WrittenRow>({
-    name: "insert_pending",
-    text: insertPendingSql,
-    values: [
-      of((row) => row.merchantId),
-      of((row) => row.paymentId),
-      of((row) => row.orderId),
-      of((row) => row.attempt),
-      of((row) => row.requestHash),
-      of((row) => row.bankId),
-      of((row) => row.amountMinor),
-      of((row) => row.currency),
-      of((row) => row.merchantName),
-      of((row) => row.description),
-      of((row) => row.metadataJson),
-      of((row) => row.createdAt),
-      rows.map((row) => row.dueAt),
-    ],
-  });
+  const written = await queryHot<WrittenRow>(pool, insertPending, [
+    of((row) => row.merchantId),
+    of((row) => row.paymentId),
+    of((row) => row.orderId),
+    of((row) => row.attempt),
+    of((row) => row.requestHash),
+    of((row) => row.bankId),
+    of((row) => row.amountMinor),
+    of((row) => row.currency),
+    of((row) => row.merchantName),
+    of((row) => row.description),
+    of((row) => row.metadataJson),
+    of((row) => row.createdAt),
+    rows.map((row) => row.dueAt),
+  ]);
   return matchWritten(
     of((row) => row),
     written,
@@ -189,16 +189,16 @@ export function outcomeValues(rows: readonly PaymentOutcome[]): unknown[] {
   ];
 }
 
-async function flushOutcomes(pool: Pick<pg.Pool, "query">, rows: readonly PaymentOutcome[]): Promise<boolean[]> {
-  const { rows: changed } = await pool.query<WrittenRow>({
-    name: "record_outcomes",
-    text: recordOutcomesSql,
-    values: outcomeValues(rows),
-  });
+const recordOutcomes: HotStatement = { name: "record_outcomes", text: recordOutcomesSql };
+
+async function flushOutcomes(pool: pg.Pool, rows: readonly PaymentOutcome[]): Promise<boolean[]> {
+  const changed = await queryHot<WrittenRow>(pool, recordOutcomes, outcomeValues(rows));
   return matchWritten(rows, changed);
 }
 
-const insertDecidedSql = `
+const insertDecidedStatement: HotStatement = {
+  name: "insert_decided",
+  text: `
 with written as (
   insert into payments (merchant_id, payment_id, order_id, attempt, request_hash, bank_id, amount_minor, currency,
     merchant_name, description, metadata, status, decline_reason, created_at, updated_at, decided_at)
@@ -209,32 +209,29 @@ with written as (
   insert into outbox (merchant_id, event_id, payment_id, type, body, created_at)
   select merchant_id, $16::uuid, payment_id, $17::text, $18::text, $15 from written
 )
-select merchant_id, payment_id from written`;
+select merchant_id, payment_id from written`,
+};
 
 async function insertDecided(pool: pg.Pool, payment: NewPayment, outcome: PaymentOutcome): Promise<boolean> {
-  const { rows } = await pool.query<WrittenRow>({
-    name: "insert_decided",
-    text: insertDecidedSql,
-    values: [
-      payment.merchantId,
-      payment.paymentId,
-      payment.orderId,
-      payment.attempt,
-      payment.requestHash,
-      payment.bankId,
-      payment.amountMinor,
-      payment.currency,
-      payment.merchantName,
-      payment.description,
-      payment.metadataJson,
-      outcome.status,
-      outcome.declineReason,
-      payment.createdAt,
-      outcome.decidedAt,
-      outcome.event.eventId,
-      outcome.event.type,
-      outcome.event.body,
-    ],
-  });
-  return rows.length > 0;
+  const written = await queryHot<WrittenRow>(pool, insertDecidedStatement, [
+    payment.merchantId,
+    payment.paymentId,
+    payment.orderId,
+    payment.attempt,
+    payment.requestHash,
+    payment.bankId,
+    payment.amountMinor,
+    payment.currency,
+    payment.merchantName,
+    payment.description,
+    payment.metadataJson,
+    outcome.status,
+    outcome.declineReason,
+    payment.createdAt,
+    outcome.decidedAt,
+    outcome.event.eventId,
+    outcome.event.type,
+    outcome.event.body,
+  ]);
+  return written.length > 0;
 }
