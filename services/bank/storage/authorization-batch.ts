@@ -128,7 +128,7 @@ interface ReadState {
   readonly cards: ReadonlyMap<string, CreditCard>;
   /** Answers given before, by key. */
   readonly known: ReadonlyMap<string, AnsweredRow>;
-  /** The versions of tokens and cards, by their names. */
+  /** Where tokens and cards lie and in which version, by their names. */
   readonly seen: ReadonlyMap<string, string>;
 }
 
@@ -222,12 +222,10 @@ async function write(
     pairs.map((pair) => pair.each.requestHash),
     now,
     pairs[0]?.decision.expiresAt ?? now,
-    spent.map(({ ref }) => ref),
     spent.map(({ ref }) => read.seen.get(ref)),
     spent.map(({ each }) => each.request.merchantId),
     spent.map(({ each }) => each.request.amountMinor),
     spent.map(({ each }) => each.request.currency),
-    heldIds,
     heldIds.map((id) => read.seen.get(id)),
     heldIds.map((id) => held.get(id)),
     heldIds.map((id) => read.cards.get(id)?.lapsedMinor ?? 0n),

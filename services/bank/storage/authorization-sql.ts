@@ -7,17 +7,29 @@ import type { HotStatement } from "../../platform/db/hot-statements.ts";
 
 /**
  * Tokens with their cards; what of those cards' holds has lapsed; the answers of keys that were used before: rows of three kinds, told apart by
- * what is null. All of one moment, and nothing is locked: `token_seen` and `card_seen` name the versions that were read.
+ * what is null. All of one moment, and nothing is locked: `token_seen` and `card_seen` tell where a row lies, its version and its key. Each row is
+ * the first of those from its key on, which the primary key alone can tell: a plan made while a table held a few rows would read all of it
+ * otherwise, or skip through another index, and is kept while the table grows.
  */
 export const readSql: HotStatement = {
   name: "bank_authorize_read",
   text: `select t.token_ref, t.kind, t.card_id, t.customer_id as token_customer_id, t.merchant_id, t.amount_minor,
-      t.currency as token_currency, t.expires_at, t.consumed_at, t.revoked_at, t.xmin::text as token_seen,
-      c.customer_id, c.status, c.currency, c.credit_limit_minor, c.owed_minor, c.held_minor, c.xmin::text as card_seen,
+      t.currency as token_currency, t.expires_at, t.consumed_at, t.revoked_at, t.seen as token_seen,
+      c.customer_id, c.status, c.currency, c.credit_limit_minor, c.owed_minor, c.held_minor, c.seen as card_seen,
       null::bigint as lapsed_minor, null as idempotency_key, null::bytea as request_hash, null as authorization_code,
       null as decline_reason, null::bigint as available_after_minor
-      from card_tokens t join cards c on c.id = t.card_id
-     where t.token_ref = any($1::text[])
+      from unnest($1::text[]) as asked(ref)
+      cross join lateral (
+        select token_ref, kind, card_id, customer_id, merchant_id, amount_minor, currency, expires_at, consumed_at, revoked_at,
+            ctid::text || ' ' || xmin::text || ' ' || token_ref as seen
+          from card_tokens where token_ref >= asked.ref order by token_ref limit 1
+      ) as t
+      cross join lateral (
+        select id, customer_id, status, currency, credit_limit_minor, owed_minor, held_minor,
+            ctid::text || ' ' || xmin::text || ' ' || id::text as seen
+          from cards where id >= t.card_id order by id limit 1
+      ) as c
+      where t.token_ref = asked.ref and c.id = t.card_id
     union all
     select null, null, card_id, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
       sum(amount_minor)::bigint, null, null, null, null, null
@@ -41,7 +53,7 @@ export const lockSql: HotStatement = {
 };
 
 /**
- * Writes a batch: its $26 authorizations, the tokens it uses up and the cards it holds money on, these two in the versions that were read. It
+ * Writes a batch: its $24 authorizations, the tokens it uses up and the cards it holds money on, these two in the versions that were read. It
  * writes all of it or fails: with a unique violation when a key was used meanwhile, and with the text below, SQLSTATE 22P02, when a
  * token or card was changed.
  */
@@ -62,18 +74,18 @@ export const writeSql: HotStatement = {
     ), spent as (
       update card_tokens t set consumed_at = $15::timestamptz, merchant_id = coalesce(t.merchant_id, s.merchant_id),
           amount_minor = coalesce(t.amount_minor, s.amount_minor), currency = coalesce(t.currency, s.currency)
-        from unnest($17::text[], $18::text[], $19::text[], $20::bigint[], $21::text[])
-          as s(ref, seen, merchant_id, amount_minor, currency)
-       where t.token_ref = s.ref and t.xmin::text = s.seen and t.consumed_at is null
+        from unnest($17::text[], $18::text[], $19::bigint[], $20::text[]) as s(seen, merchant_id, amount_minor, currency)
+       where t.ctid = split_part(s.seen, ' ', 1)::tid and t.consumed_at is null
+         and t.ctid::text || ' ' || t.xmin::text || ' ' || t.token_ref = s.seen
       returning 1
     ), held as (
       update cards c set held_minor = c.held_minor + h.amount_minor, updated_at = $15::timestamptz
-        from unnest($22::uuid[], $23::text[], $24::bigint[], $25::bigint[]) as h(id, seen, amount_minor, lapsed_minor)
-       where c.id = h.id and c.xmin::text = h.seen
+        from unnest($21::text[], $22::bigint[], $23::bigint[]) as h(seen, amount_minor, lapsed_minor)
+       where c.ctid = split_part(h.seen, ' ', 1)::tid and c.ctid::text || ' ' || c.xmin::text || ' ' || c.id::text = h.seen
          and c.credit_limit_minor - c.owed_minor - c.held_minor + h.lapsed_minor >= h.amount_minor
       returning 1
     )
-    select case when (select count(*) from written) = $26::integer and (select count(*) from spent) = cardinality($17::text[])
-        and (select count(*) from held) = cardinality($22::uuid[])
+    select case when (select count(*) from written) = $24::integer and (select count(*) from spent) = cardinality($17::text[])
+        and (select count(*) from held) = cardinality($21::text[])
       then '1' else 'a card or its token was changed between reading and writing, the batch is answered again' end::integer`,
 };

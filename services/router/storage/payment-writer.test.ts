@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseCurrency } from "../../platform/money/currency.ts";
+import { hotPlanOf, tableSizes } from "../../platform/testing/hot-plan.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
 import { createPaymentIds } from "../domain/payment-id.ts";
 import { outcomeOf } from "../flows/outcome.ts";
@@ -116,63 +117,35 @@ describe("writing payments in batches", () => {
   });
 });
 
-describe("the plans of the batched statements", () => {
-  /** The plan as text, of the prepared statement: the generic one that the hot pool runs. */
-  async function planOn(client: pg.PoolClient, values: unknown[]): Promise<string> {
-    try {
-      await client.query("begin");
-      await client.query(`prepare outcomes as ${recordOutcomesSql}`);
-      const literals = values.map((value) => pg.escapeLiteral(arrayText(value))).join(", ");
-      const { rows } = await client.query(`explain (costs off) execute outcomes(${literals})`);
-      return rows.map((row: Record<string, string>) => row["QUERY PLAN"]).join("\n");
-    } finally {
-      await client.query("rollback");
-      await client.query("deallocate all");
-    }
-  }
-
-  function arrayText(value: unknown): string {
-    const entries = Array.isArray(value) ? value : [];
-    const texts = entries.map((entry) => {
-      if (entry === undefined || entry === null) return "NULL";
-      const text = entry instanceof Date ? entry.toISOString() : String(entry);
-      return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-    });
-    return `{${texts.join(",")}}`;
-  }
-
-  it("reach payments by the primary key alone before anything is known of the table", async () => {
+describe("the plan of recording outcomes", () => {
+  it("finds each payment by its whole key and changes it in its place, however small the table was when the plan was made", async () => {
     const fresh = await createTestDatabase({ schema: "router", directory: migrations });
-    const client = await fresh.open().hotPool.connect();
-    try {
-      const plan = await planOn(client, outcomeValues([approved(newPayment())]));
-      expect(plan).toContain("Index Scan using payments_pkey on payments p");
-    } finally {
-      client.release();
-      await fresh.drop();
-    }
-  });
-
-  it.each([
-    ["while the table is new", 0],
-    ["when it is large", 20_000],
-  ])("reach payments by the primary key alone %s", async (_when, rowCount) => {
-    const admin = new pg.Client({ connectionString: database.adminUrl });
+    const admin = new pg.Client({ connectionString: fresh.adminUrl });
     await admin.connect();
-    await admin.query(`set search_path = ${database.schema}`);
-    await admin.query(
-      `insert into payments (merchant_id, payment_id, order_id, attempt, request_hash, amount_minor, currency, status,
-         created_at, updated_at, due_at)
-       select 'merchant-1', gen_random_uuid(), 'bulk-' || n, 1, '\\x00', 1, 'CAD', 'pending', now(), now(), now()
-       from generate_series(1, $1) as n`,
-      [rowCount],
-    );
-    await admin.query("analyze payments");
-    await admin.end();
-    const client = await pool.connect();
-    const plan = await planOn(client, outcomeValues([approved(newPayment()), approved(newPayment())]));
+    await admin.query(`set search_path = ${fresh.schema}`);
+    const client = await fresh.open().hotPool.connect();
+    let rows = 0;
+    for (const size of tableSizes) {
+      // As a table of decided payments is: hardly one of them is pending.
+      await admin.query(
+        `insert into payments (merchant_id, payment_id, order_id, attempt, request_hash, amount_minor, currency, status,
+           decline_reason, created_at, updated_at, decided_at)
+         select 'merchant-1', gen_random_uuid(), 'bulk-' || n, 1, '\\x00', 1, 'CAD', 'declined', 'Declined', now(), now(), now()
+         from generate_series($1::int, $2::int) as n`,
+        [rows + 1, size],
+      );
+      rows = size;
+      if (size > 0) await admin.query("analyze payments");
+      const outcomes = outcomeValues([approved(newPayment()), approved(newPayment())]);
+      const plan = await hotPlanOf(client, { name: "record_outcomes", text: recordOutcomesSql }, outcomes);
+      const byKey =
+        /Index Scan using payments_pkey on payments\n\s+Index Cond: \(ROW\(merchant_id, payment_id\) >= ROW\(o\./;
+      expect(plan, `${size} payments`).toMatch(byKey);
+      expect(plan, `${size} payments`).toMatch(/Tid Scan on payments p\n\s+TID Cond/);
+      expect(plan.match(/on payments/g), `${size} payments`).toHaveLength(3);
+    }
     client.release();
-    expect(plan).toContain("Index Scan using payments_pkey on payments p");
-    expect(plan).not.toMatch(/Seq Scan on payments|Hash Join|Merge Join/);
+    await admin.end();
+    await fresh.drop();
   });
 });

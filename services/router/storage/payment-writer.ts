@@ -142,17 +142,29 @@ function matchWritten(
   return rows.map((row) => left.delete(`${row.paymentId} ${row.merchantId}`));
 }
 
-/** Used by the sweeps too, in a transaction of theirs. */
+/**
+ * Used by the sweeps too, in a transaction of theirs. Each payment is the first of those from its key on, which the primary key alone can tell, and
+ * is changed in its place. Any plainer join has other plans as well: one made while the table held a few payments reads all of it, or skips through
+ * another index, and is kept while the table grows.
+ */
 export const recordOutcomesSql = `
-with changed as (
-  update payments p
-  set status = o.status, authorization_code = o.authorization_code, decline_reason = o.decline_reason,
-      decided_at = o.decided_at, updated_at = o.decided_at, expires_at = o.expires_at, due_at = o.expires_at
+with told_of as (
+  select o.*, found.place
   from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
     $8::uuid[], $9::text[], $10::text[], $11::text[])
     as o(merchant_id, payment_id, status, authorization_code, decline_reason, decided_at, expires_at, event_id, event_type,
     event_body, doubtful_hold)
-  where p.merchant_id = o.merchant_id and p.payment_id = o.payment_id and p.status = 'pending'
+  cross join lateral (
+    select merchant_id, payment_id, ctid as place from payments
+    where (merchant_id, payment_id) >= (o.merchant_id, o.payment_id) order by merchant_id, payment_id limit 1
+  ) as found
+  where found.merchant_id = o.merchant_id and found.payment_id = o.payment_id
+), changed as (
+  update payments p
+  set status = o.status, authorization_code = o.authorization_code, decline_reason = o.decline_reason,
+      decided_at = o.decided_at, updated_at = o.decided_at, expires_at = o.expires_at, due_at = o.expires_at
+  from told_of o
+  where p.ctid = o.place and p.status = 'pending'
   returning p.merchant_id, p.payment_id, p.order_id, p.bank_id, p.amount_minor, p.currency, o.decided_at, o.event_id,
     o.event_type, o.event_body, o.doubtful_hold, o.decline_reason
 ), told as (
