@@ -5,8 +5,8 @@ import pino from "pino";
 import type { Database } from "../../platform/db/open-database.ts";
 import { createHttpServer } from "../../platform/http/create-http-server.ts";
 import { uuidv7 } from "../../platform/ids/uuidv7.ts";
-import { hashPassword } from "../../platform/secrets/password.ts";
 import { randomHex, randomToken } from "../../platform/secrets/random-token.ts";
+import { cheapPassword } from "../../platform/testing/cheap-password.ts";
 import { createTestDatabase } from "../../platform/testing/postgres.ts";
 import { ManualClock } from "../../platform/time/manual-clock.ts";
 import { openBanking } from "../http/open-banking/open-banking.ts";
@@ -109,7 +109,7 @@ export async function startIdentity(
   let app = await serve(db);
   await app.listen({ host: "127.0.0.1", port });
   await addClients(db, keys.tokenPepper);
-  const passwordHash = await hashPassword(password);
+  const passwordHash = cheapPassword(password);
 
   const form = (path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
     fetch(`${issuer}${path}`, { method: "POST", body: new URLSearchParams(fields), headers });
