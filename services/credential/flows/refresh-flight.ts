@@ -106,9 +106,11 @@ async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSe
     const journaled = await findJournaledAnswer(deps.storage, flight, { actor, now: deps.clock.now() });
     if (journaled !== undefined) return parseAnswerText(journaled);
   }
+  // Where the provider is not set up nobody knows which token is shown to it, and a missing one says nothing.
+  const connector = connectorOf(deps, flight);
   const token = await start.openToken();
   if (token === undefined) throw new ProviderError("grant_refused", { detail: `no ${purpose}` });
-  const answer = await askProvider(parts, work, token);
+  const answer = await askProvider(parts, work, { connector, token });
   await parts.circuits.answered(flight);
   if (answer === undefined) {
     await inTransaction(deps.storage.db, (tx) => releaseFlight(tx, flight));
@@ -118,9 +120,12 @@ async function findAnswer(parts: FlightParts, work: FlightWork): Promise<TokenSe
   return kept ? answer : undefined;
 }
 
-async function askProvider({ deps }: FlightParts, work: FlightWork, token: string): Promise<TokenSet | undefined> {
+async function askProvider(
+  { deps }: FlightParts,
+  work: FlightWork,
+  { connector, token }: { readonly connector: Connector; readonly token: string },
+): Promise<TokenSet | undefined> {
   const { flight, ask: askFor = refreshBy } = work;
-  const connector = connectorOf(deps, flight);
   await connector.check(flight.institutionId, "use");
   const { institutionId, providerReference } = flight;
   const grant = { institutionId, refreshToken: token, providerReference };

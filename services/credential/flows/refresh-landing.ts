@@ -2,7 +2,7 @@ import { inTransaction } from "../../platform/db/transaction.ts";
 import type { TokenSet } from "../connectors/connector.ts";
 import type { Actor, AuditAct } from "../domain/audit.ts";
 import { type Connection, isCredentialExpired } from "../domain/connection.ts";
-import { nextStanding } from "../domain/connection-state.ts";
+import { type CredentialAfterRefresh, nextStanding, type Standing } from "../domain/connection-state.ts";
 import { refreshDueAt } from "../domain/refresh-schedule.ts";
 import { appendAudits } from "../storage/audit-store.ts";
 import { lockConnections } from "../storage/connection-store.ts";
@@ -166,13 +166,8 @@ function columnsOf(
   const { accessTokenExpiresAt } = answer;
   const hasEnded = isCredentialExpired({ credentialExpiresAt }, now);
   const kept = facts.isWithoutCards ? "kept" : !hasCredential ? "missing" : hasEnded ? "ended" : "kept";
-  // A rescue starts from before the refusal it undoes.
-  const ended = current.stateReason === "consent_ended";
-  const before = ended
-    ? ({ state: "ACTIVE", reason: "" } as const)
-    : { state: current.state, reason: current.stateReason };
   return {
-    standing: nextStanding(before, { kind: "refreshed", credential: renewed ? "renewed" : kept }),
+    standing: standingAfter(current, { hasRefreshToken, credential: renewed ? "renewed" : kept }),
     hasRefreshToken,
     hasCredential,
     accessTokenExpiresAt,
@@ -181,6 +176,19 @@ function columnsOf(
     refreshDueAt: refreshDueAt({ now, storedAt: now, accessTokenExpiresAt, credentialExpiresAt, hasRefreshToken }),
     now,
   };
+}
+
+function standingAfter(
+  current: Connection,
+  refreshed: { readonly hasRefreshToken: boolean; readonly credential: CredentialAfterRefresh },
+): Standing {
+  const before = { state: current.state, reason: current.stateReason };
+  const { hasRefreshToken, credential } = refreshed;
+  if (current.stateReason !== "consent_ended") return nextStanding(before, { kind: "refreshed", credential });
+  // A provider replaces an access token whether or not its person can sign in: his bank is still to be told who he is.
+  if (!hasRefreshToken && current.refreshOutcome !== "reauth_required") return before;
+  // A rescue starts from before the refusal it undoes.
+  return nextStanding({ state: "ACTIVE", reason: "" }, { kind: "refreshed", credential });
 }
 
 function secretsOf(answer: TokenSet, renewed: boolean): NewSecret[] {

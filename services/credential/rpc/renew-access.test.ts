@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { formatAnswer } from "../flows/journal-format.ts";
 import { keepAnswers } from "../flows/keep-answers.ts";
+import { createRefresher } from "../flows/refresh.ts";
 import { land } from "../flows/refresh-landing.ts";
 import { renewAccess } from "../flows/renew-access.ts";
 import { sweepRevocations } from "../flows/revoke-secrets.ts";
@@ -12,6 +14,7 @@ import { useAccess } from "../flows/use-access.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight } from "../storage/refresh-claims.ts";
+import { releaseFlight } from "../storage/refresh-store.ts";
 import { openSecret } from "../storage/secret-store.ts";
 import { asOperator, asPhoneOf } from "../testing/credential-world.ts";
 import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory, visitPlaid } from "../testing/plaid-world.ts";
@@ -122,6 +125,42 @@ describe("an operator who has access renewed", () => {
     expect(orders.at(-1)?.details).toContain('"connector":"plaid"');
   });
 
+  it("has what was ordered in the audit also when he is gone before the end", async () => {
+    const count = async () =>
+      (await db().selectFrom("audit_entries").select("sequence").where("outcome", "=", "ordered").execute()).length;
+    const before = await count();
+    const gone = { ...testCaller(), signal: AbortSignal.abort() };
+    const order = await renewAccess(deps(), { connector: "plaid", after: undefined }, gone);
+    expect(order).toMatchObject({ connections: 1, next: { tenant: "wallet" } });
+    expect(await count()).toBe(before + 1);
+    await sweep();
+  });
+
+  it("has a connection renewed after a flight that brings it nothing", async () => {
+    const flight = await claimFlight(db(), { seen: await now(), holder: "extension", leaseMs: 20_000 });
+    if (flight === undefined) throw new Error("not claimed");
+    expect(await renew()).toMatchObject({ connections: 1 });
+    expect(await sweep()).toBe(0);
+    await inTransaction(deps().storage.db, (tx) => releaseFlight(tx, flight));
+    await sweep();
+    expect(await now()).toMatchObject({ state: "ACTIVE", tokenVersion: connection.tokenVersion + 1n });
+  });
+
+  it("changes nothing about an item that waits for its person", async () => {
+    await renew();
+    const waiting = { state: "EXPIRED", stateReason: "consent_ended" } as const;
+    await db()
+      .updateTable("connections")
+      .set({ state: waiting.state, state_reason: waiting.stateReason })
+      .where("connection_id", "=", connection.connectionId)
+      .execute();
+    await sweep();
+    expect(await now()).toMatchObject({ ...waiting, tokenVersion: connection.tokenVersion + 1n });
+    expect(await itemOf(await tokenOf(await now()))).toBe(connection.providerReference);
+    const notices = await db().selectFrom("owner_notices").select("kind").where("user_id", "=", user).execute();
+    expect(notices).toEqual([]);
+  });
+
   it("is told where there is nothing to renew, goes on where a call has ended, and is nobody but an operator", async () => {
     const { gateway, wallet } = its.replica;
     await expect(gateway.renewConnectorAccess({ connector: "nobody" }, asOperator)).rejects.toMatchObject({
@@ -155,6 +194,27 @@ describe("a token whose replacement goes wrong", () => {
     await sweep();
     expect(await itemOf(await tokenOf(await now()))).toBe(connection.providerReference);
     expect(await itemOf(oldToken)).toBe("INVALID_ACCESS_TOKEN");
+  });
+
+  it("stays what it was at a replica where Plaid is not set up, and is replaced by one that has it", async () => {
+    await renew();
+    const without = { ...deps(), connectors: new Map() };
+    await sweepRefreshes({ deps: without, refresher: createRefresher(without, { holder: "without-plaid" }) }, live);
+    expect(await now()).toMatchObject({ state: "ACTIVE", stateReason: "", refreshOutcome: "misconfigured" });
+    its.world.clock.advance(3_600_000);
+    await sweep();
+    expect(await now()).toMatchObject({ state: "ACTIVE", refreshOutcome: "refreshed" });
+  });
+
+  it.each([
+    { kind: "html", afterEffect: true },
+    { kind: "html", status: 200, afterEffect: true },
+    { kind: "empty", afterEffect: true },
+  ])("is told as lost, not as refused, when the answer is %j", async (fault) => {
+    await its.plaid.control("POST", "/faults", { path: invalidate, ...fault });
+    await renew();
+    await sweep();
+    expect((await told()).at(-1)).toMatch(/^reauth_required .*"reason":"answer_lost"/);
   });
 
   it("is brought home from the journal when the process died before it was the connection's own", async () => {

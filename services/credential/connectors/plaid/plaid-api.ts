@@ -2,7 +2,7 @@ import type { PlaidApi } from "plaid";
 import { type ZodType, z } from "zod";
 import { parseJsonAmounts } from "../../../platform/money/decimal-text.ts";
 import type { ProviderCall } from "../connector.ts";
-import { ProviderError, type ProviderFailure, withCorrelationId } from "../provider-error.ts";
+import { afterLostAnswer, ProviderError, type ProviderFailure, withCorrelationId } from "../provider-error.ts";
 import {
   correlationIdOf,
   type ProviderHttp,
@@ -85,7 +85,8 @@ function readAnswer<T>(response: ProviderResponse, shape: ZodType<T>): T {
   } catch (error) {
     // Plaid names its answers in the body.
     const { data } = answerShape.safeParse(parse(response.text));
-    throw error instanceof ProviderError ? withCorrelationId(error, data?.request_id) : error;
+    // Only its refusals say that nothing was done: a gateway may have given up on it after the effect.
+    throw error instanceof ProviderError ? afterLostAnswer(withCorrelationId(error, data?.request_id)) : error;
   }
 }
 
@@ -94,7 +95,8 @@ function refusalOf(error: z.infer<typeof errorShape>, response: ProviderResponse
   const detail = /^[A-Z_]+$/.test(error.error_code) ? error.error_code.toLowerCase() : undefined;
   const retryAfterMs = failure === "rate_limited" ? retryAfterOf(response) : undefined;
   const correlationId = error.request_id ?? correlationIdOf(response);
-  return new PlaidRefusal(failure, error.error_code, { detail, retryAfterMs, correlationId });
+  const mayHaveActed = response.status >= 500;
+  return new PlaidRefusal(failure, error.error_code, { detail, retryAfterMs, correlationId, mayHaveActed });
 }
 
 /** Codes after which only the person himself can bring an item back, in update mode. */
