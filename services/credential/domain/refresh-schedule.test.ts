@@ -52,6 +52,11 @@ describe("retryAt", () => {
       hour,
     ]);
   });
+
+  it("waits as long as it was asked to, where that is longer, and never less", () => {
+    const waits = [0, 1_000, 20_000, 120_000].map((askedMs) => retryAt(now, 3, askedMs).getTime() - now.getTime());
+    expect(waits).toEqual([20_000, 20_000, 20_000, 120_000]);
+  });
 });
 
 describe("needsRefresh", () => {

@@ -48,9 +48,13 @@ export function refreshDueAt(facts: RefreshFacts): Date | undefined {
   return dues.length === 0 ? undefined : new Date(Math.min(...dues));
 }
 
-/** When to try again after the given number of failures in a row (1 or more): 5 s doubled each time, at most an hour. */
-export function retryAt(now: Date, failures: number): Date {
-  return new Date(now.getTime() + Math.min(firstRetryMs * 2 ** Math.min(failures - 1, 20), retryMsMax));
+/**
+ * When to try again after the given number of failures in a row (1 or more): 5 s doubled each time, at most an hour, and no sooner than
+ * in `askedToWaitMs`.
+ */
+export function retryAt(now: Date, failures: number, askedToWaitMs = 0): Date {
+  const backOffMs = Math.min(firstRetryMs * 2 ** Math.min(failures - 1, 20), retryMsMax);
+  return new Date(now.getTime() + Math.max(backOffMs, askedToWaitMs));
 }
 
 /** What a refresh that ended without new tokens does to the schedule. */
@@ -74,11 +78,8 @@ export function postpone(
   switch (failure) {
     case "reauth_required":
       return { dueAt: undefined, failures };
-    case "transient": {
-      const askedToWait = new Date(now.getTime() + (facts.retryAfterMs ?? 0));
-      const dueAt = retryAt(now, failures);
-      return { dueAt: dueAt > askedToWait ? dueAt : askedToWait, failures };
-    }
+    case "transient":
+      return { dueAt: retryAt(now, failures, facts.retryAfterMs), failures };
     case "provider_down":
       return { dueAt: new Date(now.getTime() + providerDownMs * (1 + facts.share)), failures: facts.failures };
     case "misconfigured": {

@@ -171,6 +171,35 @@ describe("a run that does not succeed", () => {
     expect((await lastRun(connection)).state).toBe("succeeded");
   });
 
+  it("waits longer with every try, whatever little the provider asks, and gives way to one that waits already", async () => {
+    const connection = await synced();
+    const fault = { kind: "rate_limit", path: "/accounts/get", retryAfterSeconds: 1, times: 2 };
+    await its.plaid.control("POST", "/faults", fault);
+    await request(connection);
+    const dueAfterMs: number[] = [];
+    for (let tries = 0; tries < 2; tries += 1) {
+      await its.sync();
+      const due = db().selectFrom("sync_runs").select("due_at").where("connection_id", "=", connection.connectionId);
+      const { due_at: dueAt } = await due.where("state", "=", "queued").executeTakeFirstOrThrow();
+      dueAfterMs.push(dueAt.getTime() - its.world.clock.now().getTime());
+      its.world.clock.advance(60_000);
+    }
+    expect(dueAfterMs).toEqual([5_000, 10_000]);
+    const run = await claimRun(db(), { now: its.world.clock.now(), holder: "late", leaseMs: 60_000 });
+    if (run === undefined) throw new Error("no run");
+    await request(connection);
+    await its.plaid.control("POST", "/faults", { ...fault, times: 1 });
+    const measured = async () => (await scrapeSeries("sync_duration_seconds_count"))["plaid failed"] ?? 0;
+    const before = await measured();
+    await runSync(its.parts, { run, holder: "late" }, live);
+    const runs = await listRuns(db(), connection, { after: undefined, limit: 2 });
+    expect(runs.map(({ state, error }) => [state, error])).toEqual([
+      ["queued", ""],
+      ["failed", "provider_rate_limited"],
+    ]);
+    expect(await measured()).toBe(before + 1);
+  });
+
   it("because the person has to sign in makes the connection wait for him, without another try", async () => {
     const connection = await synced();
     await its.plaid.control("POST", `${itemOf(connection)}/login-required`);

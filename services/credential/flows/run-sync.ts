@@ -169,8 +169,8 @@ async function store(
 /** This process is stopping; another one, or the next, begins the run anew. */
 async function giveBack(deps: Dependencies, held: HeldRun): Promise<SyncOutcome> {
   const now = deps.clock.now();
-  await requeueRun(deps.storage.db.query, held, { error: "", dueAt: now, now });
-  return "left";
+  const end = await requeueRun(deps.storage.db.query, held, { error: "", dueAt: now, now });
+  return end === "failed" ? "failed" : "left";
 }
 
 function succeeded(counts: SyncCounts, now: Date) {
@@ -196,10 +196,8 @@ async function settle(
   if (verdict.word === "server_error") deps.log.error({ ...facts, err: failed.error }, "a sync run failed");
   else deps.log.warn(facts, "a sync run did not succeed");
   if (verdict.isWorthAnother && run.attempts < attemptsMax) {
-    const dueAt =
-      verdict.retryAfterMs === undefined ? retryAt(now, run.attempts) : new Date(now.getTime() + verdict.retryAfterMs);
-    const isPostponed = await requeueRun(deps.storage.db.query, held, { error: verdict.word, dueAt, now });
-    return isPostponed ? "postponed" : "left";
+    const dueAt = retryAt(now, run.attempts, verdict.retryAfterMs);
+    return await requeueRun(deps.storage.db.query, held, { error: verdict.word, dueAt, now });
   }
   return await inTransaction(deps.storage.db, async (tx) => {
     const end = { state: "failed", error: verdict.word, counts: nothing, now } as const;

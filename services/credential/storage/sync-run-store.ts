@@ -92,24 +92,30 @@ export async function finishRun(
   return result.numUpdatedRows === 1n;
 }
 
-/**
- * Has a run tried again at `dueAt`; false when it was taken from its holder. One of its kind that waits already takes its place: then it
- * ends as failed.
- */
+/** What became of a run that was to be tried again. */
+export type Requeued =
+  /** It waits. */
+  | "postponed"
+  /** It has ended: one of its kind waits already and takes its place. */
+  | "failed"
+  /** It was taken from its holder. */
+  | "left";
+
+/** Has a run tried again at `dueAt`. */
 export async function requeueRun(
   db: Queryable,
   held: HeldRun,
   again: { error: string; dueAt: Date; now: Date },
-): Promise<boolean> {
+): Promise<Requeued> {
   const { error, dueAt, now } = again;
   try {
     const waiting = { state: "queued", error, due_at: dueAt, holder: null, lease_until: null } as const;
     const result = await heldRow(db, held).set(waiting).executeTakeFirst();
-    return result.numUpdatedRows === 1n;
+    return result.numUpdatedRows === 1n ? "postponed" : "left";
   } catch (refusal) {
     if (sqlStateOf(refusal) !== uniqueViolation) throw refusal;
     const counts = { pages: 0, added: 0, changed: 0, removed: 0 };
-    return await finishRun(db, held, { state: "failed", error, counts, now });
+    return (await finishRun(db, held, { state: "failed", error, counts, now })) ? "failed" : "left";
   }
 }
 
