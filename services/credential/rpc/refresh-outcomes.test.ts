@@ -8,6 +8,7 @@ import { formatAnswer } from "../flows/journal-format.ts";
 import { openForUse } from "../flows/open-for-use.ts";
 import { sweepRefreshes } from "../jobs/sweep-refreshes.ts";
 import { sweepUnscheduled } from "../jobs/sweep-unscheduled.ts";
+import { listOpenCircuits, openCircuit } from "../storage/circuit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { claimFlight } from "../storage/refresh-claims.ts";
 import { journalAnswers } from "../storage/refresh-journal.ts";
@@ -201,6 +202,29 @@ describe("a bank that is down", () => {
     world.bank.behaviour.isDown = false;
     await replica.wallet.refreshConnection(connection);
     expect(await mine(connection)).toMatchObject([{ kind: "recovered", reason: "" }]);
+  });
+});
+
+describe("a provider that wants to be left alone", () => {
+  it("is, until the latest of the ends it asked for, whatever it answers meanwhile", async () => {
+    const scope = { connector: "plaid", institutionId: "ins_1" };
+    const { query: db } = replica.deps.storage.db;
+    const openings = async () => (await query("select openings from refresh_circuits")).map((row) => row.openings);
+    const minutesLeft = async () => {
+      const circuits = await listOpenCircuits(db);
+      return circuits.map(({ remainingMs, isLimit }) => [Math.ceil(remainingMs / 60_000), isLimit]);
+    };
+    await openCircuit(db, scope);
+    await query("update refresh_circuits set open_until = clock_timestamp() + interval '5 minutes'");
+    expect(await minutesLeft()).toEqual([[5, false]]);
+    await openCircuit(db, scope, 600_000);
+    expect(await minutesLeft()).toEqual([[10, true]]);
+    for (const waitMs of [0, 120_000, undefined]) await openCircuit(db, scope, waitMs);
+    expect(await minutesLeft()).toEqual([[10, true]]);
+    expect(await openings()).toEqual([1]);
+    await query("update refresh_circuits set open_until = clock_timestamp()");
+    await openCircuit(db, scope, 60_000);
+    expect([await minutesLeft(), await openings()]).toEqual([[[1, true]], [2]]);
   });
 });
 

@@ -42,13 +42,17 @@ export async function listOpenCircuits(db: Queryable): Promise<OpenCircuit[]> {
 
 /**
  * Opens a circuit: at each further opening in a row for twice as long as before, 5 s up to 5 min, and for `waitMs` at least where the institution
- * asked to be left alone.
+ * asked to be left alone. One that is open stays as it is, unless the institution asks to be left alone for longer.
  */
 export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs?: number): Promise<void> {
   const isLimit = waitMs !== undefined;
   const until = (openings: ReturnType<typeof sql>) =>
     sql<Date>`clock_timestamp() + make_interval(secs => greatest(${(waitMs ?? 0) / 1000}::float8,
       least(${firstOpenSeconds} * power(2, least(${openings}, 20) - 1), ${openSecondsMax})))`;
+  const isOver = sql<boolean>`refresh_circuits.open_until <= clock_timestamp()`;
+  const asksForMore = sql<boolean>`refresh_circuits.open_until < clock_timestamp()
+    + make_interval(secs => ${(waitMs ?? 0) / 1000}::float8)`;
+  const openings = sql<number>`refresh_circuits.openings + (${isOver})::int`;
   await db
     .insertInto("refresh_circuits")
     .values({
@@ -63,13 +67,13 @@ export async function openCircuit(db: Queryable, scope: CircuitScope, waitMs?: n
       conflict
         .columns(["connector", "institution_id"])
         .doUpdateSet({
-          openings: sql<number>`refresh_circuits.openings + 1`,
-          open_until: until(sql`refresh_circuits.openings + 1`),
+          openings,
+          open_until: until(openings),
           probe_until: null,
           is_limit: isLimit,
         })
-        // Whoever fails while it is open tells nothing new.
-        .where(sql<boolean>`refresh_circuits.open_until <= clock_timestamp()`),
+        // Whoever merely fails while it is open tells nothing new.
+        .where((where) => where.or([isOver, asksForMore])),
     )
     .execute();
 }
