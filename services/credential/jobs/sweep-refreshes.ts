@@ -43,9 +43,11 @@ export async function sweepRefreshes(parts: SweepParts, signal: AbortSignal): Pr
       outOfTurnAtMs = performance.now();
       await flyOutOfTurn(parts, flights);
     }
+    // What ends during a claim makes room that the claim did not see.
+    const wasIdle = flights.count() === 0;
     const claimed = await flyDue(parts, flights, watermarks);
-    if (claimed === 0 && flights.count() === 0) return flights.started();
-    if (claimed === 0) await flights.someEnded();
+    if (claimed === 0 && wasIdle) return flights.started();
+    if (claimed === 0 && flights.count() > 0) await flights.someEnded();
   }
   await flights.allEnded();
   return flights.started();

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
@@ -344,6 +345,32 @@ describe("many events", () => {
     }
     expect(await working).toBe(81);
     expect((await stored()).filter(({ state }) => state !== "done")).toEqual([]);
+  });
+
+  it("are done in one go although what they wait for ends just while the next are asked for", async () => {
+    const connection = await connect();
+    const { providerReference } = connection;
+    const { asked, letGo } = hangOn({ providerReference, effect: { kind: "progress" } });
+    const slowDatabase = (): Dependencies["storage"]["db"] => {
+      const { db } = deps.storage;
+      const query = db.query.withPlugin({
+        transformQuery: ({ node }) => node,
+        // A claim that found nothing, as the event they wait for is still under way, and is answered when that has ended.
+        transformResult: async ({ result }) => {
+          if (result.rows.length > 0 || (await one("ahead"))?.state !== "processing") return result;
+          letGo();
+          await expect.poll(() => one("ahead"), { timeout: 20_000 }).toMatchObject({ state: "queued" });
+          await pause(50);
+          return result;
+        },
+      });
+      return { ...db, query };
+    };
+    await send(event(connection, "ahead", "fetch", secondsAgo(1)), event(connection, "behind", "progress"));
+    const working = processWebhooks({ ...deps, storage: { ...deps.storage, db: slowDatabase() } }, signal);
+    await asked;
+    expect(await working).toBe(3);
+    expect((await stored()).map(({ state }) => state)).toEqual(["done", "done"]);
   });
 
   it("are worked off once each by two replicas, and of a connection one at a time", async () => {

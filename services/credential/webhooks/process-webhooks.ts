@@ -57,13 +57,15 @@ export async function processWebhooks(deps: Dependencies, signal: AbortSignal): 
   const underWay = countFlights();
   try {
     while (!signal.aborted) {
+      const wasIdle = underWay.count() === 0;
       const hasRoom = eventsAtOnceMax - underWay.count() >= batchSize;
       const claimed = hasRoom ? await claimBatch(deps, underWay, signal) : [];
       for (const event of claimed) {
         underWay.add([event.connector], processOne(deps, event).catch(leftToItsLease(deps, event)));
       }
-      if (underWay.count() === 0) break;
-      if (claimed.length < batchSize) await underWay.someEnded();
+      // What ended during the claim may have let more go that it did not see.
+      if (wasIdle && claimed.length === 0) break;
+      if (claimed.length < batchSize && underWay.count() > 0) await underWay.someEnded();
     }
   } finally {
     await underWay.allEnded();
