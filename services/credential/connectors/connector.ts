@@ -125,6 +125,8 @@ export interface Grant extends TokenSet {
   readonly lastingAccountIds?: readonly string[] | undefined;
   /** It came for a renewal of what the provider no longer knows: it takes that connection's place, whatever it is called. */
   readonly takesPlace?: boolean | undefined;
+  /** Whether the access token is the one that was shown for the renewal; should it have been replaced since, the newer one stays. */
+  readonly keepsToken?: boolean | undefined;
   /** Empty when withheld. */
   readonly profileEmail: string;
   readonly profileName: string;

@@ -2,13 +2,14 @@ import { randomUUID } from "node:crypto";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { DomainError } from "../../platform/errors/domain-error.ts";
 import { randomToken } from "../../platform/secrets/random-token.ts";
-import type { ConnectionAccess } from "../connectors/connector.ts";
-import type { Owner } from "../domain/connection.ts";
+import type { Connector, ConsentRequest, ConsentStart } from "../connectors/connector.ts";
+import type { Connection, Owner } from "../domain/connection.ts";
 import { isAllowedUrl } from "../domain/provider-urls.ts";
 import { insertAttempt } from "../storage/attempt-store.ts";
 import { appendAudit } from "../storage/audit-store.ts";
 import { hasRoomForConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
+import { afterRotation } from "./after-rotation.ts";
 import { type Caller, callFor, connectorNamed, type Dependencies } from "./dependencies.ts";
 import { findOwnConnection } from "./find-own-connection.ts";
 import { fromProvider } from "./provider-failure.ts";
@@ -17,6 +18,8 @@ import { accessForRenewal } from "./use-access.ts";
 /** How long a user may take at the bank, milliseconds. */
 export const attemptLifeMs = 10 * 60_000;
 const attemptLifeMsMax = 4 * 3_600_000;
+// While an operator has tokens replaced, each once.
+const beginsMax = 2;
 const redirectLengthMax = 2048;
 
 /** A consent to begin. */
@@ -57,17 +60,10 @@ export async function beginConnect(
   if (!(await hasRoomForConnection(deps.storage.db.query, owner))) {
     throw new DomainError("INVALID_ARGUMENT", { why: "Too many connections" });
   }
-  const reconnect = await accessToRenew(deps, command, caller);
   const state = randomToken(32);
   const startedMs = performance.now();
-  const request = { institutionId, redirectUri, state, reconnect, userReference: userReference(deps.storage, owner) };
-  const asked = {
-    connector: connector.name,
-    operation: "begin_consent",
-    connectionId: command.connectionId,
-    institutionId,
-  };
-  const start = await fromProvider(deps, asked, connector.begin(request, callFor(deps, caller)));
+  const request = { institutionId, redirectUri, state, userReference: userReference(deps.storage, owner) };
+  const start = await beginAtProvider(deps, { command, connector, request }, caller);
   const kept = { ...command, state, proofs: start.proofs, pageEnd: start.expiresAt, startedMs };
   const expiresAt = await keepAttempt(deps, kept, caller);
   return { authUrl: start.authUrl, linkToken: start.linkToken, state, expiresAt };
@@ -103,16 +99,42 @@ function endOfAttempt(now: Date, pageEnd: Date | undefined): Date {
   return new Date(now.getTime() + Math.min(Math.max(lifeMs, attemptLifeMs), attemptLifeMsMax));
 }
 
-async function accessToRenew(
+/**
+ * Begins it there. What a provider says of a token that was being replaced meanwhile is not believed, for it would be linked anew: it is
+ * asked again with the new one.
+ */
+async function beginAtProvider(
+  deps: Dependencies,
+  work: { command: BeginConnectCommand; connector: Connector; request: Omit<ConsentRequest, "reconnect"> },
+  caller: Caller,
+): Promise<ConsentStart> {
+  const { command, connector, request } = work;
+  const { connectionId, institutionId } = command;
+  const asked = { connector: connector.name, operation: "begin_consent", connectionId, institutionId };
+  for (let attempt = 1; attempt <= beginsMax; attempt += 1) {
+    const renewed = await connectionToRenew(deps, command, caller);
+    const reconnect = renewed && (await accessForRenewal(deps, renewed, caller.actor));
+    const start = await fromProvider(deps, asked, connector.begin({ ...request, reconnect }, callFor(deps, caller)));
+    if (renewed === undefined || connector.rotateAccess === undefined) return start;
+    const current = await findOwnConnection(deps, renewed);
+    if (current.refreshEpoch === renewed.refreshEpoch) return start;
+  }
+  throw new DomainError("PROVIDER_UNAVAILABLE");
+}
+
+async function connectionToRenew(
   deps: Dependencies,
   command: BeginConnectCommand,
   caller: Caller,
-): Promise<ConnectionAccess | undefined> {
+): Promise<Connection | undefined> {
   const { owner, connectionId } = command;
   if (connectionId === undefined) return undefined;
   const connection = await findOwnConnection(deps, { owner, connectionId });
   if (connection.connector !== command.connector) throw new DomainError("CONNECTION_NOT_FOUND");
-  return await accessForRenewal(deps, connection, caller.actor);
+  if (deps.connectors.get(connection.connector)?.rotateAccess === undefined) return connection;
+  const settled = await afterRotation(deps, connection, { ...caller, timeoutMs: () => caller.timeoutMs() / 2 });
+  if (settled === "busy") throw new DomainError("PROVIDER_UNAVAILABLE");
+  return await findOwnConnection(deps, settled ?? connection);
 }
 
 function assertRedirect(redirectUri: string, insecureAllowed: boolean): void {

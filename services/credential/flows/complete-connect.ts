@@ -16,6 +16,7 @@ import {
 import { appendAudit } from "../storage/audit-store.ts";
 import { findConnection } from "../storage/connection-store.ts";
 import { userReference } from "../storage/user-reference.ts";
+import { afterRotation } from "./after-rotation.ts";
 import { type Caller, connectorOf, type Dependencies, detachedCall } from "./dependencies.ts";
 import { listCards } from "./list-cards.ts";
 import { logProviderFailure, providerFailure } from "./provider-failure.ts";
@@ -132,6 +133,7 @@ async function accessToRenew(deps: Dependencies, attempt: ConnectAttempt, caller
   if (connectionId === undefined) return undefined;
   const connection = await findConnection(deps.storage.db.query, { owner, connectionId });
   if (connection === undefined || connection.state === "REVOKED") throw new DomainError("INVALID_STATE");
+  if (connectorOf(deps, connection).rotateAccess !== undefined) await afterRotation(deps, connection, caller);
   return await accessForRenewal(deps, connection, caller.actor);
 }
 

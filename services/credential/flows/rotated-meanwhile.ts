@@ -1,17 +1,14 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { DomainError } from "../../platform/errors/domain-error.ts";
 import type { Connector } from "../connectors/connector.ts";
 import type { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
-import { findConnection } from "../storage/connection-store.ts";
-import type { Dependencies } from "./dependencies.ts";
-
-const lookEveryMs = 50;
-// A flight ends with its lease.
-const waitMsMax = 20_000;
+import { afterRotation } from "./after-rotation.ts";
+import type { Caller, Dependencies } from "./dependencies.ts";
 
 /**
  * The connection with the token that has taken the place of a refused one, where an operator has it replaced right now: a use that was
- * under way is refused between the provider's change and its landing here. Undefined when nothing was replaced.
+ * under way is refused between the provider's change and its landing here. Undefined when nothing was replaced, or the caller is gone.
+ * Throws `PROVIDER_UNAVAILABLE` when the new token is not here within the caller's time: that the old one was refused says nothing then.
  */
 export async function rotatedMeanwhile(
   deps: Pick<Dependencies, "storage">,
@@ -20,17 +17,14 @@ export async function rotatedMeanwhile(
     /** As it was used. */
     readonly connection: Connection;
     readonly error: ProviderError;
-    readonly signal: AbortSignal;
+    readonly caller: Caller;
   },
 ): Promise<Connection | undefined> {
-  const { connector, connection, error, signal } = refused;
+  const { connector, connection, error, caller } = refused;
   if (connector.rotateAccess === undefined || error.failure !== "grant_refused") return undefined;
-  for (let waitedMs = 0; waitedMs < waitMsMax; waitedMs += lookEveryMs) {
-    const current = await findConnection(deps.storage.db.query, connection);
-    if (current === undefined || current.generation !== connection.generation) return undefined;
-    if (current.tokenVersion !== connection.tokenVersion) return current;
-    if (current.refreshHolder === undefined) return undefined;
-    await pause(lookEveryMs, undefined, { signal });
-  }
-  return undefined;
+  const current = await afterRotation(deps, connection, caller);
+  if (caller.signal.aborted || current === undefined) return undefined;
+  if (current === "busy") throw new DomainError("PROVIDER_UNAVAILABLE", {}, { cause: error });
+  const isNewer = current.generation === connection.generation && current.tokenVersion !== connection.tokenVersion;
+  return isNewer ? current : undefined;
 }

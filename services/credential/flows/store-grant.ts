@@ -113,15 +113,16 @@ export interface GrantToKeep extends Omit<GrantToStore, "attempt"> {
 export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): Promise<Connection> {
   const { consent, grant, now } = work;
   const facts = consentFacts(deps, work, now);
-  const { connection, acts } = await placeConsent(deps, tx, { facts, grant, renewedId: consent.connectionId });
-  const stored = await storeSecrets(deps.storage, tx, { connection, secrets: secretsOf(grant), now });
+  const placed = await placeConsent(deps, tx, { facts, grant, renewedId: consent.connectionId });
+  const { connection, acts, secrets } = placed;
+  const stored = secrets.length === 0 ? [] : [await storeSecrets(deps.storage, tx, { connection, secrets, now })];
   const { connectionId, connector } = connection;
   const common = { connectionId, connector, institutionId: grant.institutionId };
   await appendAudit(deps.storage, tx, { owner: consent.owner, actor: work.actor, now }, [
     { action: "token_exchange", outcome: "ok", ...common, durationMs: work.durationMs },
     { action: "connect", outcome: "ok", ...common, durationMs: work.durationMs },
     ...acts,
-    stored,
+    ...stored,
   ]);
   if (deps.connectors.get(consent.connector)?.syncTransactions !== undefined) {
     const run = { connection, kind: "transactions", trigger: "connect", requestedBy: work.actor.name, now } as const;
@@ -130,25 +131,32 @@ export async function keepGrant(deps: Dependencies, tx: Tx, work: GrantToKeep): 
   return (await findConnection(tx, connection)) ?? connection;
 }
 
+/** Where a grant has gone, and what of it is to be stored there. */
+interface Placed {
+  readonly connection: Connection;
+  readonly acts: AuditAct[];
+  readonly secrets: NewSecret[];
+}
+
 async function placeConsent(
   deps: Dependencies,
   tx: Tx,
   work: { facts: ConsentFacts; grant: Grant; renewedId: string | undefined },
-): Promise<{ connection: Connection; acts: AuditAct[] }> {
+): Promise<Placed> {
   const { facts, grant, renewedId } = work;
   const same = await lockSameConnections(tx, facts);
   if (same.length === 0 && grant.takesPlace === true) same.push(...(await lockRenewed(tx, facts, renewedId)));
   if (same.length === 0) {
     const inserted = await insertConsent(tx, facts);
-    if (inserted !== undefined) return { connection: inserted, acts: [] };
+    if (inserted !== undefined) return { connection: inserted, acts: [], secrets: secretsOf(grant) };
     same.push(...(await lockSameConnections(tx, facts)));
   }
   const [existing, ...further] = same;
   if (existing === undefined) throw new Error("a connection that was just made is gone");
   const replaced: AuditAct[] = [];
   for (const connection of further) replaced.push(...(await endReplaced(deps, tx, connection, facts.now)));
-  const { connection, acts } = await supersede(deps, tx, { existing, facts, grant });
-  return { connection, acts: [...replaced, ...acts] };
+  const placed = await supersede(deps, tx, { existing, facts, grant });
+  return { ...placed, acts: [...replaced, ...placed.acts] };
 }
 
 /** What was to be renewed at this institution, as long as it is alive. */
@@ -175,8 +183,11 @@ async function supersede(
   deps: Dependencies,
   tx: Tx,
   work: { existing: Connection; facts: ConsentFacts; grant: Grant },
-): Promise<{ connection: Connection; acts: AuditAct[] }> {
+): Promise<Placed> {
   const { existing, facts, grant } = work;
+  const keepsToken = grant.keepsToken === true && existing.hasAccessToken;
+  // No refusal, but to be tried again: the new token belongs to the consent that stands while it is fetched.
+  if (keepsToken && existing.refreshHolder !== undefined) throw new Error("its token is being replaced");
   const stored = { connection: existing, purpose: "wallet_credential" } as const;
   const old = await compareSecret(deps.storage, tx, stored, grant.credential ?? "");
   // Only the credential: banks end a whole grant with its refresh token, and the new consent may share the old one's grant.
@@ -194,7 +205,11 @@ async function supersede(
   const all: SecretPurpose[] = ["access_token", "refresh_token", "wallet_credential"];
   const stale = all.filter((purpose) => !kept.has(purpose));
   const deleted = stale.length === 0 ? [] : [await deleteSecrets(tx, existing, stale)];
-  return { connection: await replaceConsent(tx, existing, facts), acts: [...old.alerts, ...ended, ...deleted] };
+  return {
+    connection: await replaceConsent(tx, existing, { facts, keepsToken }),
+    acts: [...old.alerts, ...ended, ...deleted],
+    secrets: secretsOf(grant).filter(({ purpose }) => !(keepsToken && purpose === "access_token")),
+  };
 }
 
 /** A consent the provider knows by another name than the new one would go on beside it, unused, until it ends by itself. */

@@ -50,7 +50,7 @@ export async function useAccess<T>(parts: { deps: Dependencies; refresher: Refre
     const again =
       error.failure === "unauthorized"
         ? await refreshed(parts, fresh, caller)
-        : await rotatedMeanwhile(deps, { connector, connection: fresh, error, signal: caller.signal });
+        : await rotatedMeanwhile(deps, { connector, connection: fresh, error, caller });
     if (again === undefined) throw error;
     return await ask(deps, connector, { ...use, connection: again, read: undefined });
   }

@@ -1,8 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
+import type { ConnectionAccess, Connector } from "../connectors/connector.ts";
 import { jobActor } from "../domain/audit.ts";
 import type { Connection } from "../domain/connection.ts";
+import { beginConnect } from "../flows/begin-connect.ts";
+import { completeConnect } from "../flows/complete-connect.ts";
+import { connectorOf } from "../flows/dependencies.ts";
 import { endConsentByCallback } from "../flows/end-consent-by-callback.ts";
 import { formatAnswer } from "../flows/journal-format.ts";
 import { keepAnswers } from "../flows/keep-answers.ts";
@@ -17,7 +21,14 @@ import { claimFlight } from "../storage/refresh-claims.ts";
 import { releaseFlight } from "../storage/refresh-store.ts";
 import { openSecret } from "../storage/secret-store.ts";
 import { asOperator, asPhoneOf } from "../testing/credential-world.ts";
-import { createPlaidWorld, type PlaidWorld, testCaller, untilHistory, visitPlaid } from "../testing/plaid-world.ts";
+import {
+  createPlaidWorld,
+  type PlaidWorld,
+  plaidRedirectUri,
+  testCaller,
+  untilHistory,
+  visitPlaid,
+} from "../testing/plaid-world.ts";
 import { refreshOnlyConnector } from "../testing/refresh-only-connector.ts";
 
 const invalidate = "/item/access_token/invalidate";
@@ -86,6 +97,16 @@ async function rotatedAndDied(leaseMs = 1) {
   if (flight === undefined) throw new Error("not claimed");
   const { new_access_token: accessToken } = await (await its.plaid.post(invalidate, { access_token: oldToken })).json();
   return { flight, answer: { accessToken: String(accessToken), accessTokenExpiresAt: undefined } };
+}
+
+async function bringHome({ flight, answer }: Awaited<ReturnType<typeof rotatedAndDied>>): Promise<void> {
+  await keepAnswers(deps(), [{ flight, text: formatAnswer(answer), now: its.world.clock.now() }]);
+  expect(await land(deps(), { flight, answer, actor, startedMs: 0 })).toBe(true);
+}
+
+/** The person, back from Plaid's page with nothing but the state. */
+function comeBack(state: string) {
+  return { owner: connection.owner, attempt: { state }, code: "link-session", iss: "", error: "" };
 }
 
 describe("an operator who has access renewed", () => {
@@ -248,13 +269,68 @@ describe("a token whose replacement goes wrong", () => {
     await expect
       .poll(async () => (await its.plaid.control("GET", "/calls?path=/accounts/get")).body["calls"])
       .toContainEqual(expect.objectContaining({ status: 400 }));
-    await keepAnswers(deps(), [{ flight, text: formatAnswer(answer), now: its.world.clock.now() }]);
-    expect(await land(deps(), { flight, answer, actor, startedMs: 0 })).toBe(true);
+    await bringHome({ flight, answer });
     expect(await use).toHaveLength(3);
     expect(await now()).toMatchObject({ state: "ACTIVE", stateReason: "" });
     const notices = await db().selectFrom("owner_notices").select("kind").where("user_id", "=", user).execute();
     expect(notices).toEqual([]);
   });
+
+  it("is waited for by nobody longer than he has time, who is not told of a refusal", async () => {
+    await rotatedAndDied(20_000);
+    const parts = { deps: deps(), refresher: its.replica.refresher };
+    const run = (connector: Connector, access: ConnectionAccess) =>
+      connector.listAccounts(access, { now: new Date(), timeoutMs: 5_000 });
+    const hurried = { ...testCaller(), timeoutMs: () => 50 };
+    await expect(useAccess(parts, { connection, caller: hurried, run })).rejects.toMatchObject({
+      reason: "PROVIDER_UNAVAILABLE",
+    });
+    const gone = { ...testCaller(), signal: AbortSignal.abort() };
+    await expect(useAccess(parts, { connection, caller: gone, run })).rejects.toMatchObject({
+      failure: "grant_refused",
+    });
+    expect(await now()).toMatchObject({ state: "ACTIVE" });
+  });
+
+  it("makes nobody link anew who renews his consent meanwhile: that waits for the new token", async () => {
+    const { flight, answer } = await rotatedAndDied(20_000);
+    const { owner, institutionId, connectionId } = connection;
+    const command = { owner, connector: "plaid", institutionId, connectionId, redirectUri: plaidRedirectUri };
+    const hurried = { ...testCaller(), timeoutMs: () => 60 };
+    await expect(beginConnect(deps(), command, hurried)).rejects.toMatchObject({ reason: "PROVIDER_UNAVAILABLE" });
+    const begun = beginConnect(deps(), command, testCaller());
+    await bringHome({ flight, answer });
+    await visitPlaid((await begun).authUrl ?? "", null);
+    await completeConnect(deps(), comeBack((await begun).state), testCaller());
+    expect(await now()).toMatchObject({ state: "ACTIVE", providerReference: connection.providerReference });
+  });
+
+  it.each([
+    ["ordered", renew],
+    ["replaced", () => renew().then(sweep)],
+    ["being replaced", async () => void setTimeout(bringHome, 150, await rotatedAndDied(20_000))],
+  ])(
+    "is neither forgotten nor undone by a consent renewed with the old one, when %s meanwhile",
+    async (_, meanwhile) => {
+      const { owner, institutionId, connectionId } = connection;
+      const command = { owner, connector: "plaid", institutionId, connectionId, redirectUri: plaidRedirectUri };
+      const begun = await beginConnect(deps(), command, testCaller());
+      await visitPlaid(begun.authUrl ?? "", null);
+      const plaid = connectorOf(deps(), connection);
+      // Between Plaid's word on the item and what is stored of it.
+      const complete: Connector["complete"] = async (answer, call) => {
+        const grant = await plaid.complete(answer, call);
+        await meanwhile();
+        return grant;
+      };
+      const slow = { ...deps(), connectors: new Map([["plaid", { ...plaid, complete }]]) };
+      await completeConnect(slow, comeBack(begun.state), testCaller());
+      expect(await now()).toMatchObject({ state: "ACTIVE", generation: connection.generation + 1 });
+      await sweep();
+      expect(await itemOf(await tokenOf(await now()))).toBe(connection.providerReference);
+      expect(await itemOf(oldToken)).toBe("INVALID_ACCESS_TOKEN");
+    },
+  );
 
   it("is gone when the process died before it kept the answer: no revocation is told, but its person has to come", async () => {
     await rotatedAndDied();

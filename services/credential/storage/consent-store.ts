@@ -95,9 +95,13 @@ export async function insertConsent(tx: Tx, facts: ConsentFacts): Promise<Connec
 
 /**
  * Puts a new consent into a locked connection, which keeps its id. The generation fences every refresh of the old consent that
- * is still under way: whatever it answers belongs to tokens that are no longer here.
+ * is still under way: whatever it answers belongs to tokens that are no longer here. One that keeps its token stays due.
  */
-export async function replaceConsent(tx: Tx, current: Connection, facts: ConsentFacts): Promise<Connection> {
+export async function replaceConsent(
+  tx: Tx,
+  current: Connection,
+  { facts, keepsToken }: { readonly facts: ConsentFacts; readonly keepsToken: boolean },
+): Promise<Connection> {
   const { owner, connectionId } = current;
   await tx
     .updateTable("connections")
@@ -109,6 +113,7 @@ export async function replaceConsent(tx: Tx, current: Connection, facts: Consent
       refresh_failures: 0,
       state_since: facts.now,
       ...grantColumns(facts),
+      ...(keepsToken ? { refresh_due_at: sql<Date | null>`refresh_due_at` } : {}),
     })
     .where("tenant", "=", owner.tenant)
     .where("user_id", "=", owner.userId)

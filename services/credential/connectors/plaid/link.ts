@@ -144,7 +144,8 @@ async function completeUpdate(parts: LinkParts, access: ConnectionAccess, call: 
   // He left the page without signing in.
   if (item.error !== null && item.error !== undefined) throw refused();
   const { accessToken, institutionId } = access;
-  return await grantOf(parts, { accessToken, itemId: item.item_id, item, institutionId }, call);
+  const grant = await grantOf(parts, { accessToken, itemId: item.item_id, item, institutionId }, call);
+  return { ...grant, keepsToken: true };
 }
 
 async function publicTokenOf(parts: LinkParts, answer: ConsentAnswer, call: ProviderCall): Promise<string> {

@@ -150,7 +150,7 @@ export async function consentAnew(
 ): Promise<Connection> {
   const { connector, providerReference: reference, owner } = connection;
   const facts = consentOf({ connector, reference, userId: owner.userId }, deps.clock.now());
-  return await inTransaction(deps.storage.db, (tx) => replaceConsent(tx, connection, facts));
+  return await inTransaction(deps.storage.db, (tx) => replaceConsent(tx, connection, { facts, keepsToken: false }));
 }
 
 function consentOf(facts: { connector: string; reference: string; userId: string }, now: Date): ConsentFacts {
