@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import { testApplication, visitConsent } from "../../../sandbox/basiq/testing/start-basiq.ts";
 import type { ReceivedWebhook } from "../../../sandbox/kit/testing/webhook-receiver.ts";
 import type { Connection } from "../../domain/connection.ts";
@@ -16,11 +17,14 @@ import type { ProviderEvent } from "../webhook-reader.ts";
 import { type BasiqWorld, must, rawOf, start, startBasiqWorld } from "./testing/basiq-world.ts";
 
 let its: BasiqWorld;
+/** Of somebody about whom much is told, and to whom nothing happens. */
+let calm: Grant;
 
-beforeAll(async () => {
+setUp(async () => {
   its = await startBasiqWorld();
+  calm = await its.connect();
+  return () => its.stop();
 });
-afterAll(() => its?.stop());
 
 const raw = (webhook: ReceivedWebhook) => rawOf(webhook, its.webhooks, its.basiq.clock.now());
 
@@ -33,11 +37,7 @@ async function understood(webhook: ReceivedWebhook): Promise<ProviderEvent> {
 }
 
 describe("a webhook of Basiq", () => {
-  let grant: Grant;
-  beforeEach(async () => {
-    grant = await its.connect();
-  });
-  const user = () => grant.accessToken;
+  const user = () => calm.accessToken;
   const tell = async (eventTypeId: string, twist: object = {}) => {
     const path = `/connections/${await its.connectionId(user())}/event`;
     await its.basiq.control("POST", path, { eventTypeId, ...twist });
@@ -70,22 +70,24 @@ describe("a webhook of Basiq", () => {
   });
 
   it("of a connection that became invalid needs its person, unless it was repaired since", async () => {
-    const connection = await its.connectionId(user());
+    const { accessToken: userId } = await its.connect();
+    const connection = await its.connectionId(userId);
     await its.basiq.control("POST", `/connections/${connection}/invalidate`);
-    const webhook = await its.basiq.webhook("connection.invalidated", user());
+    const webhook = await its.basiq.webhook("connection.invalidated", userId);
     expect((await understood(webhook)).effect).toEqual({ kind: "reauthorize" });
     await its.basiq.control("POST", `/connections/${connection}/activate`);
     expect((await understood(webhook)).effect).toEqual({ kind: "ignore" });
   });
 
   it("of a consent about to end tells when; of one that ended needs its person; of one revoked ends the connection", async () => {
-    await its.basiq.control("POST", `/users/${user()}/consent-end`, { inSeconds: 6 * 86_400 });
-    const { effect } = await understood(await its.basiq.webhook("consent.warning", user()));
+    const { accessToken: userId } = await its.connect();
+    await its.basiq.control("POST", `/users/${userId}/consent-end`, { inSeconds: 6 * 86_400 });
+    const { effect } = await understood(await its.basiq.webhook("consent.warning", userId));
     expect(effect.kind).toBe("expiring");
     const inDays = (Date.parse(effect.detail ?? "") - its.basiq.clock.now().getTime()) / 86_400_000;
     expect(inDays).toBeCloseTo(6, 1);
-    await its.basiq.control("POST", `/users/${user()}/consent-end`, { inSeconds: -1 });
-    const expired = await its.basiq.webhook("consent.expired", user());
+    await its.basiq.control("POST", `/users/${userId}/consent-end`, { inSeconds: -1 });
+    const expired = await its.basiq.webhook("consent.expired", userId);
     expect((await understood(expired)).effect).toEqual({ kind: "reauthorize" });
     const other = await its.connect();
     await its.basiq.control("POST", `/users/${other.accessToken}/revoke-consent`);
@@ -96,9 +98,9 @@ describe("a webhook of Basiq", () => {
   });
 
   it("of a consent that ended does nothing any more once there is a new one", async () => {
-    const { accessToken, institutionId, ownerReference, providerReference } = grant;
-    await its.basiq.control("POST", `/users/${user()}/consent-end`, { inSeconds: -1 });
-    const expired = await its.basiq.webhook("consent.expired", user());
+    const { accessToken, institutionId, ownerReference, providerReference } = await its.connect();
+    await its.basiq.control("POST", `/users/${accessToken}/consent-end`, { inSeconds: -1 });
+    const expired = await its.basiq.webhook("consent.expired", accessToken);
     const reconnect = { accessToken, institutionId, ownerReference, providerReference };
     const begun = await its.connector.begin({ ...start, reconnect }, its.call());
     await visitConsent(begun.authUrl ?? "", { bank: "Hooli Bank" });
