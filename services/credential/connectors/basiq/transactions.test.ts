@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { setUp } from "../../../platform/testing/set-up.ts";
 import { visitConsent } from "../../../sandbox/basiq/testing/start-basiq.ts";
 import { fetchChanges } from "../../flows/fetch-changes.ts";
 import type { ConnectionAccess } from "../connector.ts";
@@ -6,10 +7,14 @@ import { accessOf, type BasiqWorld, must, start, startBasiqWorld } from "./testi
 
 let its: BasiqWorld;
 
-beforeAll(async () => {
+/** Of somebody to whom nothing happens. */
+let calm: ConnectionAccess;
+
+setUp(async () => {
   its = await startBasiqWorld();
+  calm = await connected();
+  return () => its.stop();
 });
-afterAll(() => its?.stop());
 afterEach(async () => {
   await its.basiq.control("DELETE", "/faults");
   await its.basiq.control("PATCH", "/settings", { paging: "true", pageSizeMax: 500 });
@@ -145,9 +150,8 @@ describe("transactions of Basiq", () => {
   });
 
   it("begin at the beginning with a cursor nobody here wrote", async () => {
-    const access = await connected();
     const page = await its.connector.syncTransactions?.(
-      access,
+      calm,
       { cursor: "of another release", from: its.from },
       its.call(),
     );
@@ -157,25 +161,22 @@ describe("transactions of Basiq", () => {
 
 describe("Basiq's pages on a bad day", () => {
   it("that lead in a circle end the run", async () => {
-    const access = await connected();
     await its.basiq.control("PATCH", "/settings", { paging: "loop", pageSizeMax: 50 });
-    await expect(fetchAll(access)).rejects.toMatchObject({
+    await expect(fetchAll(calm)).rejects.toMatchObject({
       reason: "PROVIDER_UNAVAILABLE",
       facts: { why: "cursor_loop" },
     });
   });
 
   it("that show some lines twice store them once", async () => {
-    const access = await connected();
-    const right = (await fetchAll(access)).saved.map((each) => each.transactionId).sort();
+    const right = (await fetchAll(calm)).saved.map((each) => each.transactionId).sort();
     await its.basiq.control("PATCH", "/settings", { paging: "duplicates", pageSizeMax: 50 });
-    expect((await fetchAll(access)).saved.map((each) => each.transactionId).sort()).toEqual(right);
+    expect((await fetchAll(calm)).saved.map((each) => each.transactionId).sort()).toEqual(right);
   });
 
   it("that lead to another host are not followed: our token would go along", async () => {
-    const access = await connected();
     await its.basiq.control("PATCH", "/settings", { paging: "elsewhere", pageSizeMax: 50 });
-    await expect(fetchAll(access)).rejects.toMatchObject({
+    await expect(fetchAll(calm)).rejects.toMatchObject({
       failure: "unavailable",
       detail: "the next page is elsewhere",
     });
@@ -184,11 +185,10 @@ describe("Basiq's pages on a bad day", () => {
   it.each([{ kind: "half" }, { kind: "html", status: 200 }, { kind: "empty" }, { kind: "server_error", status: 503 }])(
     "one of which is %j fails the run, whose repeat is whole",
     async (kind) => {
-      const access = await connected();
-      const { cursor } = await fetchAll(access);
+      const { cursor } = await fetchAll(calm);
       await its.basiq.control("POST", "/faults", { path: "/users/:userId/transactions", ...kind });
-      await expect(fetchAll(access)).rejects.toMatchObject({ failure: "unavailable" });
-      expect((await fetchAll(access)).cursor).toBe(cursor);
+      await expect(fetchAll(calm)).rejects.toMatchObject({ failure: "unavailable" });
+      expect((await fetchAll(calm)).cursor).toBe(cursor);
     },
   );
 });
