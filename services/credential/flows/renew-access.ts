@@ -21,8 +21,9 @@ export interface Renewal {
 
 /**
  * Makes the live connections of a connector due at once: the refresh engine gives them new tokens, as many at a time as the provider is to be
- * asked together. Refresh tokens are used, and access tokens that live until somebody ends them are replaced at the provider. Goes a part of the way
- * a call, and no further than the step under way once its caller is gone; the audit has what was made due, step by step. Throws `CONNECTOR_NOT_FOUND`, and `INVALID_ARGUMENT` where connections hold no token of their own.
+ * asked together. Refresh tokens are used, and access tokens that live until somebody ends them are replaced at the provider, also where a
+ * connection waits for its owner. Goes a part of the way a call, and no further than the step under way once its caller is gone; the audit has
+ * what was made due, step by step. Throws `CONNECTOR_NOT_FOUND`, and `INVALID_ARGUMENT` where connections hold no token of their own.
  */
 export async function renewAccess(
   deps: Dependencies,

@@ -48,7 +48,7 @@ beforeEach(async () => {
   // What earlier tests have left is nobody's business here.
   await db()
     .updateTable("connections")
-    .set({ state: "EXPIRED", state_reason: "consent_ended", refresh_due_at: null })
+    .set({ state: "EXPIRED", state_reason: "consent_ended", has_access_token: false, refresh_due_at: null })
     .where("state", "<>", "REVOKED")
     .execute();
   await its.plaid.control("DELETE", "/faults");
@@ -167,14 +167,14 @@ describe("an operator who has access renewed", () => {
     expect(await now()).toMatchObject({ state: "ACTIVE", tokenVersion: connection.tokenVersion + 1n });
   });
 
-  it("changes nothing about an item that waits for its person", async () => {
-    await renew();
+  it("has the token of an item replaced that waits for its person, who is waited for all the same", async () => {
     const waiting = { state: "EXPIRED", stateReason: "consent_ended" } as const;
     await db()
       .updateTable("connections")
       .set({ state: waiting.state, state_reason: waiting.stateReason })
       .where("connection_id", "=", connection.connectionId)
       .execute();
+    expect(await renew()).toMatchObject({ connections: 1 });
     await sweep();
     expect(await now()).toMatchObject({ ...waiting, tokenVersion: connection.tokenVersion + 1n });
     expect(await itemOf(await tokenOf(await now()))).toBe(connection.providerReference);
@@ -337,6 +337,8 @@ describe("a token whose replacement goes wrong", () => {
     await sweep();
     expect(await now()).toMatchObject({ state: "EXPIRED", stateReason: "consent_ended" });
     expect((await told()).at(-1)).toMatch(/^reauth_required .*"reason":"answer_lost"/);
+    // There is nothing left to renew.
+    expect(await renew()).toMatchObject({ connections: 0 });
   });
 
   it("is gone when its answer was lost: its person is told, links anew, and has one connection with nothing twice", async () => {

@@ -23,7 +23,8 @@ export interface RenewalStep {
 /**
  * One step of a scan over all connections, in the order of their keys: those of the connector that are alive and hold a token to renew
  * become due now. So does one in flight: it is left to its flight, whose new tokens settle the order, and is renewed after one that brings
- * none, such as a refused extension. `next` is undefined at the end.
+ * none, such as a refused extension. One that waits for its owner becomes due where he would bring it no other token; not one whose own
+ * token was refused when it was to be renewed. `next` is undefined at the end.
  */
 export async function makeConnectionsDue(tx: Tx, scan: RenewalScan): Promise<RenewalStep> {
   const { tenant, userId, connectionId } = scan.after ?? placeOfAll;
@@ -37,8 +38,10 @@ export async function makeConnectionsDue(tx: Tx, scan: RenewalScan): Promise<Ren
     wanted as materialized (
       select held.tenant, held.user_id, held.connection_id from step
       join connections held using (tenant, user_id, connection_id)
-      where held.connector = ${scan.connector} and held.state in ('ACTIVE', 'ERROR')
-        and (held.has_refresh_token or (${scan.isStatic}::boolean and held.has_access_token))
+      where held.connector = ${scan.connector}
+        and ((held.has_refresh_token and held.state in ('ACTIVE', 'ERROR'))
+          or (${scan.isStatic}::boolean and held.has_access_token and held.state <> 'REVOKED'
+            and (held.state <> 'EXPIRED' or held.refresh_outcome is distinct from 'reauth_required')))
       order by held.tenant, held.user_id, held.connection_id for update of held
     ),
     made as (

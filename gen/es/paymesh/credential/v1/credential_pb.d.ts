@@ -4136,8 +4136,9 @@ export declare const Credential: GenService<{
   },
   /**
    * Makes the live connections of a connector due for new tokens at once, as after a leak: refresh tokens are used, and access tokens that live
-   * until somebody ends them are replaced at the provider (Plaid), where the old one is dead at once. The refresh engine works them off;
-   * each leaves `token_refresh` in its owner's audit. A part of them a call: call again with `nextPageToken` until it is empty. Errors:
+   * until somebody ends them are replaced at the provider (Plaid), where the old one is dead at once, also of items that wait for their
+   * owner, since these keep their token when he comes. The refresh engine works them off; each leaves `token_refresh` in its owner's audit.
+   * A part of them a call: call again with `nextPageToken` until it is empty. Errors:
    * 404 `connector_not_found`, 400 `bad_request` where connections hold no token of their own (Mastercard, Basiq).
    *
    * @generated from rpc paymesh.credential.v1.Credential.RenewConnectorAccess
