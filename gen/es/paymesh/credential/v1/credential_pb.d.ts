@@ -1079,7 +1079,7 @@ export declare const RenewConnectorAccessRequestSchema: GenMessage<RenewConnecto
  */
 export declare type RenewConnectorAccessResponse = Message<"paymesh.credential.v1.RenewConnectorAccessResponse"> & {
   /**
-   * Made due by this call; those in flight are not among them.
+   * Made due by this call, those among them whose refresh is under way: its new tokens are what was ordered.
    *
    * @generated from field: int32 connections = 1;
    */
