@@ -4,7 +4,7 @@ import { ProviderError } from "../connectors/provider-error.ts";
 import type { Connection } from "../domain/connection.ts";
 import { accountListAct, accountsAsked, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
-import { logProviderFailure } from "./provider-failure.ts";
+import { isOutage, logProviderFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 import type { AccessedConnection } from "./use-access.ts";
 
@@ -36,8 +36,7 @@ export async function listAccounts(
 
 function accountsError(error: unknown): DomainError | undefined {
   if (error instanceof DomainError) {
-    const isOutage = error.reason === "PROVIDER_UNAVAILABLE" || error.reason === "PROVIDER_RATE_LIMITED";
-    return isOutage ? new DomainError("BSIM_UNAVAILABLE", {}, { cause: error }) : error;
+    return isOutage(error) ? new DomainError("BSIM_UNAVAILABLE", {}, { cause: error }) : error;
   }
   if (error instanceof ProviderError) {
     const isRefusal = error.failure === "unauthorized" || error.failure === "forbidden";

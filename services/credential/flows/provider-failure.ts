@@ -35,6 +35,11 @@ function rateLimited(waitMs = waitMsUnsaid, cause?: ProviderError): DomainError 
   return new DomainError("PROVIDER_RATE_LIMITED", { retryAfterSeconds }, cause === undefined ? {} : { cause });
 }
 
+/** Whether the provider cannot be asked now, and nothing is known of the connection itself. */
+export function isOutage({ reason }: DomainError): boolean {
+  return reason === "PROVIDER_UNAVAILABLE" || reason === "PROVIDER_RATE_LIMITED";
+}
+
 /** What a provider was asked, for the log. */
 export interface AskedOfProvider {
   readonly connector: string;

@@ -8,7 +8,7 @@ import { lockConnection } from "../storage/connection-store.ts";
 import { accountsSavedAt, listStoredAccounts, saveAccounts } from "../storage/provider-data-store.ts";
 import { accountListAct, accountsAsked, askAccounts } from "./ask-accounts.ts";
 import type { Caller, Dependencies } from "./dependencies.ts";
-import { logProviderFailure, useFailure } from "./provider-failure.ts";
+import { isOutage, logProviderFailure, useFailure } from "./provider-failure.ts";
 import type { Refresher } from "./refresh.ts";
 
 const freshMs = 15 * 60_000;
@@ -35,9 +35,8 @@ export async function readAccounts(
     const failure = useFailure(error);
     if (failure === undefined) throw error;
     if (error instanceof ProviderError) logProviderFailure(deps, accountsAsked(connection), error);
-    const isOutage = failure.reason === "PROVIDER_UNAVAILABLE" || failure.reason === "PROVIDER_RATE_LIMITED";
     // Some banks show accounts only beside their user, while the rest of the connection works.
-    if ((isOutage || isScopeLimited(error)) && stored.length > 0) return stored;
+    if ((isOutage(failure) || isScopeLimited(error)) && stored.length > 0) return stored;
     throw failure;
   }
 }
