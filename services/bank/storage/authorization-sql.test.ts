@@ -1,4 +1,4 @@
-import pg from "pg";
+import type pg from "pg";
 import { expect, it } from "vitest";
 import { hotPlanOf, tableSizes } from "../../platform/testing/hot-plan.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
@@ -11,17 +11,12 @@ let admin: pg.Client;
 
 setUp(async () => {
   database = await createTestDatabase({ schema: "bank", directory: new URL("./migrations/", import.meta.url) });
-  admin = new pg.Client({ connectionString: database.adminUrl });
-  await admin.connect();
-  await admin.query(`set search_path = ${database.schema}`);
+  admin = await database.openAdmin();
   await admin.query(
     `insert into customers (id, fi_user_ref, email, password_hash, display_name) values ($1, 'ref', 'a@example.com', 'none', 'A')`,
     [id],
   );
-  return async () => {
-    await admin.end();
-    await database.drop();
-  };
+  return () => database.drop();
 });
 
 async function grow(from: number, to: number): Promise<void> {

@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { createTestDatabase, type TestDatabase } from "../../platform/testing/postgres.ts";
@@ -98,11 +97,9 @@ it("verifies by one command, also against signed heads that were kept elsewhere,
   ];
   await writeFile(file, [...banner, ...heads.lines].join("\n"));
   expect(await audit("verify", "--heads", file)).toMatchObject({ code: 0 });
-  const admin = new pg.Client({ connectionString: database.adminUrl });
-  await admin.connect();
+  const admin = await database.openAdmin();
   await admin.query(`delete from credential.audit_signed_heads; delete from credential.audit_signed_chains;
     delete from credential.audit_entries where tenant = 'firm'; delete from credential.audit_chains where tenant = 'firm'`);
-  await admin.end();
   expect(await audit("verify")).toMatchObject({ code: 0 });
   const cut = await audit("verify", "--heads", file);
   expect(cut).toMatchObject({

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Database } from "../../platform/db/open-database.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
@@ -41,9 +41,7 @@ beforeEach(async () => {
   const migrations = new URL("../storage/migrations/", import.meta.url);
   database = await createTestDatabase({ schema: "credential", directory: migrations });
   db = database.open<Tables>();
-  admin = new pg.Client({ connectionString: database.adminUrl });
-  await admin.connect();
-  await admin.query("set search_path to credential");
+  admin = await database.openAdmin();
   directory = await mkdtemp(join(tmpdir(), "paymesh-keys-"));
   file = join(directory, "master-keys");
   await writeFile(file, `1:${secret1}\n`);
@@ -55,7 +53,6 @@ beforeEach(async () => {
   expect(wrappedKeys).toBeGreaterThan(users);
 });
 afterEach(async () => {
-  await admin.end();
   await database.drop();
   await rm(directory, { recursive: true });
 });

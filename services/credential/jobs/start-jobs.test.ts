@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { beforeEach, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { eventually } from "../../platform/testing/eventually.ts";
@@ -32,13 +32,8 @@ let holder: string;
 setUp(async () => {
   world = await createCredentialWorld({ settings: plaidSettings });
   replica = await world.startReplica();
-  admin = new pg.Client({ connectionString: world.database.adminUrl });
-  await admin.connect();
-  await admin.query("set search_path to credential");
-  return async () => {
-    await admin.end();
-    await world.close();
-  };
+  admin = await world.database.openAdmin();
+  return () => world.close();
 });
 beforeEach(() => {
   holder = `replica-${randomUUID()}`;

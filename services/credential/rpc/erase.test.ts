@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { sweepErasures } from "../flows/erase-user.ts";
@@ -30,14 +30,9 @@ setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
   other = await world.startReplica();
-  admin = new pg.Client({ connectionString: world.database.adminUrl });
-  await admin.connect();
-  await admin.query("set search_path to credential");
+  admin = await world.database.openAdmin();
   bystander = await connectUser(replica.wallet, "bystander");
-  return async () => {
-    await admin.end();
-    await world.close();
-  };
+  return () => world.close();
 });
 beforeEach(() => {
   user = `person-${crypto.randomUUID()}`;

@@ -74,12 +74,10 @@ it("show TrueLayer's acts and connections under their own names, older entries b
   } as const;
   const subject = { owner: ownerNamed(user), actor: jobActor("refresh"), now: world.clock.now() };
   await inTransaction(storage.db, (tx) => appendAudit(storage, tx, subject, [act]));
-  const admin = new pg.Client({ connectionString: world.database.adminUrl });
-  await admin.connect();
+  const admin = await world.database.openAdmin();
   await admin.query("update credential.connections set connector = 'truelayer' where connection_id = $1", [
     connectionId,
   ]);
-  await admin.end();
   const acts = "select action, created_at from truelayer_audit_logs where action = 'TOKEN_REFRESH' and user_id = $1";
   expect((await client.query(acts, [user])).rows).toEqual([{ action: "TOKEN_REFRESH", created_at: expect.any(Date) }]);
   const connections = await client.query("select status, expires_at from truelayer_connections where id = $1", [

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { describe, expect, it } from "vitest";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import { setUp } from "../../platform/testing/set-up.ts";
@@ -29,13 +29,8 @@ let admin: pg.Client;
 setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
-  admin = new pg.Client({ connectionString: world.database.adminUrl });
-  await admin.connect();
-  await admin.query("set search_path to credential");
-  return async () => {
-    await admin.end();
-    await world.close();
-  };
+  admin = await world.database.openAdmin();
+  return () => world.close();
 });
 
 const problems = async () => (await verifyAudit(replica.deps.storage)).problems.map((problem) => problem.kind);

@@ -1,4 +1,4 @@
-import pg from "pg";
+import type pg from "pg";
 import { describe, expect, it } from "vitest";
 import { setUp } from "../../platform/testing/set-up.ts";
 import { SealedRecordError } from "../../platform/vault/sealed-box.ts";
@@ -23,13 +23,8 @@ let admin: pg.Client;
 setUp(async () => {
   world = await createCredentialWorld();
   replica = await world.startReplica();
-  admin = new pg.Client({ connectionString: world.database.adminUrl });
-  await admin.connect();
-  await admin.query("set search_path to credential");
-  return async () => {
-    await admin.end();
-    await world.close();
-  };
+  admin = await world.database.openAdmin();
+  return () => world.close();
 });
 
 const reader = () => ({ actor: jobActor("test"), now: world.clock.now(), operation: "try" });

@@ -33,6 +33,8 @@ export interface TestDatabase {
   readonly schema: string;
   /** A new pool; `drop()` closes those still open. */
   open<Tables>(options?: { poolSizeMax?: number; statementTimeoutMs?: number }): Database<Tables>;
+  /** A new connection of the superuser's, in the schema; `drop()` ends it. */
+  openAdmin(): Promise<pg.Client>;
   /** Ends every other connection to this database, as a restarted server does. */
   cutConnections(): Promise<void>;
   /** Takes the database away: every connection to it ends, and none is made before the answer is called. */
@@ -54,6 +56,7 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
   const adminUrl = addressOf(server, { database: name });
   const url = addressOf(server, { database: name, user: role });
   const opened = new Set<Database<unknown>>();
+  const admins: pg.Client[] = [];
   const cutConnections = () =>
     withClient(server, async (client) => {
       await client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [name]);
@@ -67,6 +70,12 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
       opened.add(db as Database<unknown>); // only to be closed
       return db;
     },
+    openAdmin: async () => {
+      const admin = new pg.Client({ connectionString: adminUrl, options: `-c search_path=${schema}` });
+      admins.push(admin);
+      await admin.connect();
+      return admin;
+    },
     cutConnections,
     takeAway: async () => {
       const allow = (isAllowed: boolean) =>
@@ -77,6 +86,7 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
     },
     drop: async () => {
       for (const db of opened) await db.close();
+      for (const admin of admins) await admin.end();
       await withClient(server, (client) => client.query(`drop database if exists ${name} with (force)`));
     },
   };

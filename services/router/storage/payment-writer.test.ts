@@ -1,4 +1,4 @@
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseCurrency } from "../../platform/money/currency.ts";
 import { hotPlanOf, tableSizes } from "../../platform/testing/hot-plan.ts";
@@ -144,14 +144,11 @@ describe("the plan of recording outcomes", () => {
 
   it("finds each payment by its whole key and changes it in its place, however small the table was when the plan was made", async () => {
     const fresh = await createTestDatabase({ schema: "router", directory: migrations });
-    const admin = new pg.Client({ connectionString: fresh.adminUrl });
     try {
-      await admin.connect();
-      await admin.query(`set search_path = ${fresh.schema}`);
+      const admin = await fresh.openAdmin();
       const client = await fresh.open().hotPool.connect();
       await expectPlans(admin, client).finally(() => client.release());
     } finally {
-      await admin.end();
       await fresh.drop();
     }
   });
