@@ -217,9 +217,8 @@ describe("a refund", () => {
     const options = { idempotencyKey: `key ${id}` };
     const first = await router.call("Refund", { id, amount: 20 }, options);
     await router.call("Refund", { id, amount: 50 });
-    expect(await router.call("Refund", { id, amount: 20 }, options)).toMatchObject({
-      body: { refundId: first.body["refundId"], status: "captured", refundedAmount: 20 },
-    });
+    expect(first.body).toMatchObject({ status: "captured", refundedAmount: 20 });
+    expect(await router.call("Refund", { id, amount: 20 }, options)).toEqual(first);
     const conflict = await router.call("Refund", { id, amount: 21 }, options);
     expect(conflict).toMatchObject({ status: 409, error: "idempotency_conflict" });
     expect(hold()?.refunded).toBe(7_000);
