@@ -5,6 +5,7 @@ import type { Operation, OperationKind } from "../domain/operation.ts";
 import type { Payment } from "../domain/payment.ts";
 import type { PaymentEvent } from "../domain/payment-event.ts";
 import type { PaymentStatus } from "../domain/payment-state.ts";
+import { takeDueRows } from "./due-rows.ts";
 import { operationOf } from "./operation-row.ts";
 import type { OperationsTable, RouterTables } from "./tables.ts";
 
@@ -185,8 +186,8 @@ export function createOperationStore(db: Database<RouterTables>): OperationStore
       ]);
     },
     takeDue: async (now, leaseMs, limit) => {
-      const { rows } = await pool.query<OperationRow>(takeDueSql, [now, new Date(now.getTime() + leaseMs), limit]);
-      return rows.map(operationOf);
+      const values = [now, new Date(now.getTime() + leaseMs), limit];
+      return (await takeDueRows<OperationRow>(db, takeDueSql, values)).map(operationOf);
     },
     find: async (merchantId, operationId) => {
       const { rows } = await pool.query<OperationRow>(

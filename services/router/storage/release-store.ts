@@ -1,4 +1,5 @@
 import type { Database } from "../../platform/db/open-database.ts";
+import { takeDueRows } from "./due-rows.ts";
 import type { RouterTables } from "./tables.ts";
 
 /** A hold to release at a bank: by its authorization code, or by the key sent with authorize, which is the payment id. */
@@ -46,7 +47,7 @@ export function createReleaseStore(db: Database<RouterTables>): ReleaseStore {
   const { pool } = db;
   return {
     takeDue: async (now, leaseMs, limit) => {
-      const { rows } = await pool.query<DueRow>(takeDueSql, [now, new Date(now.getTime() + leaseMs), limit]);
+      const rows = await takeDueRows<DueRow>(db, takeDueSql, [now, new Date(now.getTime() + leaseMs), limit]);
       return rows.map((row) => ({
         merchantId: row.merchant_id,
         paymentId: row.payment_id,

@@ -3,6 +3,7 @@ import type { Database } from "../../platform/db/open-database.ts";
 import { inTransaction } from "../../platform/db/transaction.ts";
 import type { Payment } from "../domain/payment.ts";
 import type { PaymentEvent } from "../domain/payment-event.ts";
+import { readDueByIndex } from "./due-rows.ts";
 import { paymentOf } from "./payment-row.ts";
 import { outcomeValues, type PaymentOutcome, recordOutcomesSql } from "./payment-writer.ts";
 import type { RouterTables } from "./tables.ts";
@@ -71,6 +72,7 @@ async function dueIn(
   now: Date,
   limit: number,
 ): Promise<Payment[]> {
+  await readDueByIndex(tx);
   const rows = await tx
     .selectFrom("payments")
     .selectAll()
