@@ -77,8 +77,12 @@ export async function bookOperation(
       ? { refund: { refundId: operation.operationId, amountMinor: operation.amountMinor } }
       : {}),
   });
-  // False when the job was faster, or an earlier try was written and its answer lost: the result is the same.
-  await retried(() => desk.operations.succeed(operation, { ...after, at, event }));
+  const booked = await retried(() => desk.operations.succeed(operation, { ...after, at, event }));
+  // Another was faster, the job or an earlier try of ours whose answer was lost: what was written then is what is told.
+  const first = booked ? undefined : await desk.operations.find(operation.merchantId, operation.operationId);
+  if (first?.state === "succeeded") {
+    return { payment: { ...after, updatedAt: first.finishedAt ?? at }, operation: first };
+  }
   const ended: Operation = {
     ...operation,
     state: "succeeded",
@@ -89,11 +93,10 @@ export async function bookOperation(
   return { payment: after, operation: ended };
 }
 
-async function retried(write: () => Promise<unknown>): Promise<void> {
+async function retried<T>(write: () => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries += 1) {
     try {
-      await write();
-      return;
+      return await write();
     } catch (error) {
       const pauseMs = writeRetryMs[tries];
       if (pauseMs === undefined) throw error;

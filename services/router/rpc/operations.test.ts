@@ -224,6 +224,20 @@ describe("a refund", () => {
     expect(hold()?.refunded).toBe(7_000);
   });
 
+  it("that the settling job booked before its caller's bank had answered is told as it was booked", async () => {
+    const options = { idempotencyKey: `key ${id}` };
+    const answered = Promise.withResolvers<void>();
+    bank.next("refund", { until: answered.promise });
+    const asked = router.call("Refund", { id, amount: 20 }, options);
+    await expect.poll(() => bank.callsTo("refund").length).toBe(1);
+    await settleNow();
+    answered.resolve();
+    const first = await asked;
+    expect(first.body).toMatchObject({ status: "captured", refundedAmount: 20 });
+    expect(await router.call("Refund", { id, amount: 20 }, options)).toEqual(first);
+    expect(hold()?.refunded).toBe(2_000);
+  });
+
   it("refused shows failed: over the rest, by the bank, or of an unknown id", async () => {
     const over = await router.call("Refund", { id, amount: 100.01 });
     expect(over).toMatchObject({ status: 400, error: "Refund failed", body: { status: "failed" } });

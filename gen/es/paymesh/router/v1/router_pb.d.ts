@@ -312,6 +312,8 @@ export declare type RefundResponse = Message<"paymesh.router.v1.RefundResponse">
   refundedAmount: number;
 
   /**
+   * When this refund was done, the same each time it is told; of a refusal, now.
+   *
    * @generated from field: string timestamp = 5;
    */
   timestamp: string;
