@@ -30,9 +30,8 @@ export interface OperateCommand {
 }
 
 /**
- * How it ended. `done`: the payment is as asked, by this call or an earlier one; `operation` is the refund that is
- * answered. `refused`: nothing changed. `in_doubt`: the bank's answer is not known yet. `in_progress`: another operation
- * is under way.
+ * How it ended. `done`: the payment is as asked, by this call or an earlier one, and `operation` is what did it. `refused`:
+ * nothing changed. `in_doubt`: the bank's answer is not known yet. `in_progress`: another operation is under way.
  */
 export type OperateAnswer =
   | { readonly kind: "done"; readonly payment: Payment; readonly operation: Operation | undefined }
@@ -134,8 +133,7 @@ function answerEarlier(payment: Payment, earlier: Operation): OperateAnswer {
 
 /** What was done before, told again: of refunds the one that left nothing. */
 async function answerDone(desk: PaymentDesk, command: OperateCommand, payment: Payment): Promise<OperateAnswer> {
-  const { merchantId, paymentId } = payment;
-  const operation = command.kind === "refund" ? await desk.operations.lastRefund(merchantId, paymentId) : undefined;
+  const operation = await desk.operations.lastDone(payment.merchantId, payment.paymentId, command.kind);
   return { kind: "done", payment, operation };
 }
 

@@ -77,6 +77,13 @@ describe("a capture", () => {
     expect(captured).toMatchObject({ type: "payment.captured", body: { data: { amount: 100, capturedAmount: 100 } } });
   });
 
+  it("gives its first answer, time included, after a partial refund too", async () => {
+    const first = await router.call("Capture", { id });
+    await router.call("Refund", { id, amount: 20 });
+    expect(await router.call("Capture", { id })).toEqual(first);
+    expect(bank.callsTo("capture")).toHaveLength(1);
+  });
+
   it("takes part of the hold in dollars, and no more than it", async () => {
     const tooMuch = await router.call("Capture", { id, amount: 100.01 });
     expect(tooMuch).toMatchObject({ status: 400, error: "Capture failed", body: { status: "authorized" } });

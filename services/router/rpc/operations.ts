@@ -93,7 +93,7 @@ interface Told {
 function told(desk: PaymentDesk, kind: OperationKind, id: string, answer: OperateAnswer, ctx: CallContext): Told {
   if (answer.kind === "done") {
     const { payment, operation } = answer;
-    // A refund's own time: the payment may have been read before the refund ended, or have had another since.
+    // The operation's own time: the payment may have been read before it ended, or have had another since.
     const at = operation?.finishedAt ?? payment.updatedAt;
     return { transactionId: id, status: payment.status, timestamp: at.toISOString() };
   }

@@ -55,8 +55,8 @@ export interface OperationStore {
   takeDue(now: Date, leaseMs: number, limit: number): Promise<Operation[]>;
   find(merchantId: string, operationId: string): Promise<Operation | undefined>;
   findByRequestKey(merchantId: string, paymentId: string, requestKey: Buffer): Promise<Operation | undefined>;
-  /** The latest refund that succeeded. */
-  lastRefund(merchantId: string, paymentId: string): Promise<Operation | undefined>;
+  /** The latest of this kind that succeeded. */
+  lastDone(merchantId: string, paymentId: string, kind: OperationKind): Promise<Operation | undefined>;
 }
 
 type OperationRow = Selectable<OperationsTable>;
@@ -203,13 +203,13 @@ export function createOperationStore(db: Database<RouterTables>): OperationStore
       );
       return firstOperation(rows);
     },
-    lastRefund: async (merchantId, paymentId) => {
-      // One at a time, each after the one before: the sum tells their order.
+    lastDone: async (merchantId, paymentId, kind) => {
+      // Refunds are one at a time, each after the one before: the sum tells their order. Of the others there is one.
       const { rows } = await pool.query<OperationRow>(
         `select * from operations
-         where merchant_id = $1 and payment_id = $2 and kind = 'refund' and state = 'succeeded'
+         where merchant_id = $1 and payment_id = $2 and kind = $3 and state = 'succeeded'
          order by refunded_after_minor desc limit 1`,
-        [merchantId, paymentId],
+        [merchantId, paymentId, kind],
       );
       return firstOperation(rows);
     },

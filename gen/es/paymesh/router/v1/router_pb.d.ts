@@ -177,6 +177,8 @@ export declare type CaptureResponse = Message<"paymesh.router.v1.CaptureResponse
   capturedAmount: number;
 
   /**
+   * When it was captured, the same each time it is told; of a refusal, now.
+   *
    * @generated from field: string timestamp = 4;
    */
   timestamp: string;
