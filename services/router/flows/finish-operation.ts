@@ -80,9 +80,6 @@ export async function bookOperation(
   const booked = await retried(() => desk.operations.succeed(operation, { ...after, at, event }));
   // Another was faster, the job or an earlier try of ours whose answer was lost: what was written then is what is told.
   const first = booked ? undefined : await desk.operations.find(operation.merchantId, operation.operationId);
-  if (first?.state === "succeeded") {
-    return { payment: { ...after, updatedAt: first.finishedAt ?? at }, operation: first };
-  }
   const ended: Operation = {
     ...operation,
     state: "succeeded",
@@ -90,7 +87,7 @@ export async function bookOperation(
     refundedAfterMinor: after.refundedMinor,
     finishedAt: at,
   };
-  return { payment: after, operation: ended };
+  return { payment: after, operation: first?.state === "succeeded" ? first : ended };
 }
 
 async function retried<T>(write: () => Promise<T>): Promise<T> {

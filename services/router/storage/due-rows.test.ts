@@ -61,6 +61,10 @@ async function makePayments(): Promise<void> {
   await Promise.all(Array.from({ length: rowsMax }, (_, index) => make(index)));
 }
 
+/** Ends the insert of rows with a due time about $2, in no order of it. */
+const oneInTwelveIsDue = `$2::timestamptz + case when n % 12 = 0 then -1 else 1 end * n * interval '1 second'
+       from generate_series(1, $3::int) as n order by md5(n::text)`;
+
 /** How many entries of the index of due times scans have been given, dead ones among them. */
 async function entriesRead(index: string): Promise<number> {
   await db.pool.query("select pg_stat_force_next_flush()");
@@ -100,8 +104,7 @@ describe("what ended rows left in an index of due times is read once, and not at
     await admin.query(
       `insert into operations (merchant_id, operation_id, payment_id, bank_id, kind, amount_minor, state, created_at, due_at)
        select 'merchant-1', gen_random_uuid(), gen_random_uuid(), 'north-bank', 'capture', 100, 'open', $1,
-         $2::timestamptz + case when n % 12 = 0 then -1 else 1 end * n * interval '1 second'
-       from generate_series(1, $3::int) as n order by md5(n::text)`,
+         ${oneInTwelveIsDue}`,
       [at, weekLater, rowsMax],
     );
     await admin.query("analyze operations");
@@ -116,8 +119,7 @@ describe("what ended rows left in an index of due times is read once, and not at
     await admin.query(
       `insert into hold_releases (merchant_id, payment_id, bank_id, created_at, due_at)
        select 'merchant-1', gen_random_uuid(), 'north-bank', $1,
-         $2::timestamptz + case when n % 12 = 0 then -1 else 1 end * n * interval '1 second'
-       from generate_series(1, $3::int) as n order by md5(n::text)`,
+         ${oneInTwelveIsDue}`,
       [at, weekLater, rowsMax],
     );
     await admin.query("analyze hold_releases");
